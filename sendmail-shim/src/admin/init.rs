@@ -24,7 +24,7 @@ use relay::relayhost::Relayhost;
 use settings::layers;
 use system::sysexits::Exit;
 
-use super::{check, import, pin, test};
+use super::{check, import, pin, running, test};
 use crate::config::{
     places::{self, SYSTEM},
     settings::Settings,
@@ -114,7 +114,7 @@ fn end(file: Option<&Path>, dialog: &mut Dialog<'_>, request: &Request) -> Resul
         return Ok(Exit::Ok);
     }
     let restarted = written.is_none() && trial::restart("sendmail-shim").map_err(wrong)?;
-    if !restarted && !check::is_in_force(&settings) {
+    if !restarted && !running::has(&settings) {
         let why = "no agent runs with these settings: start it anew, then sendmail-shim test";
         return Err(Trouble::new(Exit::Unavailable, why.to_owned()));
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use control::status::Status;
 
 use crate::{
-    config::settings::Settings,
+    config::{rows, settings::Settings},
     queue::{Answer, Request},
 };
 
@@ -17,6 +17,11 @@ pub(super) fn settings(of: &Settings) -> Result<Settings, String> {
     })?;
     let file = of.files.first().map(PathBuf::as_path);
     Settings::parse(file, &text).map_err(|error| error.text)
+}
+
+/// Whether it has these.
+pub(super) fn has(settings: &Settings) -> bool {
+    self::settings(settings).is_ok_and(|it| rows::differences(&it, settings).is_empty())
 }
 
 /// How it does.

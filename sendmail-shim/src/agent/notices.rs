@@ -75,27 +75,24 @@ fn to_root(agent: &Agent, subject: &str, text: &str, origin: &str) -> Result<Que
 
 /// Tells root that the configuration is wrong, and what the agent does about it.
 pub(super) fn fault(agent: &Agent, fault: &Fault) {
-    let host = &agent.settings.hostname;
-    let text = format!(
-        "The configuration of the mail agent on {host} is wrong:\n\n{}\n\n\
-         No mail is lost: {}.\n\
-         The agent takes the mended file by itself. See also: sendmail-shim check\n",
-        fault.text,
-        fault.consequence(),
-    );
-    let subject = format!("{host}: the configuration of the mail agent is wrong");
-    tell_root(agent, &subject, &text, OURS);
+    let consequence = format!(": {}", fault.consequence());
+    wrong(agent, "the configuration", &fault.text, &consequence);
 }
 
 /// Tells root that an alias file is wrong.
-pub(super) fn tables(agent: &Agent, wrong: &str) {
+pub(super) fn tables(agent: &Agent, refused: &str) {
+    let consequence = ", and none goes to anybody else: over a restart, too";
+    wrong(agent, "an alias file", refused, consequence);
+}
+
+fn wrong(agent: &Agent, what: &str, why: &str, consequence: &str) {
     let host = &agent.settings.hostname;
+    let subject = format!("{host}: {what} of the mail agent is wrong");
     let text = format!(
-        "An alias file of the mail agent on {host} is wrong:\n\n{wrong}\n\n\
-         No mail is lost, and none goes to anybody else: over a restart, too.\n\
+        "On {host} {what} of the mail agent is wrong:\n\n{why}\n\n\
+         No mail is lost{consequence}.\n\
          The agent takes the mended file by itself. See also: sendmail-shim check\n"
     );
-    let subject = format!("{host}: an alias file of the mail agent is wrong");
     tell_root(agent, &subject, &text, OURS);
 }
 

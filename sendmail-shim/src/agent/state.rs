@@ -98,18 +98,20 @@ impl Agent {
     /// Rewrites by aliases and revaliases as they are now, which are locked meanwhile; what is
     /// wrong in files that were just read is logged.
     pub(super) fn with_rules<T>(&self, act: impl FnOnce(&Rules) -> T) -> T {
+        act(self.fresh_tables().rules())
+    }
+
+    fn fresh_tables(&self) -> MutexGuard<'_, Tables> {
         let mut tables = lock(&self.tables);
-        let (rules, problems) = tables.refresh(clock::now());
-        for problem in problems {
+        for problem in tables.refresh(clock::now()).1 {
             maillog::warning(&problem.to_string());
         }
-        act(rules)
+        tables
     }
 
     /// What is wrong with alias files, while what was read before stays in force; a line each.
     pub(super) fn refused_tables(&self) -> String {
-        self.with_rules(|_| {});
-        let tables = lock(&self.tables);
+        let tables = self.fresh_tables();
         let refused = tables.refused().map(ToString::to_string);
         refused.collect::<Vec<_>>().join("\n")
     }

@@ -223,18 +223,12 @@ impl fmt::Display for AttemptRow {
 impl AttemptRow {
     /// What came of it.
     pub fn new(number: u64, recipient: &Recipient, outcome: &Outcome) -> Self {
-        let (status, relay, text) = match outcome {
-            Outcome::Delivered(delivery) => {
-                ("sent", Some(delivery.relay.clone()), delivery.reply.clone())
-            }
-            Outcome::Deferred(failure) => ("deferred", failure.relay.clone(), failure.log_text()),
-            Outcome::Failed(failure) => ("bounced", failure.relay.clone(), failure.log_text()),
-        };
+        let (status, relay, text) = outcome.told();
         Self {
             number,
             recipient: recipient.address.to_string(),
             status: status.to_owned(),
-            relay,
+            relay: relay.map(str::to_owned),
             text,
         }
     }

@@ -20,6 +20,20 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+impl Outcome {
+    /// As logs and listings name it, who said so, and in which words.
+    pub fn told(&self) -> (&'static str, Option<&str>, String) {
+        let (status, failure) = match self {
+            Self::Delivered(delivery) => {
+                return ("sent", Some(&delivery.relay), delivery.reply.clone());
+            }
+            Self::Deferred(failure) => ("deferred", failure),
+            Self::Failed(failure) => ("bounced", failure),
+        };
+        (status, failure.relay.as_deref(), failure.log_text())
+    }
+}
+
 /// Who took the message, and in which words.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
@@ -208,7 +222,7 @@ impl Failure {
     #[must_use]
     pub fn for_now(self) -> Self {
         Self {
-            status: EnhancedStatus::new(4, self.status.subject(), self.status.detail()),
+            status: self.status.for_now(),
             ..self
         }
     }

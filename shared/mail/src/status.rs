@@ -123,6 +123,17 @@ impl EnhancedStatus {
     pub const fn detail(self) -> u16 {
         self.detail
     }
+
+    /// Whether it says this, for now or for good.
+    pub const fn says(self, subject: u16, detail: u16) -> bool {
+        self.subject == subject && self.detail == detail
+    }
+
+    /// The same for now.
+    #[must_use]
+    pub const fn for_now(self) -> Self {
+        Self { class: 4, ..self }
+    }
 }
 
 fn parse_part(digits: &str) -> Option<u16> {

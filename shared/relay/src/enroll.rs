@@ -249,7 +249,7 @@ pub const USED_BEFORE: EnhancedStatus = EnhancedStatus::new(5, 7, 5);
 
 /// Whether a failure is of that sort; where a connection is made none is for good.
 pub fn is_refusal(status: EnhancedStatus, sort: EnhancedStatus) -> bool {
-    (status.subject(), status.detail()) == (sort.subject(), sort.detail())
+    status.says(sort.subject(), sort.detail())
 }
 
 /// What `XENROLL` says, in a session that has shown a key.

@@ -26,7 +26,8 @@ pub enum Kept {
     Nothing,
     /// Not what was written: nobody knows any more what the file held.
     Damaged,
-    Copy(PathBuf),
+    /// Where it is, and what it holds.
+    Copy(PathBuf, Vec<u8>),
 }
 
 /// The copy of a file in a directory: of several, which a crash has left there, the newest; `most`:
@@ -36,33 +37,25 @@ pub fn kept(directory: &Path, path: &Path, most: u64) -> Kept {
     for name in names(directory, path) {
         let copy = directory.join(&name);
         let made = fs::metadata(&copy).and_then(|it| it.modified());
-        if content(&copy, most).is_ok_and(|content| *name == *named(path, &content)) {
-            newest = newest.max(Some((made.unwrap_or(SystemTime::UNIX_EPOCH), copy)));
-        } else {
-            is_damaged = true;
+        match read::bytes(&copy, most) {
+            Ok(held) if *name == *named(path, &held) => {
+                newest = newest.max(Some((made.unwrap_or(SystemTime::UNIX_EPOCH), copy, held)));
+            }
+            _ => is_damaged = true,
         }
     }
     match newest {
-        Some((_, copy)) => Kept::Copy(copy),
+        Some((_, copy, held)) => Kept::Copy(copy, held),
         None if is_damaged => Kept::Damaged,
         None => Kept::Nothing,
     }
-}
-
-/// What a file holds, if that is no longer than `most`.
-pub fn content(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = read::at_once(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    read::all(&file, most)
 }
 
 /// Keeps what was read from a file, and says where. Other copies of it stay.
 pub fn write(directory: &Path, path: &Path, held: &[u8]) -> io::Result<PathBuf> {
     let copy = directory.join(named(path, held));
     let most = u64::try_from(held.len()).unwrap_or(u64::MAX);
-    if !content(&copy, most).is_ok_and(|known| known == held) {
+    if !read::bytes(&copy, most).is_ok_and(|known| known == held) {
         create_directory(directory, 0o700)?;
         replace(&copy, held, 0o600)?;
     }
@@ -132,16 +125,20 @@ mod tests {
         assert_eq!(kept(&copies, of, 99), Kept::Nothing);
         let copy = write(&copies, of, b"root: a@b.c\n").unwrap();
         assert_eq!(write(&copies, of, b"root: a@b.c\n").unwrap(), copy);
-        assert_eq!(kept(&copies, of, 99), Kept::Copy(copy.clone()));
+        assert_eq!(
+            kept(&copies, of, 99),
+            Kept::Copy(copy.clone(), b"root: a@b.c\n".to_vec())
+        );
         assert_eq!(kept(&copies, Path::new("/etc/other"), 99), Kept::Nothing);
-        assert_eq!(content(&copy, 99).unwrap(), b"root: a@b.c\n");
         replace(&copy, b"", 0o600).unwrap();
         assert_eq!(kept(&copies, of, 99), Kept::Damaged);
         let second = write(&copies, of, b"other\n").unwrap();
         assert_eq!(names(&copies, of).len(), 2);
         forget_others(&copies, |name| second.file_name() == Some(name.as_os_str()));
-        assert_eq!(kept(&copies, of, 99), Kept::Copy(second));
+        assert_eq!(
+            kept(&copies, of, 99),
+            Kept::Copy(second, b"other\n".to_vec())
+        );
         assert_eq!(names(&copies, of).len(), 1);
-        assert!(content(&copies, 99).is_err(), "a directory");
     }
 }

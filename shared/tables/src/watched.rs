@@ -125,14 +125,11 @@ impl<T: Default> Watched<T> {
     /// taken from now on is to be kept ([`Self::taken`]).
     pub fn recall(&mut self, directory: &Path, read: impl Fn(&Path, &str) -> (T, Vec<Problem>)) {
         self.keeps = true;
-        let Kept::Copy(copy) = copies::kept(directory, &self.path, MAX) else {
+        let Kept::Copy(copy, held) = copies::kept(directory, &self.path, MAX) else {
             return;
         };
-        let copied = copies::content(&copy, MAX).and_then(|held| {
-            let owner = fs::metadata(&copy)?.uid();
-            Ok((String::from_utf8_lossy(&held).into_owned(), owner))
-        });
-        if let Ok((text, owner)) = copied {
+        if let Ok(owner) = fs::metadata(&copy).map(|it| it.uid()) {
+            let text = String::from_utf8_lossy(&held).into_owned();
             self.value = Some(read(&self.path, &text).0);
             self.is_meant = is_meant(&text);
             let public = false;

@@ -56,7 +56,7 @@ impl Stored {
     }
 
     pub(super) fn held(&self) -> Held {
-        match copies::content(&self.file, MOST) {
+        match system::read::bytes(&self.file, MOST) {
             Ok(text) => Book::read(&text).map_or_else(Held::Wrong, Held::Book),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Held::Nothing,
             Err(error) => Held::Wrong(error.to_string()),
@@ -68,10 +68,7 @@ impl Stored {
         match copies::kept(&self.copies, &self.file, MOST) {
             Kept::Nothing => Held::Nothing,
             Kept::Damaged => Held::Wrong("its copy is damaged".to_owned()),
-            Kept::Copy(copy) => match copies::content(&copy, MOST) {
-                Ok(text) => Book::read(&text).map_or_else(Held::Wrong, Held::Book),
-                Err(error) => Held::Wrong(error.to_string()),
-            },
+            Kept::Copy(_, text) => Book::read(&text).map_or_else(Held::Wrong, Held::Book),
         }
     }
 

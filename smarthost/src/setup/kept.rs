@@ -23,6 +23,7 @@ use settings::ConfigError;
 use system::{
     fs::{create_directory, replace},
     log::{Level, line},
+    read,
 };
 use tables::{
     copies::{self, DIRECTORY, Kept, is_of, names},
@@ -151,7 +152,7 @@ impl Setup {
         let mut config = with_own_secret(config);
         let mut replaced = false;
         let mut use_copy = |path: &mut PathBuf| {
-            if let Kept::Copy(copy) = kept(&directory, path) {
+            if let Kept::Copy(copy, _) = kept(&directory, path) {
                 *path = copy;
                 replaced = true;
             }
@@ -179,7 +180,7 @@ impl Setup {
         let mut readable = config.clone();
         for path in all_tables(&mut readable) {
             if content(path).is_err()
-                && let Kept::Copy(copy) = kept(&directory, path)
+                && let Kept::Copy(copy, _) = kept(&directory, path)
             {
                 *path = copy;
             }
@@ -192,8 +193,8 @@ impl Setup {
             let why = match kept(&directory, &file) {
                 Kept::Nothing => return None,
                 Kept::Damaged => tables.as_ref()?.0.doubtful(&file)?,
-                Kept::Copy(copy) => {
-                    if content(&file).ok()? == content(&copy).ok()? {
+                Kept::Copy(copy, held) => {
+                    if content(&file).ok()? == held {
                         return None;
                     }
                     path.clone_from(&copy);
@@ -212,7 +213,7 @@ impl Setup {
         let directory = config.state.join(DIRECTORY);
         let gone = |path: &PathBuf| {
             let held = match kept(&directory, path) {
-                Kept::Copy(copy) => content(&copy).is_ok_and(|content| !content.is_empty()),
+                Kept::Copy(_, held) => !held.is_empty(),
                 Kept::Damaged => true,
                 Kept::Nothing => false,
             };
@@ -266,5 +267,5 @@ fn kept(directory: &Path, path: &Path) -> Kept {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
-    copies::content(path, MAX)
+    read::bytes(path, MAX)
 }

@@ -81,6 +81,11 @@ impl Tables {
         }
     }
 
+    /// The rules as they were read last.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Why files are not taken as they are now.
     pub fn refused(&self) -> impl Iterator<Item = &Problem> {
         self.aliases.refused().chain(self.revaliases.refused())

@@ -165,7 +165,7 @@ fn unwell(settings: &Settings, findings: &mut Findings) {
 }
 
 /// What the agent has, if the files say something else.
-pub(super) fn in_force(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
+fn in_force(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
     let running = match running::settings(settings) {
         Ok(running) => running,
         Err(why) => {

@@ -51,12 +51,6 @@ pub fn way(settings: &Settings, findings: &mut Findings) {
     relayhost::check(settings, findings);
 }
 
-/// Whether an agent runs, and has these settings.
-pub fn is_in_force(settings: &Settings) -> bool {
-    let mut unheard = Findings::default();
-    machine::in_force(settings, &mut unheard).is_none() && unheard.level() == Level::Ok
-}
-
 /// Whether mail takes another way with the one than with the other, or is shown to the relayhost in
 /// another form.
 fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {

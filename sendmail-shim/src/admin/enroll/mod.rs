@@ -343,7 +343,7 @@ fn shown(settings: &Settings) -> Result<Exit, Trouble> {
 fn push(settings: &Settings) {
     let begun = Instant::now();
     while begun.elapsed() < TAKES && waits(settings) {
-        if has_taken(settings) {
+        if running::has(settings) {
             // It goes by itself later.
             let _ = listing::flush(settings, None);
             return;
@@ -355,9 +355,4 @@ fn push(settings: &Settings) {
 /// Whether mail waits in the agent, as far as it tells.
 fn waits(settings: &Settings) -> bool {
     running::status(settings).is_ok_and(|status| status.queued > 0)
-}
-
-fn has_taken(settings: &Settings) -> bool {
-    running::settings(settings)
-        .is_ok_and(|it| it.identity == settings.identity && it.relayhost == settings.relayhost)
 }

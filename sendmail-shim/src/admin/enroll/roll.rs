@@ -39,23 +39,28 @@ pub(super) fn roll(settings: &Settings) -> Result<Exit, Trouble> {
     let next = keys.next("", &settings.hostname).map_err(not_done)?;
     let pin = pin(&next)?;
     let (mut known, mut strangers) = (0usize, Vec::new());
-    for relayhost in relayhosts::ordered(settings) {
-        for host in hosts(settings, relayhost)
-            .map_err(|failed| failed.told(&relayhost.to_string(), NOTHING))?
-        {
-            let name = format!("{}:{}", host.name, host.port);
-            match tell(settings, &keys, &host, &pin) {
-                Ok(()) => known += 1,
-                Err(Failed::NotKnown(why)) => strangers.push((name, why)),
-                Err(failed) => {
-                    if matches!(failed, Failed::UsedBefore(_)) {
-                        keys.drop_next();
-                    }
-                    return Err(failed.told(&name, NOTHING));
-                }
+    tell_each(
+        settings,
+        &keys,
+        &pin,
+        |_| true,
+        |relay, told| match told {
+            Ok(()) => {
+                known += 1;
+                Ok(())
             }
-        }
-    }
+            Err(Failed::NotKnown(why)) => {
+                strangers.push((relay, why));
+                Ok(())
+            }
+            Err(failed) => {
+                if matches!(failed, Failed::UsedBefore(_)) {
+                    keys.drop_next();
+                }
+                Err(failed.told(&relay, NOTHING))
+            }
+        },
+    )?;
     for (relay, why) in &strangers {
         complain_of(relay, why);
     }
@@ -84,24 +89,43 @@ pub(super) fn tell_others(
         return Ok(true);
     }
     let (pin, mut all) = (pin(next)?, true);
-    for relayhost in relayhosts::ordered(settings) {
-        let found = hosts(settings, relayhost).unwrap_or_else(|failed| {
-            complain_of(&relayhost.to_string(), &failed.why());
+    let is_other = |host: &Host| {
+        let mut lines = lines.iter();
+        !lines.any(|line| line.host == host.name && line.port == host.port)
+    };
+    tell_each(settings, keys, &pin, is_other, |relay, told| {
+        if let Err(failed) = told {
+            complain_of(&relay, &failed.why());
             all = false;
-            Vec::new()
-        });
-        let has_line = |host: &Host| {
-            let mut lines = lines.iter();
-            lines.any(|line| line.host == host.name && line.port == host.port)
-        };
-        for host in found.iter().filter(|host| !has_line(host)) {
-            if let Err(failed) = tell(settings, keys, host, &pin) {
-                complain_of(&format!("{}:{}", host.name, host.port), &failed.why());
-                all = false;
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Says to each host that is meant which key comes next, and hands on what came of it, or why the
+/// hosts of a relayhost are not known.
+fn tell_each(
+    settings: &Settings,
+    keys: &Keys,
+    next: &Pin,
+    is_meant: impl Fn(&Host) -> bool,
+    mut heard: impl FnMut(String, Result<(), Failed>) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    for relayhost in relayhosts::ordered(settings) {
+        let found = match hosts(settings, relayhost) {
+            Ok(found) => found,
+            Err(failed) => {
+                heard(relayhost.to_string(), Err(failed))?;
+                continue;
             }
+        };
+        for host in found.iter().filter(|host| is_meant(host)) {
+            let name = format!("{}:{}", host.name, host.port);
+            heard(name, tell(settings, keys, host, next))?;
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 fn complain_of(relay: &str, why: &str) {

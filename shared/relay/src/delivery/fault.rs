@@ -101,8 +101,7 @@ pub(super) fn is_full(outcome: &Outcome) -> bool {
 
 /// 452, or 552 in old words (RFC 5321 §4.5.3.1.10), or the code of both, for good with some.
 pub(super) fn is_too_many(failure: &Failure) -> bool {
-    (failure.status.subject(), failure.status.detail()) == (5, 3)
-        || failure.reply.is_some_and(|code| code.value() == 452)
+    failure.status.says(5, 3) || failure.reply.is_some_and(|code| code.value() == 452)
 }
 
 /// Why mail is not given to an address that leads back to this host; if the administrator named

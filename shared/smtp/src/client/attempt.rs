@@ -161,7 +161,7 @@ pub(super) fn temporary(stage: Stage, reply: &Reply) -> Failure {
 pub(super) fn told(stage: Stage, reply: &Reply) -> Failure {
     let failure = temporary(stage, reply);
     let status = reply.status.filter(|status| status.class() != 2);
-    let status = status.map(|it| EnhancedStatus::new(4, it.subject(), it.detail()));
+    let status = status.map(EnhancedStatus::for_now);
     Failure {
         status: status.unwrap_or(failure.status),
         ..failure

@@ -7,7 +7,8 @@ use super::{Level, Role, line_of};
 use mail::{
     address::Sender,
     envelope::Recipient,
-    outcome::{Failure, Outcome, escape},
+    outcome::{Outcome, escape},
+    status::EnhancedStatus,
 };
 
 /// Longest Message-ID in a line, bytes.
@@ -26,22 +27,10 @@ pub fn identified(id: impl Display, message_id: &[u8]) {
 /// The result of one delivery attempt for one recipient; `age` is the time since the message
 /// arrived.
 pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: &Outcome) {
-    let failed = |status, failure: &Failure| {
-        let relay = failure.relay.clone();
-        (
-            status,
-            relay,
-            failure.status.to_string(),
-            failure.log_text(),
-        )
-    };
-    let (status, relay, dsn, text) = match outcome {
-        Outcome::Delivered(delivery) => {
-            let (relay, reply) = (delivery.relay.clone(), delivery.reply.clone());
-            ("sent", Some(relay), "2.0.0".to_owned(), reply)
-        }
-        Outcome::Deferred(failure) => failed("deferred", failure),
-        Outcome::Failed(failure) => failed("bounced", failure),
+    let (status, relay, text) = outcome.told();
+    let dsn = match outcome {
+        Outcome::Delivered(_) => EnhancedStatus::new(2, 0, 0),
+        Outcome::Deferred(failure) | Outcome::Failed(failure) => failure.status,
     };
     let original = recipient
         .original

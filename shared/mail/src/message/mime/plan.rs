@@ -334,7 +334,6 @@ impl Plan {
     }
 }
 
-/// RFC 6376 and RFC 8617: the signature covers header and body.
 /// What is done with an entity that cannot stay as it is.
 fn means(entity: &Entity) -> Action {
     match (&entity.kind, entity.encoding) {
@@ -346,6 +345,7 @@ fn means(entity: &Entity) -> Action {
     }
 }
 
+/// RFC 6376 and RFC 8617: the signature covers header and body.
 fn is_signed(header: &Header) -> bool {
     header.first("DKIM-Signature").is_some() || header.first("ARC-Message-Signature").is_some()
 }

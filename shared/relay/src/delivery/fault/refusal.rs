@@ -143,7 +143,7 @@ fn late(words: &Words, status: EnhancedStatus) -> Option<Refusal> {
         (alone && words.say(LOGIN), Refusal::Login),
         (alone && words.say(QUOTA), Refusal::Quota),
         // "Client does not have permissions to send as this sender": Exchange looks late.
-        (alone && is(status, 7, 60), Refusal::Permission),
+        (alone && status.says(7, 60), Refusal::Permission),
     ];
     found.into_iter().find_map(|(says, of)| says.then_some(of))
 }
@@ -191,10 +191,6 @@ fn names_recipient(words: &Words) -> bool {
 pub(in crate::delivery) fn speaks_of_recipient(failure: &Failure) -> bool {
     is_about_recipient(failure)
         || failure.stage >= Stage::Recipient && names_recipient(&Words::of(&failure.text))
-}
-
-fn is(status: EnhancedStatus, subject: u16, detail: u16) -> bool {
-    (status.subject(), status.detail()) == (subject, detail)
 }
 
 /// Whether a code says that a message cannot be known to come from whom it names (DKIM, SPF, DMARC,
