@@ -11,9 +11,9 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
+use mail::clock::{self, Timestamp};
 use tests::{
     agent::Agent,
     session::Session,
@@ -244,18 +244,13 @@ fn a_daemon_that_is_told_to_stop_when_the_relayhost_has_just_taken_a_message_sen
     assert_eq!(sink.journal().len(), 16);
 }
 
-fn millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    u64::try_from(since.as_millis()).unwrap()
-}
-
 /// Waits until something that was recorded after that moment is on the daemon's disk; how late that
 /// was, in milliseconds.
-fn synced_after(moment: u64, status: impl Fn() -> Output) -> u64 {
+fn synced_after(moment: Timestamp, status: impl Fn() -> Output) -> u64 {
     until("what was recorded is on the disk", || {
         let status: serde_json::Value = serde_json::from_slice(&status().stdout).unwrap();
         let at = status["spool"]["last_sync"][0].as_u64();
-        at.and_then(|at| at.checked_sub(moment))
+        at.and_then(|at| at.checked_sub(moment.as_millis()))
     })
 }
 
@@ -272,7 +267,7 @@ fn what_the_relayhost_has_taken_is_not_sent_again_when_the_daemon_is_killed_a_mo
     for round in 1..=5 {
         machine.send(&["b@example.net"], "Subject: x\n\nx\n");
         sink.journal().wait_for(2 * round - 1);
-        least = least.min(synced_after(millis(), || machine.admin(&STATUS)));
+        least = least.min(synced_after(clock::now(), || machine.admin(&STATUS)));
         machine.kill();
         machine.run();
         let mut session = Session::greeted(smarthost.address());
@@ -282,7 +277,7 @@ fn what_the_relayhost_has_taken_is_not_sent_again_when_the_daemon_is_killed_a_mo
             b"Subject: x\r\n\r\nx\r\n",
         );
         sink.journal().wait_for(2 * round);
-        least_there = least_there.min(synced_after(millis(), || smarthost.admin(&STATUS)));
+        least_there = least_there.min(synced_after(clock::now(), || smarthost.admin(&STATUS)));
         smarthost.kill();
         smarthost.run();
     }

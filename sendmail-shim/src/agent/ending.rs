@@ -38,6 +38,10 @@ impl Ending {
         thread::spawn(move || {
             for _ in signals.forever() {
                 if !is_served.load(Ordering::SeqCst) {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "the main thread may wait for a file, a pipe or a disk"
+                    )]
                     process::exit(0);
                 }
                 if tell.send(()).is_err() {
