@@ -16,7 +16,7 @@ pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {
     let default = rows::all(&Settings::parse(None, "")?);
     let mut shown = rows::all(settings);
     shown.retain(|setting| all || !default.contains(setting));
-    let meaning = all.then_some(rows::meaning as fn(&str) -> &'static str);
-    say(text(&layers, &shown, &default, meaning).trim_end());
+    let about = all.then_some(rows::about as fn(&str) -> String);
+    say(text(&layers, &shown, &default, about).trim_end());
     Ok(Exit::Ok)
 }

@@ -6,8 +6,9 @@ use mail::{
     address::{Address, domain},
     nexthop::Nexthop,
 };
-use queue::retry::Schedule;
 use relay::trust::Pin;
+use sendmail::config::forms::{MAXIMAL, MINIMAL};
+use settings::{Span, form::Form};
 
 use super::ours::Ours;
 
@@ -185,9 +186,12 @@ impl Plan {
 
     /// The shortest wait is not longer than the longest, whichever of them is ours.
     fn waits(&mut self) {
-        let usual = Schedule::default();
-        let minimal = self.minimal.unwrap_or(usual.minimal);
-        let maximal = self.maximal.unwrap_or(usual.maximal);
+        let or_usual = |span: Option<Duration>, form: &Form<Span>| {
+            let usual = form.default.map_or(Duration::ZERO, |usual| usual.0);
+            span.unwrap_or(usual)
+        };
+        let minimal = or_usual(self.minimal, &MINIMAL);
+        let maximal = or_usual(self.maximal, &MAXIMAL);
         match (self.minimal, self.maximal) {
             _ if minimal <= maximal => {}
             (Some(_), Some(_)) => (self.minimal, self.maximal) = (None, None),

@@ -306,6 +306,26 @@ fn a_password_is_in_no_report() {
     }
 }
 
+#[test]
+fn a_wait_that_is_longer_than_the_usual_longest_one_takes_that_with_it() {
+    for (text, waits) in [
+        ("minimal_backoff_time = 3700s\n", [3700, 3700]),
+        ("maximal_backoff_time = 30s\n", [30, 30]),
+        ("minimal_backoff_time = 3600s\n", [3600, 3600]),
+    ] {
+        let text = format!("relayhost = [mail.example.org]\n{text}");
+        let plan = read_with(postfix::read, &[(postfix::CONFIG, &text, false)]);
+        let written = config(&plan);
+        let settings = sendmail::config::settings::Settings::parse(None, &written).unwrap();
+        let retry = settings.retry;
+        assert_eq!(
+            [retry.minimal, retry.maximal].map(|wait| wait.as_secs()),
+            waits,
+            "{written}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn any_file_is_read_to_its_end_and_what_is_written_is_toml(text in "([A-Za-z_]{1,12}[= :\t]?[^\r]{0,20}\n){0,12}|(?s).{0,200}") {
@@ -319,7 +339,7 @@ proptest! {
         ] {
             let plan = read_with(reader, &[(file, &text, false)]);
             let written = plan.config("x", "p\"\\\n");
-            let parsed = settings::parse::<crate::config::file::File>(std::path::Path::new("x"), &written);
+            let parsed = sendmail::config::settings::Settings::parse(None, &written);
             prop_assert!(parsed.is_ok(), "{written}");
         }
     }

@@ -22,12 +22,12 @@ pub struct Which {
     pub changed: bool,
 }
 
-/// The text of settings. `default`: those of an empty file. `meaning`: of a key.
+/// The text of settings. `default`: those of an empty file. `about`: what is to be known of one.
 pub fn text(
     layers: &[Layer],
     settings: &[Setting],
     default: &[Setting],
-    meaning: Option<fn(&str) -> &'static str>,
+    about: Option<fn(&str) -> String>,
 ) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -38,8 +38,8 @@ pub fn text(
         text.push_str("# no configuration file: defaults\n");
     }
     for setting in settings {
-        if let Some(meaning) = meaning {
-            let _ = writeln!(text, "\n# {}", meaning(&setting.key));
+        if let Some(about) = about {
+            let _ = writeln!(text, "\n# {}", about(&setting.key));
         }
         if setting.value.is_some() {
             let place = origin(layers, &setting.key, default.contains(setting));

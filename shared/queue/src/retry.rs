@@ -21,15 +21,18 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self {
-            minimal: Duration::from_mins(5),
-            maximal: Duration::from_secs(4000),
-            lifetime: Duration::from_hours(5 * 24),
-        }
+        Self::USUAL
     }
 }
 
 impl Schedule {
+    /// As Postfix tries again.
+    pub const USUAL: Self = Self {
+        minimal: Duration::from_mins(5),
+        maximal: Duration::from_secs(4000),
+        lifetime: Duration::from_hours(5 * 24),
+    };
+
     /// When to try again a message that arrived at `arrival` and was just deferred; `random` is any
     /// number.
     pub fn next(&self, arrival: Timestamp, now: Timestamp, random: u32) -> Timestamp {

@@ -37,6 +37,8 @@ const READINGS: usize = 200;
 pub struct Wrong {
     place: Place,
     what: String,
+    /// It is shown at the setting's value, not at its key.
+    at_value: bool,
     /// Other settings that it is about.
     with: Vec<String>,
     /// What an unknown setting may have been meant as.
@@ -70,6 +72,13 @@ impl Wrong {
         self
     }
 
+    /// About what is written there, which is shown in the place of the setting's key.
+    #[must_use]
+    pub fn value(mut self) -> Self {
+        self.at_value = true;
+        self
+    }
+
     /// Other settings that it is about: while one of them is wrong itself, it is not told.
     #[must_use]
     pub fn with(mut self, settings: &[&str]) -> Self {
@@ -77,10 +86,22 @@ impl Wrong {
         self
     }
 
+    /// The setting that it is about, or the table of it, if it is not told by its place.
+    pub(super) fn setting(&self) -> Option<&str> {
+        match &self.place {
+            Place::Setting(way) => way.first().and_then(|step| match step {
+                Step::Key(name) => Some(name.as_str()),
+                Step::Item(_) => None,
+            }),
+            Place::Span(_) => None,
+        }
+    }
+
     fn new(place: Place, what: String) -> Self {
         Self {
             place,
             what,
+            at_value: false,
             with: Vec::new(),
             meant: None,
         }
@@ -231,6 +252,9 @@ impl<'a> Found<'a> {
         let place = match (&wrong.place, item) {
             (Place::Span(place), None) => Some(place.clone()),
             (Place::Span(_), Some(item)) => tree::place(table, item),
+            (Place::Setting(_), _) if wrong.at_value => {
+                way.and_then(|way| Some(tree::value(table, way)?.span()))
+            }
             (Place::Setting(_), _) => way.and_then(|way| tree::place(table, way)),
         };
         let fault = (place, wrong.what.clone());

@@ -19,10 +19,12 @@ use toml::de::{DeString, DeTable, DeValue, Deserializer};
 use system::log::{Level, line};
 
 use super::{
-    ConfigError, first,
+    ConfigError,
+    faults::Wrong,
+    first,
     layers::Layer,
     provision,
-    rows::{self, quote},
+    written::{self, quote},
 };
 
 /// Largest copy: of four files, with quotes escaped.
@@ -78,9 +80,9 @@ fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
         "# The last good configuration: what the program goes on with while its file is wrong.\n",
     );
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "of = {}", rows::path(of));
+    let _ = writeln!(text, "of = {}", written::path(of));
     for (path, content) in layers {
-        let path = rows::path(path);
+        let path = written::path(path);
         let _ = writeln!(text, "[[file]]\npath = {path}\ntext = {}", quote(content));
     }
     let path = directory.join(NAME);
@@ -189,18 +191,31 @@ pub fn is_over(directory: &Path, name: &str) {
     let _ = fs::remove_file(directory.join(name));
 }
 
-/// What can be used of files that are wrong as a whole: of these keys those that are right by
-/// themselves.
-pub fn salvage<T: DeserializeOwned>(layers: &[Layer], keys: &[&str]) -> Option<T> {
-    let usable: Vec<_> = keys
-        .iter()
-        .filter_map(|key| {
-            let mut files = layers.iter().map(|(_, text)| text);
-            let text = files.find(|text| only::<T>(&[(text, key)]).is_some_and(|(_, any)| any))?;
-            Some((text.as_str(), *key))
-        })
-        .collect();
-    only(&usable).map(|(settings, _)| settings)
+/// What can be used of files that are wrong as a whole: what `make` makes of those of these keys
+/// that are right by themselves, and without each that it finds wrong.
+pub fn salvage<T: DeserializeOwned + Default, C>(
+    layers: &[Layer],
+    keys: &[&str],
+    make: impl Fn(T) -> Result<C, Wrong>,
+) -> Result<C, Wrong> {
+    let usable = keys.iter().filter_map(|key| {
+        let mut files = layers.iter().map(|(_, text)| text);
+        let text = files.find(|text| only::<T>(&[(text, key)]).is_some_and(|(_, any)| any))?;
+        Some((text.as_str(), *key))
+    });
+    let mut usable: Vec<_> = usable.collect();
+    loop {
+        let settings = only(&usable).map_or_else(T::default, |(settings, _)| settings);
+        let wrong = match make(settings) {
+            Ok(settings) => return Ok(settings),
+            Err(wrong) => wrong,
+        };
+        let before = usable.len();
+        usable.retain(|(_, key)| wrong.setting() != Some(*key));
+        if usable.len() == before {
+            return Err(wrong);
+        }
+    }
 }
 
 /// A configuration of these keys alone, each from its text, and whether one of them is there.
@@ -327,14 +342,23 @@ mod tests {
             ("\u{0}\u{1}[[[", None, None),
             ("", None, None),
         ] {
-            let found: Sample = salvage(&[layer("f", text)], &keys).unwrap();
+            let found: Sample = salvage(&[layer("f", text)], &keys, Ok).unwrap();
             assert_eq!(found.spool.as_deref(), spool.map(Path::new), "{text}");
             assert_eq!(found.size, size, "{text}");
         }
         let below = layer("g", "spool = \"/r\"\nsize = 9");
         let both = [layer("f", "spool = \"/q\"\nsize = [1]"), below];
-        let found: Sample = salvage(&both, &keys).unwrap();
+        let found: Sample = salvage(&both, &keys, Ok).unwrap();
         assert_eq!(found.spool.as_deref(), Some(Path::new("/q")));
         assert_eq!(found.size, Some(9));
+        let small = |sample: Sample| match sample.size {
+            Some(size @ 8..) => Err(Wrong::of(&["size"], format!("{size} is too much"))),
+            _ => Ok(sample),
+        };
+        let found = salvage(&both, &keys, small).unwrap();
+        assert_eq!(found.spool.as_deref(), Some(Path::new("/q")));
+        assert_eq!(found.size, None);
+        let never = |_: Sample| Err::<(), _>(Wrong::of(&["name"], "never"));
+        assert!(salvage(&both, &keys, never).is_err());
     }
 }

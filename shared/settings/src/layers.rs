@@ -26,7 +26,7 @@ use toml::{
 
 use super::{
     error::{ConfigError, error_at},
-    rows::one_or_list,
+    written::one_or_list,
 };
 
 /// The administrator's file.

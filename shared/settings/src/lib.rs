@@ -16,21 +16,24 @@
 //! | [`HostName`] | a name that is no address |
 //! | [`layers`] | several files of one directory as one configuration |
 //! | [`rows`] | settings as they are described, printed and compared |
+//! | [`form`] | default and range of a setting of one value, which row and parser read |
 //! | [`last_good`] | what a program runs with while its files are wrong |
 //! | [`provision`] | settings that the machine itself is given |
 
 mod error;
 pub mod faults;
+pub mod form;
 pub mod last_good;
 pub mod layers;
 mod pattern;
 pub mod provision;
 pub mod rows;
 mod units;
+mod written;
 
 pub use error::{ConfigError, error_at, first, parse, suggestion};
 pub use pattern::Pattern;
-pub use units::{HostName, MessageSize, NameServer, OneOrMany, Size, Span, optional_table, table};
+pub use units::{HostName, NameServer, OneOrMany, Size, Span, optional_table, table};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
-//! Settings as rows: what each is called, what it means, how its value reads, and when a changed
-//! one is taken. `config`, `check`, reload, the manual and the example read the rows, so that a
-//! setting is described in one place.
+//! Settings as rows: what each is called, what it means, of which type it is, what it may be and
+//! what it is without being set, how its value reads, and when a changed one is taken. `config`,
+//! `check`, reload, the manual and the example read the rows, so that a setting is described in one
+//! place; the parser reads the [`Form`] that a row of one value has.
 //!
 //! | part | what |
 //! |---|---|
@@ -10,13 +11,10 @@
 //!
 //! Contract: what is printed, read again, gives the same settings.
 
-use std::{
-    fmt::{self, Display, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::fmt::{self, Display};
 
-use super::Span;
+use super::form::{Described, Form, Value};
+pub use super::written::{array, list, one_or_list, path, quote, span};
 
 /// A setting of a configuration `S`, or a family of them.
 pub struct Row<S: 'static> {
@@ -24,12 +22,30 @@ pub struct Row<S: 'static> {
     /// `transports.NAME.type`.
     pub key: &'static str,
     /// A sentence for administrators.
-    pub meaning: &'static str,
+    meaning: &'static str,
+    kind: Kind,
+    default: Default,
     values: Values<S>,
     /// A changed one is taken by a restart alone.
     pub at_restart: bool,
     /// Defaults of others follow from it.
     pub is_basis: bool,
+}
+
+/// Of which type it is.
+enum Kind {
+    Told(&'static str),
+    Of(&'static dyn Described),
+}
+
+/// What it is where nothing is written.
+enum Default {
+    /// Nothing, or what its form says.
+    OfKind,
+    Toml(&'static str),
+    Path(&'static str),
+    /// It depends on more than the configuration, or on other settings.
+    Told(&'static str),
 }
 
 enum Values<S: 'static> {
@@ -38,32 +54,76 @@ enum Values<S: 'static> {
 }
 
 impl<S> Row<S> {
-    /// A setting; `value` is in TOML, `None` where it is not set.
+    /// A setting; `kind` is its type, for people, and `value` is in TOML, `None` where it is not
+    /// set.
     pub const fn new(
         key: &'static str,
+        kind: &'static str,
         meaning: &'static str,
         value: fn(&S) -> Option<String>,
     ) -> Self {
-        Self::of(key, meaning, Values::One(value))
+        Self::of(key, Kind::Told(kind), meaning, Values::One(value))
+    }
+
+    /// A setting of one value.
+    pub const fn form<T: Value>(
+        form: &'static Form<T>,
+        meaning: &'static str,
+        value: fn(&S) -> Option<String>,
+    ) -> Self {
+        Self::of(form.key, Kind::Of(form), meaning, Values::One(value))
     }
 
     /// A family; `values` gives whole keys with values in TOML.
     pub const fn each(
         key: &'static str,
+        kind: &'static str,
         meaning: &'static str,
         values: fn(&S) -> Vec<(String, String)>,
     ) -> Self {
-        Self::of(key, meaning, Values::Each(values))
+        Self::of(key, Kind::Told(kind), meaning, Values::Each(values))
     }
 
-    const fn of(key: &'static str, meaning: &'static str, values: Values<S>) -> Self {
+    /// A family of one value each.
+    pub const fn each_form<T: Value>(
+        form: &'static Form<T>,
+        meaning: &'static str,
+        values: fn(&S) -> Vec<(String, String)>,
+    ) -> Self {
+        Self::of(form.key, Kind::Of(form), meaning, Values::Each(values))
+    }
+
+    const fn of(key: &'static str, kind: Kind, meaning: &'static str, values: Values<S>) -> Self {
         Self {
             key,
             meaning,
+            kind,
+            default: Default::OfKind,
             values,
             at_restart: false,
             is_basis: false,
         }
+    }
+
+    /// What it is where nothing is written, in TOML.
+    #[must_use]
+    pub const fn default(mut self, toml: &'static str) -> Self {
+        self.default = Default::Toml(toml);
+        self
+    }
+
+    /// The same of a path.
+    #[must_use]
+    pub const fn place(mut self, path: &'static str) -> Self {
+        self.default = Default::Path(path);
+        self
+    }
+
+    /// The same where it depends on the machine or on other settings: for people.
+    #[must_use]
+    pub const fn otherwise(mut self, told: &'static str) -> Self {
+        self.default = Default::Told(told);
+        self
     }
 
     /// A changed one is taken by a restart alone.
@@ -78,6 +138,36 @@ impl<S> Row<S> {
     pub const fn basis(mut self) -> Self {
         self.is_basis = true;
         self
+    }
+
+    /// What it means, its type and range, and what it is where nothing is written.
+    pub fn about(&self) -> String {
+        let kind = match &self.kind {
+            Kind::Told(kind) => (*kind).to_owned(),
+            Kind::Of(form) => form.form(),
+        };
+        let default = match (&self.default, &self.kind) {
+            (Default::Told(told), _) => Some((*told).to_owned()),
+            (Default::OfKind, Kind::Of(form)) => form.default().map(|(_, told)| told),
+            _ => self.preset(),
+        };
+        let default = default.map_or_else(String::new, |default| format!(" Default: {default}."));
+        format!("{} Type: {kind}.{default}", self.meaning)
+    }
+
+    /// What it is where nothing is written, in TOML, if that is always the same.
+    pub fn preset(&self) -> Option<String> {
+        match (&self.default, &self.kind) {
+            (Default::Toml(toml), _) => Some((*toml).to_owned()),
+            (Default::Path(path), _) => Some(quote(path)),
+            (Default::OfKind, Kind::Of(form)) => form.default().map(|(toml, _)| toml),
+            (Default::Told(_), _) | (Default::OfKind, Kind::Told(_)) => None,
+        }
+    }
+
+    /// Whether it is said in words what it is where nothing is written.
+    pub fn depends(&self) -> bool {
+        matches!(self.default, Default::Told(_))
     }
 
     /// What `settings` says of it.
@@ -166,62 +256,19 @@ pub fn differences(here: &[(String, String)], there: &[(String, String)]) -> Vec
         .collect()
 }
 
-/// A TOML basic string.
-pub fn quote(text: impl Display) -> String {
-    let mut out = String::from("\"");
-    for character in text.to_string().chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            control if control.is_control() => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{:04X}", u32::from(control));
-            }
-            plain => out.push(plain),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// One value as a TOML string, several as an array of them.
-pub fn one_or_list<T: Display>(values: &[T]) -> String {
-    match values {
-        [one] => quote(one),
-        many => list(many),
-    }
-}
-
-/// An array of TOML strings.
-pub fn list<T: Display>(values: &[T]) -> String {
-    array(values.iter().map(quote))
-}
-
-/// An array of values that are TOML.
-pub fn array(values: impl Iterator<Item = String>) -> String {
-    format!("[{}]", values.collect::<Vec<_>>().join(", "))
-}
-
-/// A path as a TOML string.
-pub fn path(path: &Path) -> String {
-    quote(path.display())
-}
-
-/// A time as [`Span`] reads it.
-pub fn span(time: Duration) -> String {
-    quote(Span(time))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ROWS: [Row<u32>; 4] = [
-        Row::new("size", "How large.", |size| Some(size.to_string())),
-        Row::new("name", "Which.", |_| None),
-        Row::each("routes", "Where.", |size| {
+        Row::new("size", "number", "How large.", |size| {
+            Some(size.to_string())
+        }),
+        Row::new("name", "text", "Which.", |_| None),
+        Row::each("routes", "route", "Where.", |size| {
             vec![(format!("routes.{}", quote("a.b")), size.to_string())]
         }),
-        Row::each("transports.NAME.delay", "When.", |_| Vec::new()),
+        Row::each("transports.NAME.delay", "time", "When.", |_| Vec::new()),
     ];
 
     #[test]
@@ -261,14 +308,5 @@ mod tests {
             differences(&here, &there),
             [text("size", "7", "8"), text("routes.\"a.b\"", "", "8")]
         );
-    }
-
-    #[test]
-    fn values_are_quoted_so_that_toml_reads_what_was_meant() {
-        assert_eq!(quote("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000A\"");
-        assert_eq!(one_or_list(&["a"]), "\"a\"");
-        assert_eq!(one_or_list(&["a", "b"]), "[\"a\", \"b\"]");
-        assert_eq!(list(&["a"]), "[\"a\"]");
-        assert_eq!(span(Duration::from_hours(25)), "\"1d1h\"");
     }
 }

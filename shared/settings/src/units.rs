@@ -125,24 +125,6 @@ pub struct Size(pub u64);
 const SIZE: &str =
     "a size is written as \"500KiB\", \"25MiB\" or \"1GiB\", or as a number of bytes";
 
-/// The largest message, bytes; not 0, which Postfix reads as "no limit" and which would let nothing
-/// through here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "Size")]
-pub struct MessageSize(pub u64);
-
-impl TryFrom<Size> for MessageSize {
-    type Error = &'static str;
-    fn try_from(size: Size) -> Result<Self, &'static str> {
-        if size.0 == 0 {
-            return Err(
-                "0 would let nothing through, and there is always a limit; write the largest message, such as \"50MiB\", or leave it out",
-            );
-        }
-        Ok(Self(size.0))
-    }
-}
-
 impl TryFrom<String> for Size {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {

@@ -28,7 +28,7 @@ pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {
         config.layers(),
         &settings,
         &machine.settings(),
-        all.then_some(rows::meaning),
+        all.then_some(rows::about),
     ))
 }
 

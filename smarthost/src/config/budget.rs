@@ -7,11 +7,12 @@ use std::{
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use relay::trust::Pin;
-use serde::Deserialize;
-use settings::OneOrMany;
+use serde::{Deserialize, Deserializer};
+use settings::{
+    OneOrMany,
+    form::{self, Form, Number, Word},
+};
 
-/// Smarthosts that share a budget, at most.
-const MOST: u32 = 64;
 /// Longest name of one.
 const MAX_NAME: usize = 64;
 
@@ -32,8 +33,7 @@ pub struct Budget {
 }
 
 /// What a message does while the store does not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum OnOutage {
     /// It counts against this node's part of the limit, limit / nodes.
     #[default]
@@ -42,6 +42,19 @@ pub enum OnOutage {
     Defer,
     /// It counts against this node's own limit alone.
     Open,
+}
+
+impl Word for OnOutage {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("share", Self::Share),
+        ("defer", Self::Defer),
+        ("open", Self::Open),
+    ];
+}
+impl<'de> Deserialize<'de> for OnOutage {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
+    }
 }
 
 /// Where the store is: `redis://HOST:PORT/DB`, `rediss://…` with TLS, `unix:/PATH`.
@@ -56,8 +69,16 @@ pub struct NodeName(String);
 
 /// How many there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "u32")]
+#[serde(try_from = "Number")]
 pub struct Nodes(pub u32);
+
+pub(super) const ON_OUTAGE: Form<OnOutage> = Form::new("budget.on_outage", OnOutage::Share);
+/// How many there may be.
+pub(super) const NODES: Form<Number> = Form::open("budget.nodes").within(
+    Number(2),
+    Number(64),
+    "so many smarthosts may share a budget; write how many there are in all",
+);
 
 impl Budget {
     /// A relative path starts from this directory.
@@ -135,17 +156,12 @@ impl fmt::Display for NodeName {
     }
 }
 
-impl TryFrom<u32> for Nodes {
+impl TryFrom<Number> for Nodes {
     type Error = String;
 
-    fn try_from(number: u32) -> Result<Self, String> {
-        if (2..=MOST).contains(&number) {
-            Ok(Self(number))
-        } else {
-            Err(format!(
-                "a budget is shared by 2 to {MOST} smarthosts; write how many there are in all"
-            ))
-        }
+    fn try_from(number: Number) -> Result<Self, String> {
+        let Number(nodes) = NODES.fit(number)?;
+        Ok(Self(u32::try_from(nodes).unwrap_or(u32::MAX)))
     }
 }
 
@@ -178,6 +194,6 @@ mod tests {
             );
         }
         assert!(NodeName::try_from("mx1:2".to_owned()).is_err());
-        assert!(Nodes::try_from(1).is_err() && Nodes::try_from(2).is_ok());
+        assert!(Nodes::try_from(Number(1)).is_err() && Nodes::try_from(Number(2)).is_ok());
     }
 }

@@ -2,21 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use mail::{
-    address::{Domain, DomainPattern},
-    limits::MESSAGE,
-};
+use mail::address::{Domain, DomainPattern};
 use queue::retry::Schedule;
-use relay::relayhost::Relayhost;
+use relay::relayhost::{ORDER, Relayhost};
 use serde_spanned::Spanned;
 use settings::{
     ConfigError, HostName, OneOrMany, Span,
     faults::{self, Wrong},
+    form::{Form, MESSAGE_SIZE},
     last_good::{self, salvage},
     layers::{self, Layer},
 };
@@ -24,9 +21,14 @@ use settings::{
 use crate::{
     config::{
         AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, SPOOL, STATE,
-        clients::{client_pins, greet_wait, proxies, rules},
-        count::Count,
+        TlsOut,
+        clients::{client_pins, proxies, rules},
         file::{self, File},
+        forms::{
+            BOUNCE_LIFETIME, CLIENT, DELIVERIES, DESTINATION, FORBID_PIPELINING, GREET_WAIT,
+            LIFETIME, LOG_FORMAT, MAXIMAL, MINIMAL, MTA_STS, PROVIDER_PRESETS, RELAY_LIFETIME,
+            SESSIONS, TLS_LEVEL, WARNING,
+        },
         queries::{dnsbl, greylist, verify},
         relayhost,
         routes::{Route, is_key},
@@ -82,9 +84,6 @@ const SALVAGED: [&str; 36] = [
     "message_size",
     "concurrency",
 ];
-
-/// A sender is warned of a delay after this.
-const WARNING: Duration = Duration::from_hours(4);
 
 impl Config {
     /// Where the configuration is without `--config`.
@@ -155,14 +154,15 @@ impl Config {
         path: &Path,
         machine: &str,
     ) -> Result<Self, ConfigError> {
-        let with = |keys: &[&str]| {
-            let mut file: File = salvage(layers, keys).unwrap_or_default();
+        let make = |mut file: File| {
             file.spool.get_or_insert_with(|| Self::refuge(path));
             file.state
                 .get_or_insert_with(|| Self::refuge_of_state(path));
-            Self::fill_in(file, machine).map_err(|wrong| nowhere(&wrong))
+            Self::fill_in(file, machine)
         };
-        let mut config = with(&SALVAGED).or_else(|_| with(&PLACES))?;
+        let config = salvage(layers, &SALVAGED, make);
+        let config = config.or_else(|_| salvage(layers, &PLACES, make));
+        let mut config = config.map_err(|wrong| nowhere(&wrong))?;
         config.layers = layers.to_vec();
         config.place();
         // Nothing is given up before an administrator has had a say.
@@ -185,7 +185,7 @@ impl Config {
             },
             admins: OneOrMany(self.admins.clone()),
             retry: file::Retry {
-                lifetime: Some(Spanned::new(0..0, Span(self.retry.schedule.lifetime))),
+                lifetime: Some(Span(self.retry.schedule.lifetime)),
                 ..file::Retry::default()
             },
             limits: file::Limits {
@@ -231,7 +231,7 @@ impl Config {
             proxy: proxies(file.proxy),
             xclient: proxies(file.xclient),
             drain_from: proxies(file.drain_from),
-            greet_wait: greet_wait(file.greet_wait)?,
+            greet_wait: GREET_WAIT.read(file.greet_wait)?.0,
             limits: rules(&mut file.limits, networks),
             limits_notify: notify.unwrap_or_else(|| admins.clone()),
             spool: file.spool.unwrap_or_else(|| PathBuf::from(SPOOL)),
@@ -248,32 +248,35 @@ impl Config {
             domains: domains(file.domains, &hostname),
             local,
             relayhost: file.relayhost.0,
-            relay_order: file.relay_order,
+            relay_order: ORDER.read(file.relay_order)?,
             resolver: file.resolver.map(|server| server.0),
             restrictions: file.restrictions.unwrap_or_else(Rule::defaults),
             milters: file.milters.0,
-            dnsbl: dnsbl(file.dnsbl),
-            greylist: greylist(&file.greylist),
-            verify: verify(file.verify),
+            dnsbl: dnsbl(file.dnsbl)?,
+            greylist: greylist(&file.greylist)?,
+            verify: verify(file.verify)?,
             relay_tls: relayhost::tls(file.relay_tls)?,
-            tls_out: file.tls_out,
+            tls_out: TlsOut {
+                level: TLS_LEVEL.read(file.tls_out.level)?,
+                ca_file: file.tls_out.ca_file,
+            },
             tls_policy: file.tls_policy.0,
-            mta_sts: file.mta_sts,
+            mta_sts: MTA_STS.read(file.mta_sts)?,
             relay_auth: file.relay_auth.map(relayhost::auth).transpose()?,
             routes: routes(file.routes, &transports)?,
             default_routes: routes(file.default_routes, &transports)?,
             transport: file.transport.0.into_iter().map(|it| it.0).collect(),
             transports,
-            provider_presets: file.provider_presets.unwrap_or(true),
+            provider_presets: PROVIDER_PRESETS.read(file.provider_presets)?,
             dkim: file.dkim.0,
             srs: file.srs,
             expected: file.expected.0,
             admins,
-            message_size: file.message_size.map_or(MESSAGE, |size| size.0),
-            retry: check_retry(file.retry)?,
-            concurrency: concurrency(&file.concurrency),
-            forbid_unauth_pipelining: file.forbid_unauth_pipelining.unwrap_or(true),
-            log_format: file.log.format,
+            message_size: MESSAGE_SIZE.read(file.message_size)?.0,
+            retry: check_retry(&file.retry)?,
+            concurrency: concurrency(&file.concurrency)?,
+            forbid_unauth_pipelining: FORBID_PIPELINING.read(file.forbid_unauth_pipelining)?,
+            log_format: LOG_FORMAT.read(file.log.format)?,
             hostname,
             state,
         })
@@ -374,47 +377,32 @@ fn domains(domains: file::Domains, hostname: &Domain) -> Domains {
     }
 }
 
-fn check_retry(retry: file::Retry) -> Result<Retry, Wrong> {
-    let default = Schedule::default();
-    let spans = [
-        &retry.minimal,
-        &retry.maximal,
-        &retry.lifetime,
-        &retry.bounce_lifetime,
-        &retry.relay_lifetime,
-    ];
-    let [minimal_at, maximal_at, lifetime_at, bounce_at, relay_at] =
-        spans.map(|written| written.as_ref().map(Spanned::span));
-    let or =
-        |written: Option<Spanned<Span>>, default| written.map_or(default, |s| s.into_inner().0);
-    let minimal = or(retry.minimal, default.minimal);
-    let maximal = or(retry.maximal, default.maximal.max(minimal));
-    let lifetime = or(retry.lifetime, default.lifetime.max(maximal));
-    let bounce_lifetime = or(retry.bounce_lifetime, lifetime);
-    let relay_lifetime = or(retry.relay_lifetime, lifetime);
-    let complain = |place: Option<Range<usize>>, what| {
-        let wrong = Wrong::at(place.unwrap_or_default(), what);
-        Err(wrong.with(&["retry"]))
-    };
-    if minimal < Duration::from_secs(1) {
-        let what = "retrying without a pause would be a flood; write at least \"1s\"";
-        return complain(minimal_at, what);
-    }
+fn check_retry(retry: &file::Retry) -> Result<Retry, Wrong> {
+    let minimal = MINIMAL.read(retry.minimal)?.0;
+    let maximal = or_longer(&MAXIMAL, retry.maximal, minimal)?;
+    let lifetime = or_longer(&LIFETIME, retry.lifetime, maximal)?;
+    let bounce_lifetime = BOUNCE_LIFETIME
+        .read_or(retry.bounce_lifetime, Span(lifetime))?
+        .0;
+    let relay_lifetime = RELAY_LIFETIME
+        .read_or(retry.relay_lifetime, Span(lifetime))?
+        .0;
+    let complain = |key, what| Err(Wrong::of(&["retry", key], what).value().with(&["retry"]));
     if minimal > maximal {
-        let what = "`minimal` is longer than `maximal`; exchange them";
-        return complain(minimal_at.or(maximal_at), what);
+        let key = retry.minimal.map_or("maximal", |_| "minimal");
+        return complain(key, "`minimal` is longer than `maximal`; exchange them");
     }
-    for (lifetime, place) in [
-        (lifetime, lifetime_at),
-        (bounce_lifetime, bounce_at),
-        (relay_lifetime, relay_at),
+    for (key, written, lifetime) in [
+        ("lifetime", retry.lifetime, lifetime),
+        ("bounce_lifetime", retry.bounce_lifetime, bounce_lifetime),
+        ("relay_lifetime", retry.relay_lifetime, relay_lifetime),
     ] {
         if lifetime < minimal {
             let what = "mail would be given up before it is tried a second time; `lifetime` must be at least as long as `minimal`";
-            return complain(place.or(minimal_at), what);
+            return complain(written.map_or("minimal", |_| key), what);
         }
     }
-    let warning = retry.warning.map_or(WARNING, |span| span.0);
+    let warning = WARNING.read(retry.warning)?.0;
     Ok(Retry {
         schedule: Schedule {
             minimal,
@@ -427,14 +415,19 @@ fn check_retry(retry: file::Retry) -> Result<Retry, Wrong> {
     })
 }
 
-fn concurrency(written: &file::Concurrency) -> Concurrency {
-    let or = |count: Option<Count>, default| count.map_or(default, |count| count.0);
-    Concurrency {
-        destination: or(written.destination, 10),
-        deliveries: or(written.deliveries, 100),
-        sessions: or(written.sessions, 1000),
-        client: or(written.client, 50),
-    }
+/// The time, of which the default is at least this one.
+fn or_longer(form: &Form<Span>, written: Option<Span>, least: Duration) -> Result<Duration, Wrong> {
+    let Span(time) = form.read(written)?;
+    Ok(written.map_or(time.max(least), |_| time))
+}
+
+fn concurrency(written: &file::Concurrency) -> Result<Concurrency, Wrong> {
+    Ok(Concurrency {
+        destination: DESTINATION.read(written.destination)?.0,
+        deliveries: DELIVERIES.read(written.deliveries)?.0,
+        sessions: SESSIONS.read(written.sessions)?.0,
+        client: CLIENT.read(written.client)?.0,
+    })
 }
 
 /// And whether these are the default.

@@ -1,20 +1,16 @@
 //! As whom clients are known, and how much they may send: from what is written to what is used.
 
-use std::{collections::BTreeMap, mem::take, time::Duration};
+use std::{collections::BTreeMap, mem::take};
 
 use relay::trust::Pin;
 use serde_spanned::Spanned;
-use settings::{OneOrMany, Span, faults::Wrong};
+use settings::{OneOrMany, faults::Wrong};
 
 use crate::{
     config::file::{self, Proxy},
     limits::{self, Rules},
     network::Networks,
 };
-
-/// Enough for those that talk at once, and no burden to others.
-const GREET_WAIT: Duration = Duration::from_secs(1);
-const MAX_GREET_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) fn rules(written: &mut file::Limits, networks: Networks) -> Rules {
     let limits = |given: OneOrMany<file::SomeMail>| given.0.iter().map(|it| it.0).collect();
@@ -50,18 +46,4 @@ pub(super) fn client_pins(
 /// Whose word about who connects is believed.
 pub(super) fn proxies(written: OneOrMany<Proxy>) -> Networks {
     Networks(written.0.into_iter().map(|proxy| proxy.0).collect())
-}
-
-/// How long the greeting waits for strangers.
-pub(super) fn greet_wait(written: Option<Spanned<Span>>) -> Result<Duration, Wrong> {
-    let Some(written) = written else {
-        return Ok(GREET_WAIT);
-    };
-    let place = written.span();
-    let Span(wait) = written.into_inner();
-    if wait > MAX_GREET_WAIT {
-        let what = "other mail servers hang up before so late a greeting; write at most \"30s\"";
-        return Err(Wrong::at(place, what));
-    }
-    Ok(wait)
 }

@@ -14,12 +14,16 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_spanned::Spanned;
-use settings::{HostName, MessageSize, NameServer, OneOrMany, Span};
+use settings::{
+    HostName, NameServer, OneOrMany, Size, Span,
+    form::{self, Number, Word},
+};
+use smtp::client::Security;
 
-use super::{count::Count, transports::Written};
+use super::transports::Written;
 use crate::{
     config::{
-        AliasFile, Budget, DkimKey, ListenTls, Listener, LogFormat, Offer, SrsDomain, TlsOut, Web,
+        AliasFile, Budget, DkimKey, ListenTls, Listener, LogFormat, Offer, SrsDomain, TlsLevel, Web,
     },
     destination::{Destination, Kind, LmtpTarget},
     expected::Wanted,
@@ -47,7 +51,7 @@ pub(super) struct File {
     pub proxy: OneOrMany<Proxy>,
     pub xclient: OneOrMany<Proxy>,
     pub drain_from: OneOrMany<Proxy>,
-    pub greet_wait: Option<Spanned<Span>>,
+    pub greet_wait: Option<Span>,
     #[serde(deserialize_with = "settings::table")]
     pub limits: Limits,
     #[serde(deserialize_with = "settings::optional_table")]
@@ -66,7 +70,7 @@ pub(super) struct File {
     pub maildir: Option<Spanned<Maildir>>,
     pub lmtp: Option<Spanned<LmtpTarget>>,
     pub relayhost: OneOrMany<Relayhost>,
-    pub relay_order: Order,
+    pub relay_order: Option<Order>,
     pub resolver: Option<NameServer>,
     pub restrictions: Option<Vec<Rule>>,
     pub milters: OneOrMany<Milter>,
@@ -79,9 +83,9 @@ pub(super) struct File {
     #[serde(deserialize_with = "settings::table")]
     pub relay_tls: RelayTls,
     #[serde(deserialize_with = "settings::table")]
-    pub tls_out: TlsOut,
+    pub tls_out: WrittenTlsOut,
     pub tls_policy: OneOrMany<TableName>,
-    pub mta_sts: bool,
+    pub mta_sts: Option<bool>,
     #[serde(deserialize_with = "settings::optional_table")]
     pub relay_auth: Option<RelayAuth>,
     #[serde(deserialize_with = "settings::table")]
@@ -98,7 +102,7 @@ pub(super) struct File {
     pub expected: OneOrMany<Wanted>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
-    pub message_size: Option<MessageSize>,
+    pub message_size: Option<Size>,
     #[serde(deserialize_with = "settings::table")]
     pub retry: Retry,
     #[serde(deserialize_with = "settings::table")]
@@ -184,13 +188,13 @@ impl TryFrom<Limit> for SomeMail {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Log {
-    pub format: LogFormat,
+    pub format: Option<LogFormat>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Dnsbl {
-    pub threshold: Option<Count>,
+    pub threshold: Option<Number>,
     pub lists: OneOrMany<Scored>,
     pub keys: Option<PathBuf>,
 }
@@ -203,11 +207,19 @@ pub(super) struct Greylist {
 }
 
 /// Whom greylisting is for.
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Only {
     All,
     Listed,
+}
+
+impl Word for Only {
+    const WORDS: &'static [(&'static str, Self)] = &[("listed", Self::Listed), ("all", Self::All)];
+}
+impl<'de> Deserialize<'de> for Only {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -281,9 +293,16 @@ pub(super) struct Domains {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RelayTls {
     pub pins: OneOrMany<Pin>,
-    pub level: Option<Spanned<Level>>,
+    pub level: Option<Level>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WrittenTlsOut {
+    pub level: Option<TlsLevel>,
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -294,34 +313,43 @@ pub(super) struct RelayAuth {
     pub token: Option<Spanned<Source>>,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Level {
-    StartTls,
-    Wrapped,
-    Opportunistic,
-    None,
+/// How much TLS the relayhost must show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Level(pub Security);
+
+impl Word for Level {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("opportunistic", Self(Security::Opportunistic)),
+        ("starttls", Self(Security::StartTls)),
+        ("wrapped", Self(Security::Wrapped)),
+        ("none", Self(Security::None)),
+    ];
+}
+impl<'de> Deserialize<'de> for Level {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
+    }
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Retry {
-    pub minimal: Option<Spanned<Span>>,
-    pub maximal: Option<Spanned<Span>>,
-    pub lifetime: Option<Spanned<Span>>,
-    pub bounce_lifetime: Option<Spanned<Span>>,
-    pub relay_lifetime: Option<Spanned<Span>>,
+    pub minimal: Option<Span>,
+    pub maximal: Option<Span>,
+    pub lifetime: Option<Span>,
+    pub bounce_lifetime: Option<Span>,
+    pub relay_lifetime: Option<Span>,
     pub warning: Option<Span>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Concurrency {
-    pub destination: Option<Count>,
-    pub deliveries: Option<Count>,
-    pub sessions: Option<Count>,
+    pub destination: Option<Number>,
+    pub deliveries: Option<Number>,
+    pub sessions: Option<Number>,
     #[serde(alias = "sessions_per_client")]
-    pub client: Option<Count>,
+    pub client: Option<Number>,
 }
 
 /// A network that may relay: never the whole Internet, nor a large part of it.

@@ -3,7 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`file`] | the keys and the forms of their values, for serde |
-//! | [`count`] | a number from 1, in a file |
+//! | [`forms`] | default and range of each setting of one value |
 //! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
 //! | [`check`] | from the one to the other; what serde cannot check |
 //! | [`queries`] | the same for restrictions that ask the world |
@@ -11,6 +11,7 @@
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
 //! | [`load`], [`tables`] | read the files: the only parts with I/O |
 //! | [`rows`] | each setting's name, meaning and value: what `config` prints (row D7) |
+//! | [`tls_level`] | how much TLS hosts of others must show |
 //! | [`transports`] | transports with settings, and those of well-known providers |
 //! | [`routes`] | what the value of a route says |
 //! | [`macros`] | macros in the arguments of programs |
@@ -24,8 +25,8 @@
 mod budget;
 mod check;
 mod clients;
-mod count;
 mod file;
+mod forms;
 mod load;
 mod macros;
 mod queries;
@@ -39,6 +40,7 @@ mod signing;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tls_level;
 mod transports;
 mod users;
 mod web;
@@ -49,10 +51,11 @@ pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};
 pub use settings::{
     AliasFile, Class, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
-    LogFormat, Offer, RelayAuth, RelayTls, Retry, SPOOL, STATE, TlsLevel, TlsOut, Verify,
+    LogFormat, Offer, RelayAuth, RelayTls, Retry, SPOOL, STATE, Verify,
 };
 pub use signing::{DkimKey, OwnDomain, Selector, SrsDomain};
 pub use tables::TableFiles;
+pub use tls_level::{TlsLevel, TlsOut};
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};
 pub use users::{
     Users, Verifiers, is_of_login, line as login_line, lines as login_lines, read as read_logins,

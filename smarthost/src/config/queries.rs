@@ -1,50 +1,42 @@
 //! Settings of restrictions that ask the world: from what is written to what is used.
 
-use std::time::Duration;
-
 use mail::address::Sender;
-use settings::Span;
+use settings::faults::Wrong;
 
 use crate::{
-    config::{Dnsbl, Greylist, Verify, file},
-    policy::{
-        Scores,
-        verify::{self, OutageMode},
+    config::{
+        Dnsbl, Greylist, Verify, file,
+        forms::{GREYLIST_DELAY, GREYLIST_ONLY, NEGATIVE, OUTAGE, POSITIVE, THRESHOLD, TROUBLE},
     },
+    policy::{Scores, verify},
 };
 
-pub(super) fn greylist(written: &file::Greylist) -> Greylist {
-    Greylist {
-        delay: written.delay.map_or(Duration::from_mins(5), |span| span.0),
-        listed_only: written.only != Some(file::Only::All),
-    }
+pub(super) fn greylist(written: &file::Greylist) -> Result<Greylist, Wrong> {
+    Ok(Greylist {
+        delay: GREYLIST_DELAY.read(written.delay)?.0,
+        listed_only: GREYLIST_ONLY.read(written.only)? == file::Only::Listed,
+    })
 }
 
-pub(super) fn verify(written: file::Verify) -> Verify {
-    let or = |span: Option<Span>, default| span.map_or(default, |span| span.0);
-    Verify {
+pub(super) fn verify(written: file::Verify) -> Result<Verify, Wrong> {
+    Ok(Verify {
         from: written.from.map_or(Sender::Null, |from| from.0),
         settings: verify::Settings {
-            outage: written.outage.unwrap_or(OutageMode::AcceptKnown),
-            positive: or(written.positive, Duration::from_hours(31 * 24)),
-            negative: or(written.negative, Duration::from_hours(3)),
-            trouble: or(written.trouble, Duration::from_mins(1)).min(Duration::from_mins(1)),
+            outage: OUTAGE.read(written.outage)?,
+            positive: POSITIVE.read(written.positive)?.0,
+            negative: NEGATIVE.read(written.negative)?.0,
+            trouble: TROUBLE.read(written.trouble)?.0,
         },
-    }
+    })
 }
 
-pub(super) fn dnsbl(written: file::Dnsbl) -> Dnsbl {
-    let threshold = written.threshold.map_or(1, |threshold| threshold.0);
-    Dnsbl {
+pub(super) fn dnsbl(written: file::Dnsbl) -> Result<Dnsbl, Wrong> {
+    let lists = written.lists.0.into_iter();
+    Ok(Dnsbl {
         scores: Scores {
-            threshold: i32::try_from(threshold).unwrap_or(i32::MAX),
-            lists: written
-                .lists
-                .0
-                .into_iter()
-                .map(|list| list.0.into())
-                .collect(),
+            threshold: i32::try_from(THRESHOLD.read(written.threshold)?.0).unwrap_or(i32::MAX),
+            lists: lists.map(|list| list.0.into()).collect(),
         },
         keys: written.keys,
-    }
+    })
 }

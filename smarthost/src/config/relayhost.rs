@@ -4,24 +4,23 @@ use serde_spanned::Spanned;
 use settings::faults::Wrong;
 use smtp::client::Security;
 
-use crate::config::{RelayAuth, RelayTls, file};
+use crate::config::{RelayAuth, RelayTls, file, forms::RELAY_LEVEL};
 
 pub(super) fn tls(tls: file::RelayTls) -> Result<RelayTls, Wrong> {
     let pins = tls.pins.0;
-    let security = match tls.level {
-        None if pins.is_empty() => Security::Opportunistic,
-        None => Security::StartTls,
-        Some(level) => match level.get_ref() {
-            file::Level::StartTls => Security::StartTls,
-            file::Level::Wrapped => Security::Wrapped,
-            file::Level::Opportunistic | file::Level::None if !pins.is_empty() => {
-                let what = "a pin is of no use where clear text is good enough; write \"starttls\" or \"wrapped\"";
-                return Err(Wrong::at(level.span(), what).with(&["relay_tls.pins"]));
-            }
-            file::Level::Opportunistic => Security::Opportunistic,
-            file::Level::None => Security::None,
-        },
+    let usual = if pins.is_empty() {
+        Security::Opportunistic
+    } else {
+        Security::StartTls
     };
+    let file::Level(security) = RELAY_LEVEL.read_or(tls.level, file::Level(usual))?;
+    if matches!(security, Security::Opportunistic | Security::None) && !pins.is_empty() {
+        let what =
+            "a pin is of no use where clear text is good enough; write \"starttls\" or \"wrapped\"";
+        return Err(Wrong::of(&["relay_tls", "level"], what)
+            .value()
+            .with(&["relay_tls.pins"]));
+    }
     let identity = tls.certificate.map(|certificate| {
         let key = tls.key.unwrap_or_else(|| certificate.clone());
         (certificate, key)

@@ -13,11 +13,14 @@ use relay::{
     token::Source,
     trust::{PeerKey, Pin},
 };
+use serde::{Deserialize, Deserializer};
+use settings::form::{self, Word};
 use smtp::client::Security;
 
 use super::{
     budget::Budget,
     signing::{DkimKey, SrsDomain},
+    tls_level::TlsOut,
     transports::Transports,
     web::Web,
 };
@@ -182,14 +185,23 @@ pub struct AliasFile {
 }
 
 /// How lines of the log begin.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LogFormat {
     /// With the program's name.
     #[default]
     Plain,
     /// With the names of Postfix's daemons.
     Postfix,
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("plain", Self::Plain), ("postfix", Self::Postfix)];
+}
+impl<'de> Deserialize<'de> for LogFormat {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
+    }
 }
 
 /// A listening address.
@@ -306,53 +318,6 @@ pub struct RelayTls {
     pub pins: Vec<Pin>,
     /// Certificate and key that are shown to a relayhost who asks.
     pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// TLS towards everybody but the relayhost.
-#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TlsOut {
-    pub level: TlsLevel,
-    /// Authorities that are believed; `None`: the web's.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// How much TLS a host of others must show.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TlsLevel {
-    None,
-    /// What is offered; clear text is as good.
-    #[default]
-    Opportunistic,
-    /// Some TLS, whoever answers.
-    #[serde(rename = "starttls")]
-    StartTls,
-    /// A certificate of an authority for the host.
-    Verify,
-    /// What TLSA records say; opportunistic where DNSSEC says that there are none.
-    Dane,
-    /// The same, and nothing without them.
-    DaneOnly,
-}
-
-impl TlsLevel {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Opportunistic => "opportunistic",
-            Self::StartTls => "starttls",
-            Self::Verify => "verify",
-            Self::Dane => "dane",
-            Self::DaneOnly => "dane-only",
-        }
-    }
-
-    /// Whether it goes by DNSSEC.
-    pub fn is_dane(self) -> bool {
-        matches!(self, Self::Dane | Self::DaneOnly)
-    }
 }
 
 /// When to retry, when to warn, when to give up.

@@ -189,6 +189,33 @@ fn what_config_prints_can_be_read_back_and_only_what_differs_is_printed() {
 
 /// Row D7.
 #[test]
+fn what_a_row_says_of_a_default_is_what_an_empty_configuration_gives() {
+    // Tables whose settings have defaults once there is something in them.
+    let more = "budget = { store = \"redis://127.0.0.1\", nodes = 2 }\n\
+                transports.a = { type = \"smtp\" }\ntransports.b = { command = \"/x\" }\n";
+    let (empty, more) = (parse(""), parse(more));
+    for row in super::rows::all() {
+        let told = row.preset();
+        for (config, is_empty) in [(&empty, true), (&more, false)] {
+            for setting in row.settings(config) {
+                let (value, key) = (setting.value.as_deref(), &setting.key);
+                match (&told, value) {
+                    (Some(told), Some(value)) => assert_eq!(value, told, "{key}"),
+                    // Of a table that is not there.
+                    (Some(_), None) => assert!(is_empty && key.contains('.'), "{key}"),
+                    (None, Some(value)) => assert!(
+                        row.depends() || value == "[]" || !empty.settings().contains(&setting),
+                        "{key} = {value} is not told"
+                    ),
+                    (None, None) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Row D7.
+#[test]
 fn what_follows_from_another_setting_is_not_printed_as_a_change() {
     let written = [
         "hostname = \"mail.example.org\"",

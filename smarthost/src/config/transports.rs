@@ -8,19 +8,22 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use mail::{address::Domain, limits::SURE_RECIPIENTS};
-use serde::Deserialize;
-use settings::{OneOrMany, Size, Span};
+use serde::{Deserialize, Deserializer};
+use settings::{
+    OneOrMany, Size, Span,
+    form::{self, Form, Number, Value, Word},
+};
 
-use super::{count::Count, macros::Macros};
+use super::macros::Macros;
 use crate::destination::{Kind, LmtpTarget};
 
 /// By name.
 pub type Transports = BTreeMap<Arc<str>, Transport>;
 
+/// As Postfix `command_time_limit`.
+const RUN: Duration = Duration::from_secs(1000);
 /// Programs at once, of one transport.
 const PROGRAMS: usize = 4;
-/// As Postfix `command_time_limit`.
-const TIMEOUT: Duration = Duration::from_secs(1000);
 
 /// One transport.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,7 +97,7 @@ impl Default for Pipe {
             command: Vec::new(),
             flags: Flags("DR".to_owned()),
             size: None,
-            timeout: TIMEOUT,
+            timeout: RUN,
             directory: PathBuf::from("/"),
             socket: None,
         }
@@ -128,17 +131,33 @@ impl Flags {
     }
 }
 
+pub(super) const TYPE: Form<WrittenType> = Form::open("transports.NAME.type");
+pub(super) const CONNECTIONS: Form<Number> = Form::open("transports.NAME.connections").some();
+pub(super) const INITIAL_CONNECTIONS: Form<Number> = Form::new(
+    "transports.NAME.initial_connections",
+    Number(queue::Transport::INITIAL),
+)
+.some();
+pub(super) const RECIPIENTS: Form<Number> = Form::open("transports.NAME.recipients").some();
+pub(super) const DELAY: Form<Span> = Form::new("transports.NAME.delay", Span(Duration::ZERO));
+pub(super) const PROCESSES: Form<Number> = Form::open("transports.NAME.processes").some();
+pub(super) const SIZE: Form<Size> = Form::open("transports.NAME.size");
+pub(super) const TIMEOUT: Form<Span> = Form::new("transports.NAME.timeout", Span(RUN)).at_least(
+    Span(Duration::from_secs(1)),
+    "no program would come to its end",
+);
+
 /// A transport as it is written.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Written {
     #[serde(rename = "type")]
     kind: Option<WrittenType>,
-    connections: Option<Count>,
-    initial_connections: Option<Count>,
-    recipients: Option<Count>,
+    connections: Option<Number>,
+    initial_connections: Option<Number>,
+    recipients: Option<Number>,
     delay: Option<Span>,
-    processes: Option<Count>,
+    processes: Option<Number>,
     /// smtp, lmtp
     nexthop: Option<String>,
     /// maildir, pipe
@@ -151,13 +170,38 @@ pub(super) struct Written {
     socket: Option<PathBuf>,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "lowercase")]
-enum WrittenType {
+/// What is written of the kind of a transport.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenType {
     Smtp,
     Lmtp,
     Maildir,
     Pipe,
+}
+
+impl WrittenType {
+    pub(super) fn of(kind: &Type) -> Self {
+        match kind {
+            Type::Smtp(_) => Self::Smtp,
+            Type::Lmtp(_) => Self::Lmtp,
+            Type::Maildir(_) => Self::Maildir,
+            Type::Pipe(_) => Self::Pipe,
+        }
+    }
+}
+
+impl Word for WrittenType {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("smtp", Self::Smtp),
+        ("lmtp", Self::Lmtp),
+        ("maildir", Self::Maildir),
+        ("pipe", Self::Pipe),
+    ];
+}
+impl<'de> Deserialize<'de> for WrittenType {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
+    }
 }
 
 impl Written {
@@ -174,16 +218,18 @@ impl Written {
         let kind = self.type_of();
         self.belong(kind)?;
         let is_pipe = kind == WrittenType::Pipe;
-        let or = |count: Option<Count>, default| count.map_or(default, |count| count.0);
-        let recipients = or(self.recipients, if is_pipe { 1 } else { SURE_RECIPIENTS });
-        let recipients = recipients.min(SURE_RECIPIENTS);
+        let recipients = one(&RECIPIENTS, self.recipients)?;
+        let usual = if is_pipe { 1 } else { SURE_RECIPIENTS };
+        let recipients = recipients.map_or(usual, |it| it.0.min(SURE_RECIPIENTS));
+        let usual = if is_pipe { PROGRAMS } else { usize::MAX };
         let transport = Transport {
             shipped: false,
-            connections: self.connections.map(|count| count.0),
-            initial_connections: or(self.initial_connections, queue::Transport::INITIAL),
+            connections: one(&CONNECTIONS, self.connections)?.map(|it| it.0),
+            initial_connections: one(&INITIAL_CONNECTIONS, self.initial_connections)?
+                .map_or(queue::Transport::INITIAL, |it| it.0),
             recipients,
-            delay: self.delay.map_or(Duration::ZERO, |span| span.0),
-            processes: or(self.processes, if is_pipe { PROGRAMS } else { usize::MAX }),
+            delay: one(&DELAY, self.delay)?.map_or(Duration::ZERO, |it| it.0),
+            processes: one(&PROCESSES, self.processes)?.map_or(usual, |it| it.0),
             kind: match kind {
                 WrittenType::Smtp => Type::Smtp(
                     self.nexthop
@@ -230,7 +276,7 @@ impl Written {
             .into_iter()
             .find(|(_, is_written, types)| *is_written && !types.contains(&kind));
         stranger.map_or(Ok(()), |(key, ..)| {
-            let kind = format!("{kind:?}").to_lowercase();
+            let kind = kind.as_str();
             Err((
                 key,
                 format!("a transport of the type {kind} has no such setting"),
@@ -259,10 +305,7 @@ impl Written {
             let why = "the flags D and O are about one recipient; write recipients = 1".to_owned();
             return Err(("flags", why));
         }
-        let timeout = self.timeout.map_or(default.timeout, |span| span.0);
-        if timeout < Duration::from_secs(1) {
-            return Err(("timeout", "write at least \"1s\"".to_owned()));
-        }
+        let timeout = one(&TIMEOUT, self.timeout)?.map_or(default.timeout, |span| span.0);
         Ok(Pipe {
             command,
             flags,
@@ -272,6 +315,14 @@ impl Written {
             socket: self.socket,
         })
     }
+}
+
+/// What is written, if it may be that, or the default.
+fn one<T: Value>(form: &Form<T>, written: Option<T>) -> Result<Option<T>, (&'static str, String)> {
+    let name = form.key.rsplit('.').next().unwrap_or_default();
+    let fits = written.map(|value| form.fit(value)).transpose();
+    let fits = fits.map_err(|why| (name, why))?;
+    Ok(fits.or(form.default))
 }
 
 fn is_word(byte: u8) -> bool {

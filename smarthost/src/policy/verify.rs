@@ -17,6 +17,8 @@ use mail::{
     clock::Timestamp,
     outcome::{Failure, Outcome, Stage},
 };
+use serde::{Deserialize, Deserializer};
+use settings::form::{self, Word};
 
 use crate::network::Network;
 
@@ -40,8 +42,7 @@ pub const CAP: u64 = 1024 * 1024;
 const REASON: usize = 200;
 
 /// What is done while the next hop does not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OutageMode {
     /// Who is known gets mail, others come again; after a day everybody gets small mail.
     AcceptKnown,
@@ -49,6 +50,19 @@ pub enum OutageMode {
     AcceptAll,
     /// Others come again, however long it takes.
     Defer,
+}
+
+impl Word for OutageMode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("accept-known", Self::AcceptKnown),
+        ("accept-all", Self::AcceptAll),
+        ("defer", Self::Defer),
+    ];
+}
+impl<'de> Deserialize<'de> for OutageMode {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
+    }
 }
 
 /// The administrator's.

@@ -10,11 +10,12 @@ use relay::{
     token::Source,
     trust::Pin,
 };
-use serde::Deserialize;
-use settings::{HostName, MessageSize, NameServer, OneOrMany, Pattern, Size, Span};
-
-/// The smallest share of one user, bytes.
-const LEAST: u64 = 64 * 1024;
+use serde::{Deserialize, Deserializer};
+use settings::{
+    HostName, NameServer, OneOrMany, Pattern, Size, Span,
+    form::{self, Number, Word},
+};
+use smtp::client::Security;
 
 /// `config.toml`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -24,7 +25,7 @@ pub struct File {
     /// `mx:domain`.
     pub relayhost: OneOrMany<Relayhost>,
     /// In which order several are tried.
-    pub relay_order: Order,
+    pub relay_order: Option<Order>,
     /// The name server for `srv:` and `mx:`.
     pub resolver: Option<NameServer>,
     /// Appended to names without a domain; replaces this machine's name in senders.
@@ -59,11 +60,11 @@ pub struct File {
     /// Whether programs may choose their own `From`.
     pub from_override: Option<bool>,
     /// Largest message.
-    pub message_size: Option<MessageSize>,
+    pub message_size: Option<Size>,
     /// New mail is refused while fewer bytes are free where the queue lies.
     pub minimum_free: Option<Size>,
     /// Connections to the relayhost at once, when many messages wait.
-    pub connections: Option<u8>,
+    pub connections: Option<Number>,
     /// When to try again and when to give up.
     #[serde(deserialize_with = "settings::table")]
     pub retry: Retry,
@@ -83,12 +84,45 @@ pub struct File {
 }
 
 /// `tls`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tls {
     None,
     StartTls,
     Wrapped,
+}
+
+impl Word for Tls {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("starttls", Self::StartTls),
+        ("wrapped", Self::Wrapped),
+        ("none", Self::None),
+    ];
+}
+
+impl<'de> Deserialize<'de> for Tls {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
+    }
+}
+
+impl From<Tls> for Security {
+    fn from(tls: Tls) -> Self {
+        match tls {
+            Tls::None => Self::None,
+            Tls::StartTls => Self::StartTls,
+            Tls::Wrapped => Self::Wrapped,
+        }
+    }
+}
+
+impl From<Security> for Tls {
+    fn from(security: Security) -> Self {
+        match security {
+            Security::None => Self::None,
+            Security::Wrapped => Self::Wrapped,
+            Security::StartTls | Security::Opportunistic => Self::StartTls,
+        }
+    }
 }
 
 /// `auth`
@@ -141,47 +175,9 @@ pub struct Unchanged {
 #[serde(deny_unknown_fields, default)]
 pub struct Share {
     /// Bytes; absent: a quarter of what is free together with what he has.
-    pub size: Option<ShareSize>,
+    pub size: Option<Size>,
     /// Recipients that wait: a message to ten counts ten.
-    pub recipients: Option<ShareRecipients>,
-}
-
-/// Bytes of one user's share: not so few that no mail of his would be taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "Size")]
-pub struct ShareSize(pub u64);
-
-impl TryFrom<Size> for ShareSize {
-    type Error = &'static str;
-
-    fn try_from(size: Size) -> Result<Self, &'static str> {
-        if size.0 < LEAST {
-            return Err(
-                "no mail of a user other than root would be taken: a share is at least \"64KiB\"; \
-                 without `size` it is a quarter of what is free",
-            );
-        }
-        Ok(Self(size.0))
-    }
-}
-
-/// Recipients of one user's share: at least one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct ShareRecipients(pub u32);
-
-impl TryFrom<u32> for ShareRecipients {
-    type Error = &'static str;
-
-    fn try_from(count: u32) -> Result<Self, &'static str> {
-        if count == 0 {
-            return Err(
-                "no mail of a user other than root would be taken: a share has at least 1 \
-                 recipient; without `recipients` it has 20000",
-            );
-        }
-        Ok(Self(count))
-    }
+    pub recipients: Option<Number>,
 }
 
 /// An address that only this machine can reach.

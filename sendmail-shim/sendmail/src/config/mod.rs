@@ -5,6 +5,7 @@
 //! | [`places`] | which file is read, and when none is |
 //! | [`file`] | TOML as written |
 //! | [`enrolled`] | what the lines of smarthosts have set |
+//! | [`forms`] | default and range of each setting of one value |
 //! | [`settings`] | as the program uses it, all defaults filled in |
 //! | [`rows`] | as an administrator reads it: key, value, meaning |
 //! | [`machine`] | what the machine knows about itself: its name, /etc/mailname |
@@ -13,6 +14,7 @@
 
 pub mod enrolled;
 pub mod file;
+pub mod forms;
 pub mod machine;
 pub mod places;
 pub mod rows;

@@ -9,20 +9,18 @@ use std::{
     time::Duration,
 };
 
-use mail::{
-    address::{Address, Domain},
-    limits,
-};
+use mail::address::{Address, Domain};
 use queue::{rate::Window, retry::Schedule};
 use relay::{
-    relayhost::{Order, Relayhost},
+    relayhost::{ORDER, Order, Relayhost},
     tls::{ClientTls, TlsError, Trust},
     token::Source,
     trust::Pin,
 };
 use settings::{
-    ConfigError,
+    ConfigError, Span,
     faults::{self, Wrong},
+    form::MESSAGE_SIZE,
     last_good::{Fault, salvage},
     layers::Layer,
 };
@@ -31,7 +29,11 @@ use system::secret::exposed;
 
 use super::{
     enrolled,
-    file::{Auth, File, Tls},
+    file::{Auth, File},
+    forms::{
+        ALIASES, CONNECTIONS, FROM_OVERRIDE, LIFETIME, MAXIMAL, MINIMAL, MINIMUM_FREE, REVALIASES,
+        SHARE_RECIPIENTS, SHARE_SIZE, TLS, WARNING, WINDOW,
+    },
     machine,
     unchanged::Unchanged,
 };
@@ -41,10 +43,6 @@ pub const SOCKET: &str = "/run/sendmail-shim/submit.sock";
 
 /// Where the queue is unless the configuration says otherwise.
 pub const SPOOL: &str = "/var/spool/sendmail-shim";
-
-/// Recipients that one user may have waiting: with all that is kept of each in memory, some
-/// megabytes.
-const SHARE: u32 = 20_000;
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
 const SALVAGED: [&str; 13] = [
@@ -150,9 +148,11 @@ impl Settings {
     /// What can be used of files that are wrong: enough to find the agent and to queue, nothing to
     /// send with.
     pub fn salvaged(layers: &[Layer], path: &Path, refuge: PathBuf) -> Result<Self, ConfigError> {
-        let mut file: File = salvage(layers, &SALVAGED).unwrap_or_default();
-        file.spool.get_or_insert(refuge);
-        let mut settings = Self::of(vec![path.to_owned()], file).map_err(|wrong| {
+        let of = |mut file: File| {
+            file.spool.get_or_insert_with(|| refuge.clone());
+            Self::of(vec![path.to_owned()], file)
+        };
+        let mut settings = salvage(layers, &SALVAGED, of).map_err(|wrong| {
             let text = format!("{}: {wrong}", path.display());
             ConfigError { text }
         })?;
@@ -185,13 +185,13 @@ impl Settings {
         let unchanged = Unchanged::of(file.unchanged)?;
         Ok(Self {
             relayhost: file.relayhost.0,
-            relay_order: file.relay_order,
+            relay_order: ORDER.read(file.relay_order)?,
             resolver: file.resolver.map(|server| server.0),
             domain: given.unwrap_or_else(|| hostname.clone()),
             hostname,
             pins: file.pins.0,
             admin: file.admin,
-            security: file.tls.map_or(Security::StartTls, security),
+            security: TLS.read(file.tls)?.into(),
             auth: file.auth.map(|auth| Auth {
                 password_file: auth.password_file.map(|path| from(Some(path), "")),
                 token: auth.token.map(|token| match token {
@@ -207,8 +207,8 @@ impl Settings {
                 }
                 _ => None,
             },
-            revaliases: from(file.revaliases, "/etc/sendmail-shim/revaliases"),
-            aliases: from(file.aliases, "/etc/aliases"),
+            revaliases: from(file.revaliases, REVALIASES),
+            aliases: from(file.aliases, ALIASES),
             spool: from(file.spool, SPOOL),
             control: file.control.map_or_else(
                 || socket.with_file_name("control.sock"),
@@ -216,26 +216,25 @@ impl Settings {
             ),
             smarthost_control: from(file.smarthost_control, control::SMARTHOST),
             socket,
-            from_override: file.from_override.unwrap_or(false),
-            message_size: file.message_size.map_or(limits::MESSAGE, |size| size.0),
-            connections: file.connections.map_or(4, usize::from).max(1),
+            from_override: FROM_OVERRIDE.read(file.from_override)?,
+            message_size: MESSAGE_SIZE.read(file.message_size)?.0,
+            connections: CONNECTIONS.read(file.connections)?.0,
             retry,
-            warning: warning(&file.retry),
+            warning: unless_zero(WARNING.read(file.retry.warning)?),
             listen: file.listen.0.iter().map(|loopback| loopback.0).collect(),
-            collapse: file
-                .collapse
-                .window
-                .map(|span| span.0)
-                .filter(|span| !span.is_zero()),
+            collapse: unless_zero(WINDOW.read(file.collapse.window)?),
             budget: file.budget.map(|budget| budget.0),
             unchanged,
             share: Share {
-                size: file.share.size.map(|size| size.0),
-                recipients: file.share.recipients.map_or(SHARE, |it| it.0).into(),
+                size: file
+                    .share
+                    .size
+                    .map(|size| SHARE_SIZE.read(Some(size)))
+                    .transpose()?
+                    .map(|size| size.0),
+                recipients: SHARE_RECIPIENTS.read(file.share.recipients)?.0 as u64,
             },
-            minimum_free: file
-                .minimum_free
-                .map_or(limits::MINIMUM_FREE, |size| size.0),
+            minimum_free: MINIMUM_FREE.read(file.minimum_free)?.0,
             files,
             fault: None,
         })
@@ -295,13 +294,10 @@ impl Settings {
 }
 
 fn schedule(retry: &super::file::Retry) -> Result<Schedule, Wrong> {
-    let span = |setting: Option<settings::Span>, default: u64| {
-        setting.map_or(Duration::from_secs(default), |span| span.0)
-    };
     let schedule = Schedule {
-        minimal: span(retry.minimal, 60),
-        maximal: span(retry.maximal, 3600),
-        lifetime: span(retry.lifetime, 5 * 86_400),
+        minimal: MINIMAL.read(retry.minimal)?.0,
+        maximal: MAXIMAL.read(retry.maximal)?.0,
+        lifetime: LIFETIME.read(retry.lifetime)?.0,
     };
     if schedule.minimal > schedule.maximal {
         let key = if retry.minimal.is_some() {
@@ -315,17 +311,9 @@ fn schedule(retry: &super::file::Retry) -> Result<Schedule, Wrong> {
     Ok(schedule)
 }
 
-const fn security(tls: Tls) -> Security {
-    match tls {
-        Tls::None => Security::None,
-        Tls::StartTls => Security::StartTls,
-        Tls::Wrapped => Security::Wrapped,
-    }
-}
-
-fn warning(retry: &super::file::Retry) -> Option<Duration> {
-    let warning = retry.warning.map_or(Duration::from_hours(4), |span| span.0);
-    Some(warning).filter(|warning| !warning.is_zero())
+/// A time, of which none means never.
+fn unless_zero(Span(time): Span) -> Option<Duration> {
+    Some(time).filter(|time| !time.is_zero())
 }
 
 #[cfg(test)]
@@ -424,7 +412,7 @@ mod tests {
             ("unchanged = { senders = \"\" }", "such as"),
             (
                 "unchanged = { senders = \"root\", digest = \"0s\" }",
-                "between",
+                "from \"1s\" to \"31d\"",
             ),
             (
                 "unchanged = { senders = \"root\", digest = \"1y\" }",

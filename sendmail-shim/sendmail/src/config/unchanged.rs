@@ -7,12 +7,7 @@ use std::time::Duration;
 use mail::address::Sender;
 use settings::{Pattern, faults::Wrong};
 
-use super::file;
-
-/// From the first report that says nothing new to the digest.
-const DIGEST: Duration = Duration::from_hours(24);
-/// The longest such time: whoever reads it still knows what the report before said.
-const LONGEST: Duration = Duration::from_hours(31 * 24);
+use super::{file, forms::DIGEST};
 
 /// Whose reports wait for a digest when they say the same as the last one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,13 +32,7 @@ impl Unchanged {
     }
 
     pub(super) fn of(file: file::Unchanged) -> Result<Option<Self>, Wrong> {
-        let digest = file.digest.map_or(DIGEST, |span| span.0);
-        if digest.is_zero() || digest > LONGEST {
-            return Err(Wrong::of(
-                &["unchanged", "digest"],
-                "unchanged.digest must be between \"1s\" and \"31d\"; without unchanged.senders each report is sent",
-            ));
-        }
+        let digest = DIGEST.read(file.digest)?.0;
         let senders = file.senders.0;
         Ok((!senders.is_empty()).then_some(Self { senders, digest }))
     }
@@ -69,7 +58,7 @@ mod tests {
             "unchanged = { senders = [\"root\", \"www*\", \"Backup@*\"] }",
         );
         let unchanged = settings.unwrap().unchanged.unwrap();
-        assert_eq!(unchanged.digest, DIGEST);
+        assert_eq!(unchanged.digest, Duration::from_hours(24));
         for (user, sender, covered) in [
             ("root", "a@x.example", true),
             ("www-data", "a@x.example", true),

@@ -22,7 +22,8 @@ pub mod records;
 use std::fmt;
 
 use mail::nexthop::{Nexthop, NexthopError};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use settings::form::{self, Form, Word};
 
 use self::{rank::ranked, records::Record};
 use crate::delivery::Host;
@@ -47,8 +48,7 @@ pub enum By {
 }
 
 /// In which order several are tried.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Order {
     /// As they are listed: the first one takes all mail while it can.
     #[default]
@@ -56,6 +56,9 @@ pub enum Order {
     /// Each machine has an order of its own, so that many share all of them evenly.
     Spread,
 }
+
+/// The setting that says it.
+pub const ORDER: Form<Order> = Form::new("relay_order", Order::Listed);
 
 impl Relayhost {
     pub fn parse(text: &str) -> Result<Self, NexthopError> {
@@ -125,12 +128,13 @@ impl fmt::Display for Relayhost {
 }
 
 /// As in the settings.
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Listed => "listed",
-            Self::Spread => "spread",
-        })
+impl Word for Order {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("listed", Self::Listed), ("spread", Self::Spread)];
+}
+impl<'de> Deserialize<'de> for Order {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
     }
 }
 

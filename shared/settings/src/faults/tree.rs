@@ -81,7 +81,10 @@ pub(super) fn items(table: &DeTable<'_>, way: &[Step]) -> Option<usize> {
     Some(value(table, way)?.get_ref().as_array()?.len())
 }
 
-fn value<'t, 'i>(table: &'t DeTable<'i>, way: &[Step]) -> Option<&'t Spanned<DeValue<'i>>> {
+pub(super) fn value<'t, 'i>(
+    table: &'t DeTable<'i>,
+    way: &[Step],
+) -> Option<&'t Spanned<DeValue<'i>>> {
     let (first, rest) = way.split_first()?;
     let Step::Key(key) = first else {
         return None;

@@ -1,5 +1,6 @@
-//! The settings as rows: name, meaning, value, and when a changed one is taken. `config`, `check`,
-//! reload and the manual read them (row D7).
+//! The settings as rows: name, type, default, range, meaning, value, and when a changed one is
+//! taken. `config`, `check`, reload and the manual read them (row D7). Default and range of those
+//! of one value are in [`super::forms`], for the parser too.
 //!
 //! | part | what |
 //! |---|---|
@@ -31,11 +32,10 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
     .flatten()
 }
 
-/// The sentence for a setting; empty for a name that is none.
-pub fn meaning(key: &str) -> &'static str {
-    all()
-        .find(|row| row.covers(key))
-        .map_or("", |row| row.meaning)
+/// What is to be known of a setting; empty for a name that is none.
+pub fn about(key: &str) -> String {
+    let row = all().find(|row| row.covers(key));
+    row.map_or_else(String::new, Row::about)
 }
 
 impl Config {

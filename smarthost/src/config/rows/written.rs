@@ -2,17 +2,12 @@
 
 use mail::address::Sender;
 use settings::rows::{self, path, quote, span};
-use smtp::client::Security;
 
 use crate::{
-    config::{
-        AliasFile, Budget, Config, DkimKey, ListenTls, Listener, LogFormat, Offer, OnOutage,
-        Transport, Type,
-    },
+    config::{AliasFile, Budget, Config, DkimKey, ListenTls, Listener, Offer, Transport, Type},
     destination::{Destination, Kind},
     expected::Wanted,
     milter::{Milter, OnFailure},
-    policy::verify::OutageMode,
 };
 
 /// A setting of the smarthost.
@@ -33,15 +28,6 @@ pub(super) fn transports(
     let own = config.transports.iter().filter(|(_, it)| !it.shipped);
     own.filter_map(|(name, it)| Some((format!("transports.{name}.{setting}"), value(it)?)))
         .collect()
-}
-
-pub(super) fn kind(transport: &Transport) -> &'static str {
-    match &transport.kind {
-        Type::Smtp(_) => "smtp",
-        Type::Lmtp(_) => "lmtp",
-        Type::Maildir(_) => "maildir",
-        Type::Pipe(_) => "pipe",
-    }
 }
 
 pub(super) fn nexthop(transport: &Transport) -> Option<String> {
@@ -93,33 +79,10 @@ pub(super) fn node(config: &Config, budget: &Budget) -> String {
     }
 }
 
-pub(super) fn on_outage(budget: &Budget) -> String {
-    quote(match budget.on_outage {
-        OnOutage::Share => "share",
-        OnOutage::Defer => "defer",
-        OnOutage::Open => "open",
-    })
-}
-
 pub(super) fn verify_from(config: &Config) -> String {
     match &config.verify.from {
         Sender::Null => quote("<>"),
         Sender::Address(address) => quote(address),
-    }
-}
-
-pub(super) fn outage(mode: OutageMode) -> &'static str {
-    match mode {
-        OutageMode::AcceptKnown => "accept-known",
-        OutageMode::AcceptAll => "accept-all",
-        OutageMode::Defer => "defer",
-    }
-}
-
-pub(super) fn log_format(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Plain => "plain",
-        LogFormat::Postfix => "postfix",
     }
 }
 
@@ -188,13 +151,4 @@ pub(super) fn dkim(entry: &DkimKey) -> String {
         quote(&selector.0),
         path(key)
     )
-}
-
-pub(super) fn level(security: Security) -> &'static str {
-    match security {
-        Security::None => "none",
-        Security::Opportunistic => "opportunistic",
-        Security::StartTls => "starttls",
-        Security::Wrapped => "wrapped",
-    }
 }

@@ -115,7 +115,7 @@ const WRONG: [(&str, &str); 16] = [
         "limits = { per_client = [\"5/day\", \"5/fortnight\"] }",
         "fortnight",
     ),
-    ("greet_wait = \"2h\"", "at most"),
+    ("greet_wait = \"2h\"", "to \"30s\""),
     (
         "relay_tls = { pins = \"sha1:0123456789012345678901234567890123456789\" }",
         "set relayhost",
