@@ -18,6 +18,7 @@ mod stored;
 mod told;
 
 use std::{
+    collections::HashSet,
     mem::take,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
@@ -84,6 +85,19 @@ impl Known {
             gone: None,
         }
     }
+}
+
+/// Who else has the name of a machine that is enrolled: what both send would be counted as one.
+pub(crate) fn namesake(
+    name: &str,
+    is_login: impl Fn(&str) -> bool,
+    pinned: &HashSet<&str>,
+) -> Option<&'static str> {
+    if is_login(name) {
+        return Some("a login, in the file of auth");
+    }
+    let is_pinned = pinned.contains(name);
+    is_pinned.then_some("the name of a key in client_pins")
 }
 
 impl Enrolled {
@@ -353,9 +367,10 @@ impl Enrolled {
         config: &Config,
         is_login: impl Fn(&str) -> bool,
     ) -> Vec<String> {
+        let pinned = config.pinned_names();
         let found = self.read(|book| {
             let names = book.names().filter_map(|name| {
-                let who = config.namesake(name.as_str(), &is_login)?;
+                let who = namesake(name.as_str(), &is_login, &pinned)?;
                 Some(told::namesake(name, who))
             });
             let keys = config.client_pins.iter().filter_map(|(pin, known)| {

@@ -28,7 +28,7 @@ use crate::{
     config::{Config, ListenTls, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
-    enrolling::Enrolled,
+    enrolling::{self, Enrolled},
     link::{MtaSts, Trusts},
     policy::{Policy, Sources, access_table::AccessTable, dnsbl::Keys},
     route::Router,
@@ -107,29 +107,42 @@ struct Tables {
 }
 
 impl Tables {
-    /// Reads them. A wrong line is a problem to be logged; what cannot be read is an error.
+    /// Reads them. A wrong line is a problem to be logged; what cannot be read is an error, which
+    /// tells all of it.
     fn read(config: &Config) -> Result<(Self, Vec<Problem>), ConfigError> {
-        let (access, mut problems) = config.read_access()?;
-        let (transport, more) = config.read_transport()?;
-        problems.extend(more);
-        let (tls_policy, more) = config.read_tls_policy()?;
-        problems.extend(more);
-        let (lookups, more) = config.read_tables()?;
-        problems.extend(more);
-        let (aliases, more) = config.read_aliases()?;
+        let read = (
+            config.read_access(),
+            config.read_transport(),
+            config.read_tls_policy(),
+            config.read_tables(),
+            config.read_aliases(),
+            config.read_users(),
+        );
+        let (Ok(access), Ok(transport), Ok(tls_policy), Ok(lookups), Ok(aliases), Ok(users)) = read
+        else {
+            let (access, transport, tls_policy, lookups, aliases, users) = read;
+            let tables = [
+                access.err(),
+                transport.err(),
+                tls_policy.err(),
+                lookups.err(),
+            ];
+            let wrong = tables.into_iter().chain([aliases.err(), users.err()]);
+            return Err(ConfigError::together(wrong.flatten()).unwrap_or_default());
+        };
+        let (access, mut problems) = access;
+        problems.extend([transport.1, tls_policy.1, lookups.1].concat());
         let mut faults = problems.clone();
-        faults.extend_from_slice(aliases.faults());
+        faults.extend_from_slice(aliases.0.faults());
         faults.retain(|problem| problem.fault);
-        problems.extend(more);
-        let (users, more) = config.read_users()?;
-        problems.extend(more);
+        problems.extend([aliases.1, users.1].concat());
         let tables = Self {
-            users,
-            aliases,
+            users: users.0,
+            aliases: aliases.0,
             access,
-            transport,
-            tls_policy,
-            lookups,
+            transport: transport.0,
+            tls_policy: tls_policy.0,
+            lookups: lookups.0,
             faults,
             looked: Instant::now(),
         };
@@ -419,7 +432,11 @@ impl Setup {
 /// As whom else machines that are enrolled are known.
 impl Setup {
     pub(crate) fn namesake(&self, name: &str) -> Option<&'static str> {
-        self.config.namesake(name, |name| self.is_login(name))
+        enrolling::namesake(
+            name,
+            |name| self.is_login(name),
+            &self.config.pinned_names(),
+        )
     }
 
     /// What a status is to warn of.

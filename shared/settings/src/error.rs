@@ -21,7 +21,7 @@ const BETWEEN: &str = "\n\n";
 
 /// A configuration error, as printed: `FILE:LINE:COLUMN: what; remedy`, then the line with a mark
 /// under the place. Or several, with an empty line between them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConfigError {
     /// All of it, without a final newline.
     pub text: String,
@@ -38,8 +38,10 @@ impl ConfigError {
     pub fn together(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut texts = Vec::<String>::new();
         for error in errors {
-            if !texts.contains(&error.text) {
-                texts.push(error.text);
+            for text in error.each() {
+                if !texts.iter().any(|known| known == text) {
+                    texts.push(text.to_owned());
+                }
             }
         }
         let text = texts.join(BETWEEN);

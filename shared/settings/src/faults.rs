@@ -315,10 +315,7 @@ impl<'a> Found<'a> {
             let text = format!("there may be more: these are the first {}", self.most);
             faults.push(ConfigError { text });
         }
-        let none = ConfigError {
-            text: String::new(),
-        };
-        ConfigError::together(faults).unwrap_or(none)
+        ConfigError::together(faults).unwrap_or_default()
     }
 
     fn error(&self, place: Option<Range<usize>>, what: &str) -> ConfigError {

@@ -181,8 +181,13 @@ pub fn is_news_of(directory: &Path, name: &str, text: &str) -> bool {
     }
     // If it cannot be kept they are told again after the next start, which is better than never.
     let _ = system::fs::replace(&path, text.as_bytes(), 0o600);
-    let told: Vec<_> = told.lines().collect();
-    text.lines().any(|line| !told.contains(&line))
+    has_news(&told, text)
+}
+
+/// Whether a text says something that is not said in the one that is known.
+pub fn has_news(known: &str, text: &str) -> bool {
+    let known: Vec<_> = known.lines().collect();
+    text.lines().any(|line| !known.contains(&line))
 }
 
 /// What is known by that file is right: the next fault is news.

@@ -68,13 +68,7 @@ pub fn answer(
     each: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     match request {
-        Request::DrainProgress => {
-            let progress = {
-                let queue = controlled.queue();
-                controlled.draining.progress(left(&queue))
-            };
-            each(&Answer::Drain(progress))
-        }
+        Request::DrainProgress => each(&controlled.progress()),
         Request::DrainStop => each(&controlled.stop_drain(now)),
         Request::Status
         | Request::Recent
@@ -102,14 +96,7 @@ pub fn answer(
             let mut answers = controlled.expected(request, now).into_iter();
             answers.try_for_each(|answer| each(&answer))
         }
-        Request::ForgetNode { node } => {
-            let forgotten = controlled.budget.forget_node_now(&node);
-            let done = |()| Answer::Forgotten {
-                counted: true,
-                logins: false,
-            };
-            each(&forgotten.map_or_else(refused, done))
-        }
+        Request::ForgetNode { node } => each(&controlled.forget_node(&node)),
         Request::LimitsList => {
             let reports = controlled.list(now).into_iter();
             reports
@@ -121,30 +108,14 @@ pub fn answer(
             let report = controlled.show(&client, &known, now);
             each(&report.map_or_else(refused, Answer::Report))
         }
-        Request::LimitsReset { client } => {
-            let counted = controlled.limits().reset(&client);
-            if counted.is_ok() {
-                controlled.budget.order(&client, What::Reset, now);
-            }
-            controlled.keep();
-            let logins = at(&client).is_some_and(|at| controlled.failures().forget(at, now));
-            let done = |counted| Answer::Forgotten { counted, logins };
-            each(&counted.map_or_else(refused, done))
-        }
+        Request::LimitsReset { client } => each(&controlled.reset(&client, now)),
         Request::LimitsRaise {
             client,
             limit,
             until,
         } => {
-            let raised = controlled.limits().raise(&client, limit, until, now);
-            if let Ok(name) = &raised {
-                let order = What::Raise { limit, until };
-                controlled.budget.order(name, order, now);
-            }
-            controlled.keep();
-            let known = controlled.budget.everywhere_now();
-            let report = raised.and_then(|name| controlled.show(&name, &known, now));
-            each(&report.map_or_else(refused, Answer::Report))
+            let raised = controlled.raise(&client, limit, until, now);
+            each(&raised.map_or_else(refused, Answer::Report))
         }
     }
 }
@@ -184,6 +155,50 @@ impl Controlled<'_> {
         report.logins = at(client).and_then(|at| self.failures().of(at, now));
         self.share(&mut report, client, known, now);
         Ok(report)
+    }
+
+    /// A client's counters start anew, and its failed logins are forgotten.
+    fn reset(&self, client: &ClientId, now: Timestamp) -> Answer {
+        let counted = self.limits().reset(client);
+        if counted.is_ok() {
+            self.budget.order(client, What::Reset, now);
+        }
+        self.keep();
+        let logins = at(client).is_some_and(|at| self.failures().forget(at, now));
+        let done = |counted| Answer::Forgotten { counted, logins };
+        counted.map_or_else(refused, done)
+    }
+
+    /// A client has another limit for a while.
+    fn raise(
+        &self,
+        client: &ClientId,
+        limit: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Report, String> {
+        let raised = self.limits().raise(client, limit, until, now);
+        if let Ok(name) = &raised {
+            self.budget.order(name, What::Raise { limit, until }, now);
+        }
+        self.keep();
+        let known = self.budget.everywhere_now();
+        raised.and_then(|name| self.show(&name, &known, now))
+    }
+
+    /// Another smarthost has gone for good.
+    fn forget_node(&self, node: &str) -> Answer {
+        let done = |()| Answer::Forgotten {
+            counted: true,
+            logins: false,
+        };
+        self.budget.forget_node_now(node).map_or_else(refused, done)
+    }
+
+    /// How far the drain is.
+    fn progress(&self) -> Answer {
+        let queue = self.queue();
+        Answer::Drain(self.draining.progress(left(&queue)))
     }
 
     /// What all smarthosts have counted of a client, or what this one takes alone.

@@ -128,15 +128,17 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     }
     super::surroundings::check(config, findings);
     transports::maildir(config, findings);
-    transports::sockets(config, findings);
-    transports::all(config, path == Path::new(Config::PATH), findings);
+    let read = config.read_transport().ok();
+    let routed = transports::routed(config, &read);
+    transports::sockets(config, &routed, findings);
+    transports::all(config, &read, path == Path::new(Config::PATH), findings);
     disk(&config.spool, findings);
     // A key that cannot be read is told with the configuration.
     if let Ok(signer) = config.read_dkim() {
         super::dkim::published(config, &signer.0, findings);
     }
     reach::relayhost(config, findings);
-    reach::next_hops(config, findings);
+    reach::next_hops(config, &routed, findings);
     resolver(config, findings);
     dnssec(config, findings);
     budget(config, findings);

@@ -15,6 +15,7 @@ use smtp::client::{Protocol, Settings as Smtp, Timeouts};
 use super::transports;
 use crate::{
     config::Config,
+    destination::Kind,
     dns::{exchange, mx::Resolver},
     setup::Setup,
     transport,
@@ -132,11 +133,11 @@ async fn places(config: &Config, resolver: &Resolver, host: &Host) -> Result<Fou
 }
 
 /// Routes whose next hop is this very daemon, or nothing that anybody knows.
-pub(super) fn next_hops(config: &Config, findings: &mut Findings) {
+pub(super) fn next_hops(config: &Config, routed: &[(String, Kind)], findings: &mut Findings) {
     let look = async {
         let resolver = Resolver::new(config.resolver);
-        for (what, nexthop, port) in transports::nexthops(config) {
-            let found = next_hop(config, &resolver, &nexthop, port).await;
+        for (what, nexthop, port) in transports::nexthops(routed) {
+            let found = next_hop(config, &resolver, nexthop, port).await;
             let back = |(_, reach): &(Place, Reach)| *reach == Reach::Itself;
             match found {
                 Ok(found) if found.places.iter().any(back) => {

@@ -25,11 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Next hops of each kind that are looked at: a table may have thousands.
 const MOST: usize = 100;
 
+/// The tables of `transport`, and what is wrong in them; what cannot be read at all is told with the
+/// configuration.
+pub(super) type Read = Option<(TableFiles, Vec<Problem>)>;
+
 /// Where routes and tables of transports lead, with the name of what leads there.
-fn routed(config: &Config) -> Vec<(String, Kind)> {
-    // What cannot be read at all is told with the configuration.
-    let files = config.read_transport().map(|(files, _)| files);
-    let tables: Vec<_> = files.iter().flat_map(TableFiles::tables).collect();
+pub(super) fn routed(config: &Config, read: &Read) -> Vec<(String, Kind)> {
+    let files = read.iter().map(|(files, _)| files);
+    let tables: Vec<_> = files.flat_map(TableFiles::tables).collect();
     let read = tables.iter().flat_map(|(_, table)| table.entries());
     let read = read.map(|(key, written, _)| (key.to_owned(), written.to_owned()));
     let written = config.routes.iter().chain(&config.default_routes);
@@ -41,11 +44,10 @@ fn routed(config: &Config) -> Vec<(String, Kind)> {
 
 /// Hosts to which routes and transports lead, each once, with their port and the name of what leads
 /// there.
-pub(super) fn nexthops(config: &Config) -> Vec<(String, Nexthop, u16)> {
+pub(super) fn nexthops(routed: &[(String, Kind)]) -> Vec<(&str, &Nexthop, u16)> {
     let mut seen = HashSet::new();
-    let hosts = routed(config).into_iter();
-    let hosts = hosts.filter_map(|(key, kind)| match kind {
-        Kind::Smtp { nexthop, .. } => Some((key, nexthop, 25)),
+    let hosts = routed.iter().filter_map(|(key, kind)| match kind {
+        Kind::Smtp { nexthop, .. } => Some((key.as_str(), nexthop, 25)),
         Kind::Lmtp(LmtpTarget::Tcp(nexthop)) => Some((key, nexthop, 24)),
         _ => None,
     });
@@ -72,21 +74,20 @@ pub(super) fn known(config: &Config, word: &str) -> String {
 }
 
 /// Sockets of LMTP servers on this machine: whether somebody takes mail there.
-pub(super) fn sockets(config: &Config, findings: &mut Findings) {
-    let local = config
-        .local
-        .clone()
-        .map(|local| ("lmtp".to_owned(), local.kind));
+pub(super) fn sockets(config: &Config, routed: &[(String, Kind)], findings: &mut Findings) {
+    let local = config.local.as_ref();
+    let local = local.map(|local| ("lmtp", &local.kind));
+    let routed = routed.iter().map(|(key, kind)| (key.as_str(), kind));
     let mut seen = HashSet::new();
-    for (key, kind) in local.into_iter().chain(routed(config)) {
+    for (key, kind) in local.into_iter().chain(routed) {
         let Kind::Lmtp(LmtpTarget::Unix(path)) = kind else {
             continue;
         };
-        if !seen.insert(path.clone()) || seen.len() > MOST {
+        if !seen.insert(path) || seen.len() > MOST {
             continue;
         }
         let shown = path.display();
-        match greeted(&path) {
+        match greeted(path) {
             Ok(()) => findings.ok("lmtp", format!("{key}: {shown} answers")),
             Err(why) => findings.fail(
                 "lmtp",
@@ -153,7 +154,7 @@ pub(super) fn maildir(config: &Config, findings: &mut Findings) {
 }
 
 /// Each transport of the settings, and the files of `transport` and `tls_policy`.
-pub(super) fn all(config: &Config, installed: bool, findings: &mut Findings) {
+pub(super) fn all(config: &Config, read: &Read, installed: bool, findings: &mut Findings) {
     let own = config.transports.iter().filter(|(_, it)| !it.shipped);
     for (name, transport) in own {
         match &transport.kind {
@@ -172,11 +173,10 @@ pub(super) fn all(config: &Config, installed: bool, findings: &mut Findings) {
             Type::Smtp(_) | Type::Lmtp(_) | Type::Maildir(None) => {}
         }
     }
-    // What cannot be read at all is told with the configuration.
-    let Ok((_, problems)) = config.read_transport() else {
+    let Some((_, problems)) = read else {
         return;
     };
-    files("transport", &problems, config.transport.len(), findings);
+    files("transport", problems, config.transport.len(), findings);
     if let Ok((_, problems)) = config.read_tls_policy() {
         files("tls_policy", &problems, config.tls_policy.len(), findings);
     }

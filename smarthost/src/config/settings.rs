@@ -1,6 +1,7 @@
 //! The configuration as the program uses it: valid by construction, with all defaults filled in.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -365,18 +366,10 @@ impl Config {
         found.map(|(_, name)| name.clone())
     }
 
-    /// Who else has the name of a machine that is enrolled: what both send would be counted as one.
-    pub(crate) fn namesake(
-        &self,
-        name: &str,
-        is_login: impl Fn(&str) -> bool,
-    ) -> Option<&'static str> {
-        if is_login(name) {
-            return Some("a login, in the file of auth");
-        }
-        let mut pins = self.client_pins.iter();
-        pins.any(|(_, known)| known == name)
-            .then_some("the name of a key in client_pins")
+    /// The names of `client_pins`.
+    pub(crate) fn pinned_names(&self) -> HashSet<&str> {
+        let pins = self.client_pins.iter();
+        pins.map(|(_, name)| name.as_str()).collect()
     }
 
     /// The routes as a table, and the default ones.

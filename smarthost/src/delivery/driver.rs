@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::clock;
+use mail::{clock, outcome::Failure};
 use queue::clock::Watch;
 use settings::Span;
 use spool::QueueId;
@@ -110,52 +110,28 @@ fn until_due(deliveries: &Deliveries) -> Duration {
 }
 
 fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<()>) {
+    let dispatch = &deliveries.dispatch;
     match action {
         Action::Load { id, recipients } => load(deliveries, id, &recipients),
-        Action::Deliver(delivery) => {
-            let deliveries = Arc::clone(deliveries);
-            tasks.spawn(async move {
-                let ticket = delivery.ticket;
-                deliveries
-                    .dispatch
-                    .tell(match deliveries.attempt(&delivery).await {
-                        Some(outcomes) => Event::Finished { ticket, outcomes },
-                        None => Event::Withdrawn { ticket },
-                    });
-            });
-        }
-        Action::Record { id, event } => deliveries.dispatch.spool().record(id, event),
+        Action::Deliver(delivery) => begin(deliveries, tasks, async move |all| {
+            let ticket = delivery.ticket;
+            match all.attempt(&delivery).await {
+                Some(outcomes) => Event::Finished { ticket, outcomes },
+                None => Event::Withdrawn { ticket },
+            }
+        }),
+        Action::Record { id, event } => dispatch.spool().record(id, event),
         Action::Bounce {
             id,
             failed,
             expired,
-        } => {
-            let deliveries = Arc::clone(deliveries);
-            tasks.spawn(async move {
-                let event = match nondelivery::bounce(&deliveries, id, &failed, expired).await {
-                    Ok(()) => Event::Bounced { id },
-                    Err(error) => {
-                        nondelivery::unqueued(id, "bounce", &error);
-                        Event::BounceFailed { id }
-                    }
-                };
-                deliveries.dispatch.tell(event);
-            });
-        }
+        } => begin(deliveries, tasks, async move |all| {
+            bounced(&all, id, &failed, expired).await
+        }),
         Action::Dead { id, failed, tell } => nondelivery::dead(deliveries, id, &failed, tell),
-        Action::Warn { id, late } => {
-            let deliveries = Arc::clone(deliveries);
-            tasks.spawn(async move {
-                let event = match nondelivery::warn(&deliveries, id, &late).await {
-                    Ok(()) => Event::Warned { id },
-                    Err(error) => {
-                        nondelivery::unqueued(id, "warning", &error);
-                        Event::WarnFailed { id }
-                    }
-                };
-                deliveries.dispatch.tell(event);
-            });
-        }
+        Action::Warn { id, late } => begin(deliveries, tasks, async move |all| {
+            warned(&all, id, &late).await
+        }),
         Action::Suspended {
             destination,
             until,
@@ -166,14 +142,54 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
         }
         Action::Resumed(destination) => {
             let what = destination.to_string();
-            deliveries.dispatch.news().tell(news::Event::Ended { what });
+            dispatch.news().tell(news::Event::Ended { what });
         }
-        Action::Learned(lesson) => deliveries.dispatch.learned(lesson),
+        Action::Learned(lesson) => dispatch.learned(lesson),
         Action::Ended { id, deleted, .. } => {
-            deliveries.dispatch.activity().removed(deleted);
+            dispatch.activity().removed(deleted);
             life::ended(id, deleted);
         }
     }
+}
+
+async fn bounced(
+    deliveries: &Deliveries,
+    id: QueueId,
+    failed: &[(u32, Failure)],
+    expired: bool,
+) -> Event {
+    match nondelivery::bounce(deliveries, id, failed, expired).await {
+        Ok(()) => Event::Bounced { id },
+        Err(error) => {
+            nondelivery::unqueued(id, "bounce", &error);
+            Event::BounceFailed { id }
+        }
+    }
+}
+
+async fn warned(deliveries: &Deliveries, id: QueueId, late: &[(u32, Failure)]) -> Event {
+    match nondelivery::warn(deliveries, id, late).await {
+        Ok(()) => Event::Warned { id },
+        Err(error) => {
+            nondelivery::unqueued(id, "warning", &error);
+            Event::WarnFailed { id }
+        }
+    }
+}
+
+/// Work that takes its time, and whose end the queue hears.
+fn begin<W>(
+    deliveries: &Arc<Deliveries>,
+    tasks: &mut JoinSet<()>,
+    work: impl FnOnce(Arc<Deliveries>) -> W,
+) where
+    W: Future<Output = Event> + Send + 'static,
+{
+    let (dispatch, work) = (
+        Arc::clone(&deliveries.dispatch),
+        work(Arc::clone(deliveries)),
+    );
+    tasks.spawn(async move { dispatch.tell(work.await) });
 }
 
 /// A destination does not take mail: told if it is one of ours, and lasts. Those of others are in

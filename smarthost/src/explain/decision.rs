@@ -22,12 +22,12 @@ use super::{
     told::Place,
 };
 use crate::{
-    budget::{self, Budget},
+    budget::{self, Budget, Everywhere},
     config::{Config, ListenTls, Offer},
     delivery,
     dispatch::{Dispatch, Probe},
     enrolling::Found,
-    limits::{ClientId, Peer},
+    limits::{ClientId, Peer, Report},
     server::{World, settings},
     setup::{Current, Setup},
     state::{Memory, Restored, Store},
@@ -52,7 +52,6 @@ pub(super) async fn decide(
     }
     let setup = Arc::new(setup);
     let memory = remembered(&setup, &warnings);
-    let limits = Arc::clone(&memory.limits);
     let address = client.address.to_canonical();
     let client = &Client {
         pin: pinned(&setup, client, &warnings),
@@ -66,29 +65,16 @@ pub(super) async fn decide(
         unnamed: false,
     };
     let own = peer.name.is_some() || setup.policy.may_relay(address);
-    let counted = {
-        let limits = limits.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut counted = limits.of(&peer, clock::now());
-        for report in &mut counted {
-            if let Ok(client) = ClientId::parse(&report.client) {
-                report.everywhere = budget::sums(&limits, &client, &everywhere, clock::now());
-            }
-        }
-        counted
-    };
+    let counted = counted(&memory, &peer, &everywhere);
     let (probes, asked) = Dispatch::probes();
     let answering = prober(&setup, client.probe, asked, &warnings);
     let mut answering_too = JoinSet::new();
     answering_too.spawn(answering);
     let helo = client.helo.clone().unwrap_or_else(|| literal(address));
-    let settings = spoken(&setup, client, own);
+    let budget = Arc::new(Budget::seen(&memory, everywhere));
     let mut session = Rehearsal {
-        machine: Session::new(settings, Instant::now()),
-        world: Arc::new(World::new(
-            &memory,
-            Arc::new(Budget::seen(&memory, everywhere)),
-            probes,
-        )),
+        machine: Session::new(spoken(&setup, client, own), Instant::now()),
+        world: Arc::new(World::new(&memory, budget, probes)),
         client: client.clone(),
         sender: None,
         size: None,
@@ -119,6 +105,19 @@ pub(super) async fn decide(
         exempt: setup.config.limits.exempt.contains(address),
         warnings: told.clone(),
     }
+}
+
+/// How much of its limits the client has used, here and elsewhere.
+fn counted(memory: &Memory, peer: &Peer, everywhere: &Everywhere) -> Vec<Report> {
+    let (limits, now) = (memory.limits.lock(), clock::now());
+    let limits = limits.unwrap_or_else(PoisonError::into_inner);
+    let mut counted = limits.of(peer, now);
+    for report in &mut counted {
+        if let Ok(client) = ClientId::parse(&report.client) {
+            report.everywhere = budget::sums(&limits, &client, everywhere, now);
+        }
+    }
+    counted
 }
 
 /// How a session with the client goes.

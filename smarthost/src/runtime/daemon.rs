@@ -11,18 +11,14 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use mail::{address::Sender, clock};
+use mail::clock;
 use settings::last_good::{self, Fault};
-use spool::{self, Spool};
-use system::{
-    fs,
-    log::{self, Level, line},
-};
+use system::log::{self, Level, line};
 use tokio::{
     net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -33,20 +29,18 @@ use tokio::{
 
 use super::{
     control,
+    recovery::recover,
     reload::{Reload, Seen},
     supervision,
 };
 use crate::{
-    budget::Budget,
     config::{Config, LogFormat, Web},
     delivery::{self, Deliveries},
-    dispatch::{self, Dispatch, Event, Queue},
+    dispatch::{self, Dispatch},
     dns::Dnssec,
-    draining::Draining,
-    news::Teller,
-    server::{Attempts, Places, Server, World, listen, notify, test_lists},
+    server::{Server, listen, notify, test_lists},
     setup::{Current, Setup},
-    state::{Keeper, Memory, Store},
+    state::Keeper,
     trail::Trail,
     web,
 };
@@ -141,36 +135,16 @@ async fn live(
     let current = Arc::new(Current::new(setup, fault));
     let (dispatch, memory, keeper) = recover(path, &current)?;
     let (probes, asked) = Dispatch::probes();
-    let budget = Arc::new(Budget::new(&current.get().config, &memory));
     let (end, ending) = watch::channel(false);
-    let server = Arc::new(Server {
-        current: Arc::clone(&current),
-        dispatch: Arc::clone(&dispatch),
-        limits: Arc::clone(&memory.limits),
-        budget: Arc::clone(&budget),
-        state: keeper.clone(),
-        refusals: Arc::clone(&memory.refusals),
-        machines: Arc::clone(&memory.machines),
-        expected: Arc::clone(&memory.expected),
-        places: Arc::new(Places::default()),
-        world: World::new(&memory, Arc::clone(&budget), probes),
-        attempts: Attempts::default(),
-        ending: ending.clone(),
-    });
-    let (listeners, deaf) = listen::open(&current.get().config, handed)?;
+    let server = Server::new(&current, &dispatch, &memory, (&keeper, probes), &ending);
+    let server = Arc::new(server);
+    let config = current.get().config.clone();
+    let (listeners, deaf) = listen::open(&config, handed)?;
     let addresses = listen::addresses(&listeners).into_iter();
     let addresses: Vec<String> = addresses.map(|it| it.to_string()).collect();
-    let reload = Arc::new(Reload {
-        path: path.to_owned(),
-        dispatch: Arc::clone(&dispatch),
-        current: Arc::clone(&current),
-        limits: Arc::clone(&memory.limits),
-        expected: Arc::clone(&memory.expected),
-        started: current.get().config.clone(),
-        refused: Mutex::default(),
-        held: held(&current.get().config, &listeners),
-    });
-    let (page, web_fault) = web_listener(&current.get().config, trail).await;
+    let held = held(&config, &listeners);
+    let reload = Arc::new(Reload::new(path, &server, config.clone(), held));
+    let (page, web_fault) = web_listener(&config, trail).await;
     let control = Arc::new(control::Control {
         next_hops: Arc::default(),
         server: Arc::clone(&server),
@@ -187,18 +161,12 @@ async fn live(
     for listener in listeners {
         tasks.spawn(listener.serve(Arc::clone(&server)));
     }
-    tasks.spawn(notify::run(Arc::clone(&server)));
-    tasks.spawn(budget.run(keeper.clone(), ending.clone()));
-    tasks.spawn(test_lists(Arc::clone(&server)));
-    tasks.spawn(test_dnssec(Arc::clone(&server)));
-    tasks.spawn(turn_ticket_keys(Arc::clone(&current), end.subscribe()));
-    tasks.spawn(refresh_policies(Arc::clone(&current), end.subscribe()));
+    look_after(&mut tasks, &server);
     let known = Arc::clone(&control.next_hops);
     send(&mut tasks, &dispatch, (&current, known), asked, &ending);
     let daemon: Arc<dyn web::Daemon> = control.clone();
-    let state = current.get().config.state.clone();
-    tasks.spawn(web::serve(page, daemon, &state, ending.clone()));
-    let socket = control_socket(&current.get().config);
+    tasks.spawn(web::serve(page, daemon, &config.state, ending.clone()));
+    let socket = control_socket(&config);
     tasks.spawn(control::serve(socket, control, ending));
     tasks.spawn(Arc::clone(&deaf).retry(Arc::clone(&server)));
     announce(&current, &addresses);
@@ -216,6 +184,18 @@ async fn live(
     finish(tasks).await;
     conclude(&keeper, &dispatch, &current.get().config);
     Ok(ended)
+}
+
+/// What goes on beside mail.
+fn look_after(tasks: &mut JoinSet<()>, server: &Arc<Server>) {
+    let (current, ending) = (&server.current, &server.ending);
+    tasks.spawn(notify::run(Arc::clone(server)));
+    let budget = Arc::clone(&server.budget);
+    tasks.spawn(budget.run(server.state.clone(), ending.clone()));
+    tasks.spawn(test_lists(Arc::clone(server)));
+    tasks.spawn(test_dnssec(Arc::clone(server)));
+    tasks.spawn(turn_ticket_keys(Arc::clone(current), ending.clone()));
+    tasks.spawn(refresh_policies(Arc::clone(current), ending.clone()));
 }
 
 /// What brings mail away, with what it has learned of next hops.
@@ -357,85 +337,6 @@ fn tell(server: &Server, fault: &Fault) {
     if last_good::is_news(&setup.config.state, fault) {
         notify::of_fault(server, fault);
     }
-}
-
-/// Opens spool and state, and takes back what is in them.
-fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)> {
-    let setup = current.get();
-    let config = &setup.config;
-    for directory in [&config.spool, &config.state] {
-        fs::create_directory(directory, 0o700)
-            .with_context(|| format!("cannot create {}", directory.display()))?;
-    }
-    let (spool, recovery) = Spool::open(&config.spool, spool::Options::default())?;
-    setup.tickets.turn(clock::now());
-    for alarm in recovery.alarms(&config.spool) {
-        line(Level::Error, &alarm);
-    }
-    spool.adopt(&Config::refuge(path));
-    let (store, restored) = Store::open(&config.state)?;
-    if let Some(path) = &restored.quarantined {
-        line(
-            Level::Error,
-            &format_args!(
-                "the counters were damaged and start anew; the old ones are in {}",
-                path.display()
-            ),
-        );
-    }
-    let now = clock::now();
-    let tokens = Arc::clone(&setup.tokens);
-    let (memory, unread) = Memory::of(config.limits.clone(), restored, tokens, now);
-    for text in unread {
-        line(Level::Warning, &text);
-    }
-    memory
-        .expected
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .set_settings(&config.expected, now);
-    let keeper = store.keep(memory.clone());
-    let mut queue = Queue::new(
-        dispatch::queue_settings(&setup.config, current.only_queues()),
-        getrandom::u64()?,
-    );
-    queue.set_transports(dispatch::transports(&setup.config), now);
-    let lessons = memory.lessons.lock();
-    for lesson in lessons.unwrap_or_else(PoisonError::into_inner).all() {
-        queue.teach(lesson.clone());
-    }
-    let draining = Draining::open(&config.state);
-    let drains = draining.to().is_some();
-    for entry in spool.walk_entries() {
-        let mut found = queue::Recovered::of(&entry, None);
-        // It rests, to move.
-        found.held |= drains;
-        queue.handle(Event::Recovered(found), now);
-    }
-    line(
-        Level::Info,
-        &format_args!(
-            "queue: {} messages, {} bytes of a torn write cut",
-            recovery.messages, recovery.cut
-        ),
-    );
-    let activity = Arc::clone(&memory.activity);
-    let news = Teller::new(Arc::clone(&memory.notices), keeper.clone());
-    let lessons = Arc::clone(&memory.lessons);
-    let dispatch = Dispatch::new(spool, queue, (activity, lessons), news, draining);
-    let all = dispatch.spool().walk();
-    let is_dead = |entry: &spool::Entry, parties: &spool::Parties| {
-        entry.hold.is_held() && parties.sender.is_empty()
-    };
-    for (entry, _) in all.filter(|(entry, parties)| is_dead(entry, parties)) {
-        // What cannot be read is told when it is looked at.
-        if let Ok(Some(stored)) = dispatch.spool().load(entry.id)
-            && stored.envelope.sender == Sender::Null
-        {
-            dispatch.note_dead(&stored);
-        }
-    }
-    Ok((Arc::new(dispatch), memory, keeper))
 }
 
 fn announce(current: &Current, addresses: &[String]) {

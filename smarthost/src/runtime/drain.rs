@@ -3,21 +3,14 @@
 //! Contract: nothing changes before the other server has shown its key and offered XMOVE; whoever
 //! asked hears meanwhile that somebody is there. The same order once more begins nothing anew.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
-    time::Duration,
-};
+use std::{io, sync::Arc};
 
 use control::order;
 use mail::{clock, nexthop::Nexthop};
 use relay::trust::Pin;
 use spool::Hold;
-use tokio::runtime::Handle;
 
+use super::alive;
 use crate::{
     admin::Answer,
     delivery::target,
@@ -26,9 +19,6 @@ use crate::{
     draining::comes,
     server::Server,
 };
-
-/// How often somebody hears that his order is carried out; less than he waits for.
-const ALIVE: Duration = Duration::from_secs(3);
 
 pub(super) fn begin(
     server: &Arc<Server>,
@@ -44,22 +34,9 @@ pub(super) fn begin(
         }
         Err(why) => Err(why),
         Ok(true) => {
-            let (done, told) = mpsc::channel();
-            let (setup, target) = (server.current.get(), (to.clone(), pin.clone()));
-            let name = dispatch.draining().name().to_owned();
-            Handle::current().spawn(async move {
-                // Whoever asked may be gone.
-                let _ = done.send(target::test(setup, &target.0, &target.1, &name).await);
-            });
-            let told = loop {
-                match told.recv_timeout(ALIVE) {
-                    Ok(told) => break told.map_err(|failure| failure.log_text()),
-                    Err(RecvTimeoutError::Timeout) => {
-                        say(&Answer::Queue(order::Answer::Working))?;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => break Err("it failed".to_owned()),
-                }
-            };
+            let name = dispatch.draining().name();
+            let test = target::test(server.current.get(), &to, &pin, name);
+            let told = alive::wait(test, say)?.map_err(|failure| failure.log_text());
             told.and_then(|()| rest(dispatch, &to, &pin))
         }
     };

@@ -3,19 +3,23 @@
 //! | part | what |
 //! |---|---|
 //! | [`daemon`] | starts all parts in order, and ends them in order |
+//! | [`recovery`] | what a start takes back |
 //! | [`reload`] | exchanges the setup on SIGHUP |
 //! | [`control`] | the administrators' socket |
 //! | [`drain`] | begins to empty this server into another one |
 //! | [`enroll`] | lines that let machines in |
 //! | [`explain`] | explains by what the running daemon holds |
 //! | [`test`] | queues a test message |
+//! | [`alive`] | whoever waits hears that he is not forgotten |
 //! | [`supervision`] | readiness and watchdog for systemd |
 
+mod alive;
 mod control;
 mod daemon;
 mod drain;
 mod enroll;
 mod explain;
+mod recovery;
 mod reload;
 mod supervision;
 mod test;

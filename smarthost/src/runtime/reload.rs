@@ -7,12 +7,16 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use mail::{clock, maps::Problem};
-use settings::{ConfigError, last_good::Fault, rows::differences};
+use settings::{
+    ConfigError,
+    last_good::{self, Fault},
+    rows::differences,
+};
 use system::log::{Level, line};
 
 use crate::{
@@ -20,6 +24,7 @@ use crate::{
     dispatch::{self, Dispatch},
     expected::Expected,
     limits::Limits,
+    server::Server,
     setup::{Current, Setup},
 };
 
@@ -34,20 +39,39 @@ pub(super) enum Seen {
 
 /// What a reload works on.
 pub(super) struct Reload {
-    pub(super) path: PathBuf,
-    pub(super) dispatch: Arc<Dispatch>,
+    path: PathBuf,
+    dispatch: Arc<Dispatch>,
     pub(super) current: Arc<Current>,
-    pub(super) limits: Arc<Mutex<Limits>>,
-    pub(super) expected: Arc<Mutex<Expected>>,
+    limits: Arc<Mutex<Limits>>,
+    expected: Arc<Mutex<Expected>>,
     /// What was in force at the start, and still is where only a restart changes it.
-    pub(super) started: Config,
+    started: Config,
     /// Why tables were not taken when they were looked at last.
-    pub(super) refused: Mutex<Vec<Problem>>,
+    refused: Mutex<Vec<Problem>>,
     /// Addresses that the daemon listens on, or that were handed to it.
-    pub(super) held: Vec<SocketAddr>,
+    held: Vec<SocketAddr>,
 }
 
 impl Reload {
+    /// Of a daemon that was started with this configuration.
+    pub(super) fn new(
+        path: &Path,
+        server: &Server,
+        started: Config,
+        held: Vec<SocketAddr>,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            dispatch: Arc::clone(&server.dispatch),
+            current: Arc::clone(&server.current),
+            limits: Arc::clone(&server.limits),
+            expected: Arc::clone(&server.expected),
+            started,
+            refused: Mutex::default(),
+            held,
+        }
+    }
+
     /// Reloads, and names the settings that take effect at the next restart; or keeps what is in
     /// force, and tells why.
     pub(super) fn run(&self) -> Result<Vec<String>, Fault> {
@@ -143,8 +167,7 @@ impl Reload {
 
     /// Some of what was wrong is mended; what is new is told once it is settled.
     fn is_less(&self, fault: &Fault, left: &str) {
-        let known: Vec<_> = fault.text.lines().collect();
-        if left != fault.text && left.lines().all(|line| known.contains(&line)) {
+        if left != fault.text && !last_good::has_news(&fault.text, left) {
             self.current.set_fault(Some(Fault {
                 text: left.to_owned(),
                 ..fault.clone()

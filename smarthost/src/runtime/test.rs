@@ -3,7 +3,7 @@
 //! Contract: it goes the way of all mail from the queue on, and no limit counts it. Who would be
 //! refused at RCPT for nobody being there gets none, and that is told as an attempt that failed.
 
-use std::{io, pin::pin, time::Duration};
+use std::io;
 
 use control::order::{Answer as Told, AttemptRow};
 use mail::{
@@ -14,12 +14,10 @@ use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
-use tokio::{runtime::Handle, time};
 
+use super::alive;
 use crate::{admin::Answer, route::Router, server::Server};
 
-/// How often somebody hears that the disk is waited for; less than he waits for.
-const ALIVE: Duration = Duration::from_secs(3);
 /// Where it is from, in the envelope's trace.
 const OURS: &str = "smarthost test";
 
@@ -29,14 +27,14 @@ pub(super) fn begin(
     to: Option<&str>,
     say: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut say = |told| say(&Answer::Queue(told));
+    let tell = |told| Answer::Queue(told);
     if let Some(other) = server.dispatch.draining().to() {
         let why = format!("this server is being emptied into {other}, and takes no mail");
-        return say(Told::Refused(why));
+        return say(&tell(Told::Refused(why)));
     }
     let to = match named(server, to) {
         Ok(to) => to,
-        Err(why) => return say(Told::Refused(why)),
+        Err(why) => return say(&tell(Told::Refused(why))),
     };
     let setup = server.current.get();
     let mut reached = Vec::new();
@@ -44,7 +42,7 @@ pub(super) fn begin(
         match nobody(&setup.router, &address) {
             Some(failure) => {
                 let row = AttemptRow::new(0, &address.into(), &failure.outcome());
-                say(Told::Attempt(row.into()))?;
+                say(&tell(Told::Attempt(row.into())))?;
             }
             None => reached.push(address),
         }
@@ -61,18 +59,14 @@ pub(super) fn begin(
         origin: OURS.to_owned(),
         ..Envelope::default()
     };
-    let dispatch = &server.dispatch;
-    Handle::current().block_on(async {
-        let queued = dispatch.inject_followed(&message, envelope, &setup.router);
-        let mut queued = pin!(queued);
-        loop {
-            match time::timeout(ALIVE, &mut queued).await {
-                Ok(Ok(id)) => return say(Told::Done(id.to_string())),
-                Ok(Err(error)) => return say(Told::Refused(format!("not queued: {error}"))),
-                Err(_) => say(Told::Working)?,
-            }
-        }
-    })
+    let queued = server
+        .dispatch
+        .inject_followed(&message, envelope, &setup.router);
+    let told = match alive::wait(queued, say)? {
+        Ok(id) => Told::Done(id.to_string()),
+        Err(error) => Told::Refused(format!("not queued: {error}")),
+    };
+    say(&tell(told))
 }
 
 fn named(server: &Server, to: Option<&str>) -> Result<Vec<Address>, String> {

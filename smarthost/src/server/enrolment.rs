@@ -98,8 +98,9 @@ impl Connection {
 
     /// XENROLL.
     pub(super) fn enroll(&mut self, arguments: &str) -> Verdict {
+        let said = Said::parse(arguments);
         let Some(shown) = &self.key else {
-            return match Said::parse(arguments) {
+            return match said {
                 // Nobody was asked for one: no line waits, and no machine is known.
                 Some(Said::Key { name, .. }) if !self.asks_for_keys() => self.unknown_line(&name),
                 Some(Said::Next(_)) if !self.asks_for_keys() => unknown(),
@@ -112,7 +113,7 @@ impl Connection {
                 "550 5.7.0 Error: this key stands in client_pins, as {name}"
             ));
         }
-        match Said::parse(arguments) {
+        match said {
             None => {
                 refused("501 5.5.4 Syntax: XENROLL NAME=name SECRET=secret, or NEXT=sha256:hex")
             }

@@ -53,37 +53,39 @@ pub(crate) struct Listener {
 
 /// Addresses of the configuration where nothing could listen at the start.
 #[derive(Debug, Default)]
-pub(crate) struct Deaf {
-    waiting: Mutex<Vec<(config::Listener, String)>>,
+pub(crate) struct Deaf(Mutex<Addresses>);
+
+#[derive(Debug, Default)]
+struct Addresses {
+    waiting: Vec<(config::Listener, String)>,
     /// Where it worked later.
-    late: Mutex<Vec<SocketAddr>>,
+    late: Vec<SocketAddr>,
 }
 
 impl Deaf {
-    fn lock(&self) -> MutexGuard<'_, Vec<(config::Listener, String)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Addresses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A sentence for each where nothing listens yet.
     pub(crate) fn alarms(&self) -> Vec<String> {
         let deaf = self.lock();
-        let told = deaf
-            .iter()
-            .map(|(listener, why)| told(listener.address, why));
-        told.collect()
+        let waiting = deaf.waiting.iter();
+        waiting
+            .map(|(listener, why)| told(listener.address, why))
+            .collect()
     }
 
     /// Where it listens after all.
     pub(crate) fn late(&self) -> Vec<SocketAddr> {
-        let late = self.late.lock();
-        late.unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().late.clone()
     }
 
     /// Tries again and again until all of them listen, or the daemon ends.
     pub(crate) async fn retry(self: Arc<Self>, server: Arc<Server>) {
         let mut ending = server.ending.clone();
         let mut serving = JoinSet::new();
-        while !self.lock().is_empty() {
+        while !self.lock().waiting.is_empty() {
             tokio::select! {
                 () = time::sleep(AGAIN) => {}
                 _ = ending.wait_for(|ending| *ending) => break,
@@ -100,16 +102,15 @@ impl Deaf {
     /// Those that listen now.
     fn opened(&self) -> Vec<Listener> {
         let mut opened = Vec::new();
-        self.lock().retain(|(listener, _)| match bind(*listener) {
+        let mut deaf = self.lock();
+        deaf.waiting.retain(|(listener, _)| match bind(*listener) {
             Ok(listener) => {
                 opened.push(listener);
                 false
             }
             Err(_) => true,
         });
-        let late = self.late.lock();
-        late.unwrap_or_else(PoisonError::into_inner)
-            .extend(addresses(&opened));
+        deaf.late.extend(addresses(&opened));
         opened
     }
 }
@@ -151,7 +152,7 @@ pub(crate) fn open(
                     &format_args!("cannot listen on {}: {error}", listener.address),
                 );
             }
-            Err(error) => deaf.lock().push((*listener, error.to_string())),
+            Err(error) => deaf.lock().waiting.push((*listener, error.to_string())),
         }
     }
     for socket in inherited {
@@ -161,6 +162,7 @@ pub(crate) fn open(
     if listeners.is_empty() {
         let deaf = deaf.lock();
         let why = deaf
+            .waiting
             .iter()
             .map(|(it, why)| format!(" ({}: {why})", it.address));
         bail!(

@@ -58,11 +58,17 @@ mod xclient;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
-    budget::Budget, dispatch::Dispatch, expected::Expected, limits::Limits, machines::Machines,
-    policy::refusals::Refusals, setup::Current, state,
+    budget::Budget,
+    dispatch::{Dispatch, Probe},
+    expected::Expected,
+    limits::Limits,
+    machines::Machines,
+    policy::refusals::Refusals,
+    setup::Current,
+    state,
 };
 
 pub(crate) use attempts::Attempts;
@@ -94,6 +100,31 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Of what a start has taken back; `ending` becomes true when the daemon ends.
+    pub(crate) fn new(
+        current: &Arc<Current>,
+        dispatch: &Arc<Dispatch>,
+        memory: &state::Memory,
+        (state, probes): (&state::Keeper, mpsc::Sender<Probe>),
+        ending: &watch::Receiver<bool>,
+    ) -> Self {
+        let budget = Arc::new(Budget::new(&current.get().config, memory));
+        Self {
+            current: Arc::clone(current),
+            dispatch: Arc::clone(dispatch),
+            limits: Arc::clone(&memory.limits),
+            state: state.clone(),
+            expected: Arc::clone(&memory.expected),
+            refusals: Arc::clone(&memory.refusals),
+            machines: Arc::clone(&memory.machines),
+            places: Arc::default(),
+            world: World::new(memory, Arc::clone(&budget), probes),
+            budget,
+            attempts: Attempts::default(),
+            ending: ending.clone(),
+        }
+    }
+
     /// What was refused since the start, by rule.
     pub(crate) fn refused(&self) -> Vec<(String, u64)> {
         self.refusals().by_rule()

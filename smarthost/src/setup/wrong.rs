@@ -18,21 +18,20 @@ impl Setup {
         let told = |text| ConfigError { text };
         let broken = Self::broken(config).into_iter().map(|(_, why)| told(why));
         let mut wrong: Vec<ConfigError> = broken.collect();
-        if let Some(before) = before.filter(|before| !before.stands_in) {
-            let read = Tables::read(config).ok();
-            let lost = read.map(|(tables, _)| tables.lost(before));
-            wrong.extend(lost.into_iter().flatten().map(told));
+        let before = before.filter(|before| !before.stands_in);
+        match (Tables::read(config), before) {
+            (Ok((tables, _)), Some(before)) => {
+                wrong.extend(tables.lost(before).into_iter().map(told));
+            }
+            (Ok(_), None) => {}
+            (Err(unread), _) => wrong.push(unread),
+        }
+        if before.is_some() {
             wrong.extend(has_password(config).err());
         }
         let read = [
             places::examine(config),
             Self::examine_present(config),
-            config.read_aliases().map(drop),
-            config.read_access().map(drop),
-            config.read_tables().map(drop),
-            config.read_transport().map(drop),
-            config.read_tls_policy().map(drop),
-            config.read_users().map(drop),
             config.read_keys().map(drop),
             config.read_dkim().map(drop),
             config.read_srs().map(drop),

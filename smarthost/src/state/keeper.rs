@@ -88,41 +88,23 @@ impl Memory {
         let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
         let (mut refusals, mut activity) = (Refusals::default(), Activity::default());
         let mut machines = Machines::default();
-        let mut rows = 0u32;
-        for (row, record) in restored.greylist {
-            rows += u32::from(!greylist.restore(row, &record));
-        }
-        for (row, record) in restored.recipients {
-            rows += u32::from(!recipients.restore(row, &record));
-        }
-        for (row, record) in restored.refusals {
-            rows += u32::from(!refusals.restore(row, &record));
-        }
-        for (row, record) in restored.activity {
-            rows += u32::from(!activity.restore(&row, &record, now));
-        }
-        for (row, record) in restored.machines {
-            rows += u32::from(!machines.restore(row, &record));
-        }
         let mut notices = Notices::new("smarthost", Zone::system());
-        for (row, record) in restored.notices {
-            rows += u32::from(!notices.restore(&row, &record));
-        }
         let mut expected = Expected::new(Zone::system(), now);
-        for (row, record) in restored.expected {
-            rows += u32::from(!expected.restore(&row, &record));
-        }
         let mut budget = budget::Site::new(budget::Terms::default(), budget::sequence());
-        for (row, record) in restored.budget {
-            rows += u32::from(!budget.restore(&row, &record));
-        }
-        for (row, record) in restored.tokens {
-            rows += u32::from(!locked(&tokens).restore(row, &record));
-        }
         let mut lessons = Lessons::default();
-        for (row, record) in restored.lessons {
-            rows += u32::from(!lessons.restore(row, &record, now));
-        }
+        let lost = [
+            lost(restored.greylist, |row, it| greylist.restore(row, it)),
+            lost(restored.recipients, |row, it| recipients.restore(row, it)),
+            lost(restored.refusals, |row, it| refusals.restore(row, it)),
+            lost(restored.activity, |row, it| activity.restore(&row, it, now)),
+            lost(restored.machines, |row, it| machines.restore(row, it)),
+            lost(restored.notices, |row, it| notices.restore(&row, it)),
+            lost(restored.expected, |row, it| expected.restore(&row, it)),
+            lost(restored.budget, |row, it| budget.restore(&row, it)),
+            lost(restored.tokens, |row, it| locked(&tokens).restore(row, it)),
+            lost(restored.lessons, |row, it| lessons.restore(row, it, now)),
+        ];
+        let rows = lost.iter().sum::<usize>();
         if rows > 0 {
             let text = format!(
                 "{rows} rows of greylist, verification, refusals, activity, clients, notices, expected mail, budgets, forwarded senders and learned connections cannot be read"
@@ -180,6 +162,16 @@ impl Memory {
         locked(&self.tokens).all_changed();
         locked(&self.lessons).all_changed();
     }
+}
+
+/// How many rows cannot be read.
+fn lost<R>(
+    rows: impl IntoIterator<Item = (R, String)>,
+    mut restore: impl FnMut(R, &str) -> bool,
+) -> usize {
+    let rows = rows.into_iter();
+    rows.filter_map(|(row, record)| (!restore(row, &record)).then_some(()))
+        .count()
 }
 
 fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {

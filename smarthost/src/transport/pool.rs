@@ -36,7 +36,8 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(destination: &Destination, mut hosts: Vec<Arc<str>>) -> Self {
+    pub(super) fn new(destination: &Destination, hosts: &[Arc<str>]) -> Self {
+        let mut hosts = hosts.to_vec();
         hosts.sort_unstable();
         hosts.dedup();
         Self {
@@ -99,14 +100,20 @@ impl Pool {
         setup: &Arc<Setup>,
         policy: Option<&Known>,
     ) -> Option<Kept> {
-        loop {
-            let mut kept = self.lock().pop(destination)?;
-            let same = Arc::ptr_eq(&kept.setup, setup) && kept.policy.as_ref() == policy;
-            if same && kept.connection.is_usable() {
-                return Some(kept);
-            }
-            kept.connection.quit_and_wait().await;
-        }
+        let mut unfit = Vec::new();
+        let found = {
+            let mut connections = self.lock();
+            std::iter::from_fn(|| connections.pop(destination)).find_map(|mut kept| {
+                let same = Arc::ptr_eq(&kept.setup, setup) && kept.policy.as_ref() == policy;
+                if same && kept.connection.is_usable() {
+                    return Some(kept);
+                }
+                unfit.push(kept);
+                None
+            })
+        };
+        leave(unfit).await;
+        found
     }
 
     /// One that another destination with the same hosts has no use for now, and that this one
@@ -137,11 +144,7 @@ impl Pool {
     pub(super) async fn make_room(&self, site: &Site, spare: usize) -> bool {
         let surplus = self.lock().surplus(site, spare);
         let any = !surplus.is_empty();
-        let mut leaving = JoinSet::new();
-        for idle in surplus {
-            leaving.spawn(idle.kept.connection.quit_and_wait());
-        }
-        leaving.join_all().await;
+        leave(surplus.into_iter().map(|idle| idle.kept)).await;
         any
     }
 
@@ -188,6 +191,13 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Connections> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends connections, all at once.
+async fn leave(connections: impl IntoIterator<Item = Kept>) {
+    let quits = connections.into_iter();
+    let quits: JoinSet<()> = quits.map(|it| it.connection.quit_and_wait()).collect();
+    quits.join_all().await;
 }
 
 impl Connections {

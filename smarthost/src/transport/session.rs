@@ -82,7 +82,7 @@ pub(super) async fn deliver(
     if parts.len() < 2 {
         return Box::pin(converse(transports, errand, stored, false)).await;
     }
-    let mut outcomes = all(errand.envelope.recipients.len(), unmade());
+    let mut outcomes = Vec::new();
     for (number, part) in parts.iter().enumerate() {
         let part_of_it = Errand {
             destination: Arc::clone(&errand.destination),
@@ -91,13 +91,10 @@ pub(super) async fn deliver(
             hurried: errand.hurried,
         };
         let made = Box::pin(converse(transports, &part_of_it, stored, number > 0)).await?;
-        for (&index, outcome) in part.iter().zip(made) {
-            if let Some(known) = outcomes.get_mut(index) {
-                *known = outcome;
-            }
-        }
+        outcomes.extend(part.iter().zip(made));
     }
-    Some(outcomes)
+    outcomes.sort_by_key(|(index, _)| *index);
+    Some(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 /// The same of recipients who all get it from the same sender; `has_place`: another part of it has
@@ -114,74 +111,125 @@ async fn converse(
         stored,
         peer: peer(errand),
     };
-    let destination = &errand.destination;
     let envelope = &errand.envelope;
-    let mut demands = match session.demands().await {
+    let demands = match session.demands().await {
         Ok(demands) => demands,
         Err(failure) => return Some(all(envelope.recipients.len(), failure)),
     };
-    let mut asked = has_place;
-    let mut hosts = Vec::new();
+    let mut course = Course {
+        session: &session,
+        demands,
+        asked: has_place,
+        site: Site::new(&errand.destination, &[]),
+        hosts: Vec::new(),
+        open: None,
+    };
     let sender = envelope.sender.to_string();
     let mut delivery = Delivery::new(envelope.recipients.len(), sender, session.patience());
-    let mut open: Option<Kept> = None;
     while let Some(action) = delivery.next_action() {
-        let event = match action {
-            Action::Reuse => {
-                let policy = demands.as_ref().and_then(Demands::enforced);
-                open = transports
-                    .pool
-                    .take(destination, &errand.setup, policy)
-                    .await;
-                Event::Kept(open.as_ref().map(|kept| kept.dial.clone().into()))
+        match course.carry_out(action).await {
+            Next::Event(event) => {
+                delivery.handle(event, &mut transports.memory(), Instant::now());
             }
+            Next::Nothing => {}
+            Next::Withdrawn => return None,
+        }
+    }
+    transports.tell_of_refusals();
+    if let Some(kept) = course.open.filter(|kept| kept.connection.is_ready()) {
+        let setup = transports.current.get();
+        let destination = &errand.destination;
+        transports.pool.put(destination, kept, &setup).await;
+    }
+    Some(delivery.finish().0)
+}
+
+/// How far a delivery is.
+struct Course<'a> {
+    session: &'a Session<'a>,
+    demands: Option<Demands>,
+    /// It has begun, or its turn is not asked for any more.
+    asked: bool,
+    /// The hosts behind the destination, as they are counted.
+    hosts: Vec<Arc<str>>,
+    site: Site,
+    open: Option<Kept>,
+}
+
+/// What follows from an action.
+enum Next {
+    Event(Event),
+    Nothing,
+    /// The delivery has its turn later.
+    Withdrawn,
+}
+
+impl Course<'_> {
+    async fn carry_out(&mut self, action: Action) -> Next {
+        let session = self.session;
+        Next::Event(match action {
+            Action::Reuse => self.reuse().await,
             Action::Find => {
-                let way = session.way(demands.as_mut()).await;
-                hosts = way.as_ref().map_or_else(|_| Vec::new(), names);
+                let way = session.way(self.demands.as_mut()).await;
+                self.hosts = way.as_ref().map_or_else(|_| Vec::new(), names);
+                self.site = Site::new(&session.errand.destination, &self.hosts);
                 Event::Way(way)
             }
             Action::Lookup(host) => {
                 // Before anything was tried, the delivery can still have its turn later.
-                let first = !std::mem::replace(&mut asked, true) && stored.is_some();
-                if first && !session.has_a_place(&hosts) {
-                    return None;
+                let first = !std::mem::replace(&mut self.asked, true) && session.stored.is_some();
+                if first && !session.has_a_place(&self.hosts) {
+                    return Next::Withdrawn;
                 }
-                let found = session.find(&host, demands.as_mut()).await;
+                let found = session.find(&host, self.demands.as_mut()).await;
                 if first && !session.is_admitted(&host, &found) {
-                    return None;
+                    return Next::Withdrawn;
                 }
                 Event::Found(found)
             }
-            Action::Open(dial) => {
-                let site = Site::new(destination, hosts.clone());
-                open = session.others(&site, &dial, demands.as_ref());
-                if let Some(kept) = &open {
-                    Event::Kept(Some(kept.dial.clone().into()))
-                } else {
-                    let opened = session.connect(site, dial, demands.as_ref()).await;
-                    Event::Opened(opened.map(|kept| open = Some(kept)))
-                }
-            }
+            Action::Open(dial) => self.connect(dial).await,
             Action::Send(batch) => {
-                let sent = session.send(open.as_mut(), &batch).await;
-                asked |= sent.outcomes.iter().any(is_answered);
+                let sent = session.send(self.open.as_mut(), &batch).await;
+                self.asked |= sent.outcomes.iter().any(is_answered);
                 Event::Sent(sent)
             }
             Action::Leave => {
-                if let Some(kept) = open.take() {
+                if let Some(kept) = self.open.take() {
                     kept.connection.quit_and_wait().await;
                 }
-                continue;
+                return Next::Nothing;
             }
-        };
-        delivery.handle(event, &mut transports.memory(), Instant::now());
+        })
     }
-    transports.tell_of_refusals();
-    if let Some(kept) = open.filter(|kept| kept.connection.is_ready()) {
-        let setup = transports.current.get();
-        transports.pool.put(destination, kept, &setup).await;
+
+    /// The connection that was used last to this destination, if one is kept.
+    async fn reuse(&mut self) -> Event {
+        let policy = self.demands.as_ref().and_then(Demands::enforced);
+        let Session {
+            transports, errand, ..
+        } = self.session;
+        let kept = transports
+            .pool
+            .take(&errand.destination, &errand.setup, policy);
+        self.open = kept.await;
+        self.kept()
     }
-    Some(delivery.finish().0)
+
+    /// One that another destination with the same hosts has kept, or a new one.
+    async fn connect(&mut self, dial: Dial) -> Event {
+        let (session, demands) = (self.session, self.demands.as_ref());
+        self.open = session.others(&self.site, &dial, demands);
+        if self.open.is_some() {
+            return self.kept();
+        }
+        let opened = session.connect(&self.site, dial, demands).await;
+        Event::Opened(opened.map(|kept| self.open = Some(kept)))
+    }
+
+    fn kept(&self) -> Event {
+        let open = self.open.as_ref();
+        Event::Kept(open.map(|kept| kept.dial.clone().into()))
+    }
 }
 
 /// A program that runs elsewhere is spoken to by LMTP.
@@ -319,22 +367,22 @@ impl Session<'_> {
     /// that wait for others, where the host says so.
     async fn connect(
         &self,
-        site: Site,
+        site: &Site,
         dial: Dial,
         demands: Option<&Demands>,
     ) -> Result<Kept, Failure> {
         let pool = &self.transports.pool;
-        pool.make_room(&site, self.spare()).await;
+        pool.make_room(site, self.spare()).await;
         let mut opened = self.open(&dial, demands).await;
         let refused = |failure: &Failure| failure.means_too_many_connections();
-        if opened.as_ref().is_err_and(refused) && pool.make_room(&site, 0).await {
+        if opened.as_ref().is_err_and(refused) && pool.make_room(site, 0).await {
             opened = self.open(&dial, demands).await;
         }
         Ok(Kept {
             connection: opened?,
             is_anybodys: asks_what_anybody_asks(&dial, demands),
             dial,
-            site,
+            site: site.clone(),
             used: 0,
             setup: Arc::clone(&self.errand.setup),
             policy: demands.and_then(Demands::enforced).cloned(),
@@ -460,11 +508,6 @@ impl Session<'_> {
         };
         ended(connection, outcomes)
     }
-}
-
-/// Of recipients whose part of a delivery had no turn.
-fn unmade() -> Failure {
-    Failure::ours("the delivery ended without an outcome")
 }
 
 fn ended(connection: &Connection, outcomes: Vec<Outcome>) -> Sent {

@@ -1,0 +1,130 @@
+//! What a start takes back: the queue from the spool, counters and memory from the state.
+//!
+//! Contract: nothing is lost that was accepted; what is damaged is told, and put aside.
+
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+};
+
+use anyhow::Context as _;
+use mail::{address::Sender, clock};
+use spool::{self, Recovery, Spool};
+use system::{
+    fs,
+    log::{Level, line},
+};
+
+use crate::{
+    config::Config,
+    dispatch::{self, Dispatch, Event, Queue},
+    draining::Draining,
+    news::Teller,
+    setup::{Current, Setup},
+    state::{Keeper, Memory, Store},
+};
+
+/// Opens spool and state, and takes back what is in them.
+pub(super) fn recover(
+    path: &Path,
+    current: &Current,
+) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)> {
+    let setup = current.get();
+    let config = &setup.config;
+    for directory in [&config.spool, &config.state] {
+        fs::create_directory(directory, 0o700)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
+    }
+    let (spool, recovery) = spool_of(path, config)?;
+    setup.tickets.turn(clock::now());
+    let (memory, keeper) = remembered(&setup)?;
+    let draining = Draining::open(&config.state);
+    let mut queue = Queue::new(
+        dispatch::queue_settings(config, current.only_queues()),
+        getrandom::u64()?,
+    );
+    queue.set_transports(dispatch::transports(config), clock::now());
+    refill(&mut queue, &spool, &memory, draining.to().is_some());
+    line(
+        Level::Info,
+        &format_args!(
+            "queue: {} messages, {} bytes of a torn write cut",
+            recovery.messages, recovery.cut
+        ),
+    );
+    let activity = Arc::clone(&memory.activity);
+    let news = Teller::new(Arc::clone(&memory.notices), keeper.clone());
+    let lessons = Arc::clone(&memory.lessons);
+    let dispatch = Dispatch::new(spool, queue, (activity, lessons), news, draining);
+    note_dead(&dispatch);
+    Ok((Arc::new(dispatch), memory, keeper))
+}
+
+/// The spool, with what was queued while nothing said where it is.
+fn spool_of(path: &Path, config: &Config) -> anyhow::Result<(Spool, Recovery)> {
+    let (spool, recovery) = Spool::open(&config.spool, spool::Options::default())?;
+    for alarm in recovery.alarms(&config.spool) {
+        line(Level::Error, &alarm);
+    }
+    spool.adopt(&Config::refuge(path));
+    Ok((spool, recovery))
+}
+
+/// What was counted and learned before.
+fn remembered(setup: &Setup) -> anyhow::Result<(Memory, Keeper)> {
+    let config = &setup.config;
+    let (store, restored) = Store::open(&config.state)?;
+    if let Some(path) = &restored.quarantined {
+        line(
+            Level::Error,
+            &format_args!(
+                "the counters were damaged and start anew; the old ones are in {}",
+                path.display()
+            ),
+        );
+    }
+    let now = clock::now();
+    let tokens = Arc::clone(&setup.tokens);
+    let (memory, unread) = Memory::of(config.limits.clone(), restored, tokens, now);
+    for text in unread {
+        line(Level::Warning, &text);
+    }
+    memory
+        .expected
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .set_settings(&config.expected, now);
+    let keeper = store.keep(memory.clone());
+    Ok((memory, keeper))
+}
+
+/// Gives the queue what lies in the spool, and what is known of next hops; `drains`: it rests, to
+/// move.
+fn refill(queue: &mut Queue, spool: &Spool, memory: &Memory, drains: bool) {
+    let lessons = memory.lessons.lock();
+    for lesson in lessons.unwrap_or_else(PoisonError::into_inner).all() {
+        queue.teach(lesson.clone());
+    }
+    let now = clock::now();
+    for entry in spool.walk_entries() {
+        let mut found = queue::Recovered::of(&entry, None);
+        found.held |= drains;
+        queue.handle(Event::Recovered(found), now);
+    }
+}
+
+/// Tells of bounces that nobody took and that wait for an administrator.
+fn note_dead(dispatch: &Dispatch) {
+    let all = dispatch.spool().walk();
+    let is_dead = |entry: &spool::Entry, parties: &spool::Parties| {
+        entry.hold.is_held() && parties.sender.is_empty()
+    };
+    for (entry, _) in all.filter(|(entry, parties)| is_dead(entry, parties)) {
+        // What cannot be read is told when it is looked at.
+        if let Ok(Some(stored)) = dispatch.spool().load(entry.id)
+            && stored.envelope.sender == Sender::Null
+        {
+            dispatch.note_dead(&stored);
+        }
+    }
+}
