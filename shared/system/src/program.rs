@@ -13,7 +13,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{self, PipeReader, Read, Write as _},
+    io::{self, PipeReader, PipeWriter, Read, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -130,15 +130,7 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
     };
     let random = getrandom::u64().map_err(io::Error::other)?;
     let mark = format!("{random:016x}");
-    let (output, writer) = io::pipe()?;
-    let mut from = vec![output];
-    let errors = if program.errors_apart {
-        let (errors, writer) = io::pipe()?;
-        from.push(errors);
-        writer
-    } else {
-        writer.try_clone()?
-    };
+    let (from, output, errors) = pipes(program.errors_apart)?;
     let mut command = Command::new(path);
     command
         .args(arguments)
@@ -153,7 +145,7 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
         .current_dir(program.directory)
         .process_group(0)
         .stdin(Stdio::piped())
-        .stdout(writer)
+        .stdout(output)
         .stderr(errors);
     let mut list = running();
     let Some(known) = list.as_mut() else {
@@ -164,19 +156,16 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
     drop(list);
     // It holds the writing end of the output.
     drop(command);
-    let stdin = child.stdin.take();
+    let said = from.into_iter().map(|from| Said {
+        from,
+        kept: Vec::new(),
+        most: program.kept,
+    });
     let running = Running {
         pid: Pid::from_child(&child),
+        stdin: child.stdin.take(),
+        said: said.collect(),
         child,
-        stdin,
-        said: from
-            .into_iter()
-            .map(|from| Said {
-                from,
-                kept: Vec::new(),
-                most: program.kept,
-            })
-            .collect(),
         mark,
     };
     if let Some(stdin) = &running.stdin {
@@ -186,6 +175,17 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
         fcntl_setfl(&said.from, OFlags::NONBLOCK)?;
     }
     Ok(running)
+}
+
+/// Where what it says is read, and where it writes output and errors to.
+fn pipes(errors_apart: bool) -> io::Result<(Vec<PipeReader>, PipeWriter, PipeWriter)> {
+    let (from, output) = io::pipe()?;
+    if errors_apart {
+        let (of_errors, errors) = io::pipe()?;
+        return Ok((vec![from, of_errors], output, errors));
+    }
+    let errors = output.try_clone()?;
+    Ok((vec![from], output, errors))
 }
 
 impl Running {

@@ -19,7 +19,7 @@ use settings::faults::Wrong;
 use smtp::client::Security;
 
 use crate::{
-    config::{Config, DkimKey, Domains},
+    config::{Config, DkimKey, Domains, Transport},
     destination::{Kind, LmtpTarget},
 };
 
@@ -33,9 +33,8 @@ impl Config {
         let Some(directory) = file.as_deref().and_then(Path::parent) else {
             return;
         };
-        let place = |path: &mut PathBuf| *path = directory.join(&*path);
-        for path in [&mut self.spool, &mut self.state, &mut self.control] {
-            place(path);
+        for path in self.paths() {
+            *path = directory.join(&*path);
         }
         if let Some(budget) = &mut self.budget {
             budget.place(directory);
@@ -43,52 +42,48 @@ impl Config {
         if let Some(web) = &mut self.web {
             web.place(directory);
         }
-        let aliases = self.aliases.iter_mut();
-        aliases.map(|table| &mut table.path).for_each(place);
         for rule in &mut self.restrictions {
             rule.place(directory);
         }
         for milter in &mut self.milters {
             milter.place(directory);
         }
-        place(&mut self.tls.certificate);
-        place(&mut self.tls.key);
-        if let Some(users) = &mut self.auth {
-            place(users);
-        }
-        if let Some(keys) = &mut self.dnsbl.keys {
-            place(keys);
-        }
+    }
+
+    /// All files and folders that settings name by their paths alone.
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = vec![
+            &mut self.spool,
+            &mut self.state,
+            &mut self.control,
+            &mut self.tls.certificate,
+            &mut self.tls.key,
+        ];
+        paths.extend(self.aliases.iter_mut().map(|table| &mut table.path));
+        paths.extend(&mut self.auth);
+        paths.extend(&mut self.dnsbl.keys);
         if let Some(Kind::Maildir(path)) = self.local.as_mut().map(|local| &mut local.kind) {
-            place(path);
+            paths.push(path);
         }
         let tables = self.transport.iter_mut().chain(&mut self.virtual_aliases);
         let tables = tables.chain(&mut self.relay_recipients);
-        for table in tables.chain(&mut self.tls_policy) {
-            place(&mut table.path);
-        }
-        self.transports
-            .values_mut()
-            .flat_map(|transport| transport.paths())
-            .for_each(place);
-        if let Some(authorities) = &mut self.tls_out.ca_file {
-            place(authorities);
-        }
+        let tables = tables.chain(&mut self.tls_policy);
+        paths.extend(tables.map(|table| &mut table.path));
+        let transports = self.transports.values_mut();
+        paths.extend(transports.flat_map(Transport::paths));
+        paths.extend(&mut self.tls_out.ca_file);
         if let Some((certificate, key)) = &mut self.relay_tls.identity {
-            place(certificate);
-            place(key);
+            paths.extend([certificate, key]);
         }
-        let signing = self.dkim.iter_mut();
-        signing.map(|entry| &mut entry.key).for_each(place);
-        let srs = self.srs.as_mut().and_then(|srs| srs.secrets.as_mut());
-        srs.into_iter().for_each(place);
-        let auth = self.relay_auth.as_mut();
-        if let Some(auth) = auth {
-            auth.password_file.iter_mut().for_each(place);
+        paths.extend(self.dkim.iter_mut().map(|entry| &mut entry.key));
+        paths.extend(self.srs.as_mut().and_then(|srs| srs.secrets.as_mut()));
+        if let Some(auth) = &mut self.relay_auth {
+            paths.extend(&mut auth.password_file);
             if let Some(Source::File(path)) = &mut auth.token {
-                place(path);
+                paths.push(path);
             }
         }
+        paths
     }
 
     /// The first setting that contradicts another one, and how.

@@ -60,71 +60,96 @@ pub fn is_published(texts: &[String], key: &Key) -> Result<(), Fault> {
 }
 
 fn of_text(text: &str, key: &Key) -> Result<(), Fault> {
-    let tags: Vec<(&str, &str)> = text
-        .split(';')
-        .filter_map(|tag| tag.split_once('='))
-        .map(|(name, value)| (name.trim(), value.trim()))
-        .collect();
-    let tag = |name: &str| {
-        let found = tags.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| *value)
-    };
-    let lists = |name: &str, wanted: &[&str]| {
-        tag(name).is_none_or(|list| list.split(':').any(|it| wanted.contains(&it.trim())))
-    };
-    let twice =
-        |(at, (name, _)): (usize, &(&str, &str))| tags.iter().take(at).any(|(it, _)| it == name);
-    if tags.iter().enumerate().any(twice) {
-        return Err(Fault::new(
-            "a tag stands in it twice, so it counts for nothing (RFC 6376 §3.2)",
-            None,
-        ));
-    }
-    if tag("v").is_some_and(|version| version != "DKIM1") {
-        return Err(Fault::new("v= is not DKIM1", None));
-    }
-    if tag("v").is_some() && tags.first().is_none_or(|(name, _)| *name != "v") {
-        return Err(Fault::new(
-            "v= is not its first tag, so it counts for nothing (RFC 6376 §3.6.1)",
-            None,
-        ));
-    }
-    let algorithm = tag("k").unwrap_or("rsa");
-    let Some(published) = tag("p") else {
-        return Err(Fault::new("it has no p=, so it is no key", None));
-    };
-    if published.is_empty() {
-        let remedy = "a key that was given up stays so: make another with smarthost dkim new DOMAIN, which takes a new selector";
-        return Err(Fault::new("p= is empty: the key is revoked", remedy));
-    }
-    if algorithm != key.algorithm().name() {
-        let why = format!(
-            "it is a key for {algorithm}, ours is for {}",
-            key.algorithm()
-        );
-        return Err(Fault::new(why, None));
-    }
-    let published: String = published.split_whitespace().collect();
-    match BASE64_STANDARD.decode(published) {
-        Ok(found) if found == key.public() || found == key.bare() => {}
-        Ok(_) => return Err(Fault::new("it is another key than ours", None)),
-        Err(_) => return Err(Fault::new("its p= is damaged: no base64", None)),
-    }
-    if !lists("h", &["sha256"]) {
+    let tags = text.split(';').filter_map(|tag| tag.split_once('='));
+    let tags = Tags(
+        tags.map(|(name, value)| (name.trim(), value.trim()))
+            .collect(),
+    );
+    tags.are_a_record()?;
+    tags.publish(key)?;
+    if !tags.allows("h", &["sha256"]) {
         let remedy = "take h= out, or write h=sha256: SHA-1 is believed by nobody (RFC 8301)";
         return Err(Fault::new("h= does not allow sha256", remedy));
     }
-    if !lists("s", &["*", "email"]) {
+    if !tags.allows("s", &["*", "email"]) {
         return Err(Fault::new(
             "s= does not allow mail",
             "take s= out, or write s=email",
         ));
     }
-    if tag("t").is_some_and(|flags| flags.split(':').any(|flag| flag.trim() == "y")) {
+    if tags.lists("t").any(|flag| flag == "y") {
         let why = "t=y: receivers treat signed mail as if it were not";
         return Err(Fault::new(why, "take t=y out once mail verifies"));
     }
     Ok(())
+}
+
+/// Names and values, in order.
+struct Tags<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Tags<'a> {
+    fn of(&self, name: &str) -> Option<&'a str> {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+
+    /// The items of a list.
+    fn lists(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let list = self.of(name).into_iter();
+        list.flat_map(|list| list.split(':').map(str::trim))
+    }
+
+    /// Whether a list that may be absent has one of these.
+    fn allows(&self, name: &str, wanted: &[&str]) -> bool {
+        self.of(name).is_none() || self.lists(name).any(|it| wanted.contains(&it))
+    }
+
+    fn are_a_record(&self) -> Result<(), Fault> {
+        let twice = |(at, (name, _)): (usize, &(&str, &str))| {
+            self.0.iter().take(at).any(|(it, _)| it == name)
+        };
+        if self.0.iter().enumerate().any(twice) {
+            return Err(Fault::new(
+                "a tag stands in it twice, so it counts for nothing (RFC 6376 §3.2)",
+                None,
+            ));
+        }
+        if self.of("v").is_some_and(|version| version != "DKIM1") {
+            return Err(Fault::new("v= is not DKIM1", None));
+        }
+        if self.of("v").is_some() && self.0.first().is_none_or(|(name, _)| *name != "v") {
+            return Err(Fault::new(
+                "v= is not its first tag, so it counts for nothing (RFC 6376 §3.6.1)",
+                None,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether it is our key.
+    fn publish(&self, key: &Key) -> Result<(), Fault> {
+        let algorithm = self.of("k").unwrap_or("rsa");
+        let Some(published) = self.of("p") else {
+            return Err(Fault::new("it has no p=, so it is no key", None));
+        };
+        if published.is_empty() {
+            let remedy = "a key that was given up stays so: make another with smarthost dkim new DOMAIN, which takes a new selector";
+            return Err(Fault::new("p= is empty: the key is revoked", remedy));
+        }
+        if algorithm != key.algorithm().name() {
+            let why = format!(
+                "it is a key for {algorithm}, ours is for {}",
+                key.algorithm()
+            );
+            return Err(Fault::new(why, None));
+        }
+        let published: String = published.split_whitespace().collect();
+        match BASE64_STANDARD.decode(published) {
+            Ok(found) if found == key.public() || found == key.bare() => Ok(()),
+            Ok(_) => Err(Fault::new("it is another key than ours", None)),
+            Err(_) => Err(Fault::new("its p= is damaged: no base64", None)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -180,6 +180,7 @@ impl Settings {
             path.and_then(|path| path.parent())
                 .map_or_else(|| setting.clone(), |directory| directory.join(&setting))
         };
+        let placed = |path| from(Some(path), "");
         let socket = from(file.socket, SOCKET);
         let retry = schedule(&file.retry)?;
         let unchanged = Unchanged::of(file.unchanged)?;
@@ -192,28 +193,17 @@ impl Settings {
             pins: file.pins.0,
             admin: file.admin,
             security: TLS.read(file.tls)?.into(),
-            auth: file.auth.map(|auth| Auth {
-                password_file: auth.password_file.map(|path| from(Some(path), "")),
-                token: auth.token.map(|token| match token {
-                    Source::File(path) => Source::File(from(Some(path), "")),
-                    command @ Source::Command(_) => command,
-                }),
-                ..auth
+            auth: file.auth.map(|auth| located(auth, &placed)),
+            identity: file.certificate.map(|certificate| {
+                let key = file.key.unwrap_or_else(|| certificate.clone());
+                (placed(certificate), placed(key))
             }),
-            identity: match (file.certificate, file.key) {
-                (Some(certificate), key) => {
-                    let key = key.unwrap_or_else(|| certificate.clone());
-                    Some((from(Some(certificate), ""), from(Some(key), "")))
-                }
-                _ => None,
-            },
             revaliases: from(file.revaliases, REVALIASES),
             aliases: from(file.aliases, ALIASES),
             spool: from(file.spool, SPOOL),
-            control: file.control.map_or_else(
-                || socket.with_file_name("control.sock"),
-                |control| from(Some(control), ""),
-            ),
+            control: file
+                .control
+                .map_or_else(|| socket.with_file_name("control.sock"), &placed),
             smarthost_control: from(file.smarthost_control, control::SMARTHOST),
             socket,
             from_override: FROM_OVERRIDE.read(file.from_override)?,
@@ -225,15 +215,7 @@ impl Settings {
             collapse: unless_zero(WINDOW.read(file.collapse.window)?),
             budget: file.budget.map(|budget| budget.0),
             unchanged,
-            share: Share {
-                size: file
-                    .share
-                    .size
-                    .map(|size| SHARE_SIZE.read(Some(size)))
-                    .transpose()?
-                    .map(|size| size.0),
-                recipients: SHARE_RECIPIENTS.read(file.share.recipients)?.0 as u64,
-            },
+            share: share(&file.share)?,
             minimum_free: MINIMUM_FREE.read(file.minimum_free)?.0,
             files,
             fault: None,
@@ -309,6 +291,26 @@ fn schedule(retry: &super::file::Retry) -> Result<Schedule, Wrong> {
         return Err(Wrong::of(&["retry", key], what).with(&["retry"]));
     }
     Ok(schedule)
+}
+
+/// The same with files that are found from anywhere.
+fn located(auth: Auth, placed: &impl Fn(PathBuf) -> PathBuf) -> Auth {
+    Auth {
+        password_file: auth.password_file.map(placed),
+        token: auth.token.map(|token| match token {
+            Source::File(path) => Source::File(placed(path)),
+            command @ Source::Command(_) => command,
+        }),
+        ..auth
+    }
+}
+
+fn share(written: &super::file::Share) -> Result<Share, Wrong> {
+    let size = written.size.map(|size| SHARE_SIZE.read(Some(size)));
+    Ok(Share {
+        size: size.transpose()?.map(|size| size.0),
+        recipients: SHARE_RECIPIENTS.read(written.recipients)?.0 as u64,
+    })
 }
 
 /// A time, of which none means never.

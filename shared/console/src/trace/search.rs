@@ -98,47 +98,73 @@ pub(super) fn search(
     since: Timestamp,
     now: Timestamp,
 ) -> io::Result<Found> {
-    let mut newest = Newest::new(last);
-    let mut refusals = Vec::new();
-    let mut named = HashSet::new();
-    let mut copies = Copies::default();
+    let mut met = Met {
+        newest: Newest::new(last),
+        refusals: Vec::new(),
+        named: HashSet::new(),
+        copies: Copies::default(),
+    };
     let is_late = |entry: &Entry| entry.time.is_none_or(|time| time >= since);
     for source in sources {
-        copies.next_log();
+        met.copies.next_log();
         source.read(now, &mut |entry| {
-            if !is_late(&entry) {
-                return;
-            }
-            if let Some((id, said)) = entry.of_message() {
-                if wanted.ids().any(|wanted| wanted == id) {
-                    named.insert(id.to_owned());
-                }
-                if wanted.means(id, &Said::parse(said)) {
-                    newest.add(id, entry.time);
-                }
-            } else if entry.text.starts_with("NOQUEUE: ")
-                && wanted.means_line(&entry)
-                && copies.is_new(&entry)
-            {
-                refusals.push(Refusal {
-                    time: entry.time.map(Timestamp::rfc3339),
-                    at: entry.time,
-                    program: entry.program,
-                    host: entry.host,
-                    text: entry.text,
-                });
-                if refusals.len() > last * SPARE {
-                    refusals.drain(..last * SPARE - last);
-                    newest.more = true;
-                }
+            if is_late(&entry) {
+                met.note(entry, wanted, last);
             }
         })?;
     }
+    let mut refusals = met.refusals;
     refusals.sort_by_key(|refusal| refusal.at);
     let excess = refusals.len().saturating_sub(last);
     refusals.drain(..excess);
-    let (mut ids, more) = newest.take();
-    ids.extend(named);
+    let (mut ids, more) = met.newest.take();
+    ids.extend(met.named);
+    Ok(Found {
+        refusals,
+        more: more || excess > 0,
+        ..follow(sources, ids, now)?
+    })
+}
+
+/// What a first reading has met.
+struct Met {
+    newest: Newest,
+    refusals: Vec<Refusal>,
+    /// Messages that were asked for by their ids.
+    named: HashSet<String>,
+    copies: Copies,
+}
+
+impl Met {
+    fn note(&mut self, entry: Entry, wanted: &Wanted, last: usize) {
+        if let Some((id, said)) = entry.of_message() {
+            if wanted.ids().any(|wanted| wanted == id) {
+                self.named.insert(id.to_owned());
+            }
+            if wanted.means(id, &Said::parse(said)) {
+                self.newest.add(id, entry.time);
+            }
+        } else if entry.text.starts_with("NOQUEUE: ")
+            && wanted.means_line(&entry)
+            && self.copies.is_new(&entry)
+        {
+            self.refusals.push(Refusal {
+                time: entry.time.map(Timestamp::rfc3339),
+                at: entry.time,
+                program: entry.program,
+                host: entry.host,
+                text: entry.text,
+            });
+            if self.refusals.len() > last * SPARE {
+                self.refusals.drain(..last * SPARE - last);
+                self.newest.more = true;
+            }
+        }
+    }
+}
+
+/// The lines of these messages, and of those that belong to them.
+fn follow(sources: &[Source], mut ids: HashSet<String>, now: Timestamp) -> io::Result<Found> {
     let mut found = Found::default();
     for _ in 0..STEPS {
         let mut others = HashSet::new();
@@ -149,11 +175,7 @@ pub(super) fn search(
         }
         ids.extend(others);
     }
-    Ok(Found {
-        refusals,
-        more: more || excess > 0,
-        ..found
-    })
+    Ok(found)
 }
 
 /// The lines of these messages; `others`: which belong to them.

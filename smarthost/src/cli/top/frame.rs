@@ -10,7 +10,7 @@ use mail::{clock::Timestamp, text::printable};
 use settings::Span;
 
 use super::{
-    tables::{Cell, Column, Table},
+    tables::{Cell, Column, Order, Table},
     view::View,
 };
 
@@ -166,30 +166,8 @@ fn table(lines: &mut Vec<Line>, view: &View, size: Size, now: Timestamp) {
         now
     };
     let rows = view.table.sorted(&view.status, order, now);
-    let titles: Vec<String> = columns
-        .iter()
-        .enumerate()
-        .map(|(place, column)| {
-            let falls = column.number != order.reversed;
-            match (place == order.column, falls) {
-                (false, _) => column.title.to_owned(),
-                (true, true) => format!("{}▼", column.title),
-                (true, false) => format!("{}▲", column.title),
-            }
-        })
-        .collect();
-    let widths: Vec<usize> = titles
-        .iter()
-        .enumerate()
-        .map(|(place, title)| {
-            let cells = rows.iter().filter_map(|row| row.get(place));
-            let longest = cells
-                .map(|cell| cell.text().chars().count())
-                .max()
-                .unwrap_or_default();
-            longest.max(title.chars().count())
-        })
-        .collect();
+    let titles = titles(columns, order);
+    let widths = widths(&titles, &rows);
     lines.push(Line::Title(joined(
         columns,
         &widths,
@@ -217,6 +195,30 @@ fn table(lines: &mut Vec<Line>, view: &View, size: Size, now: Timestamp) {
     if left > fits {
         lines.push(Line::Plain(format!("and {} more", left - fits)));
     }
+}
+
+/// The titles; that by which it is sorted says in which direction.
+fn titles(columns: &[Column], order: Order) -> Vec<String> {
+    let columns = columns.iter().enumerate();
+    let title = |(place, column): (usize, &Column)| {
+        let falls = column.number != order.reversed;
+        match (place == order.column, falls) {
+            (false, _) => column.title.to_owned(),
+            (true, true) => format!("{}▼", column.title),
+            (true, false) => format!("{}▲", column.title),
+        }
+    };
+    columns.map(title).collect()
+}
+
+/// How wide each column is.
+fn widths(titles: &[String], rows: &[Vec<Cell>]) -> Vec<usize> {
+    let width = |(place, title): (usize, &String)| {
+        let cells = rows.iter().filter_map(|row| row.get(place));
+        let longest = cells.map(|cell| cell.text().chars().count()).max();
+        longest.unwrap_or_default().max(title.chars().count())
+    };
+    titles.iter().enumerate().map(width).collect()
 }
 
 fn joined<'a>(
