@@ -35,7 +35,7 @@ use mode::{Mode, Program};
 use plan::Plan;
 use submit::report::Report;
 use system::sysexits::Exit;
-use terminal::{Trouble, complain, say};
+use terminal::{CommandError, complain, say};
 
 /// The program, under any of its names.
 pub fn main() -> ExitCode {
@@ -75,13 +75,13 @@ fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
     }
     match plan {
         Ok(plan) => {
-            carry_out(plan).unwrap_or_else(|trouble| end(Report::fault(trouble.exit, trouble.text)))
+            carry_out(plan).unwrap_or_else(|error| end(Report::fault(error.exit, error.text)))
         }
         Err(refusal) => end(Report::fault(refusal.exit, refusal.text)),
     }
 }
 
-fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
+fn carry_out(plan: Plan) -> Result<Exit, CommandError> {
     match plan {
         Plan::Submit(submission) => Ok(end(submit::run::submit(submission))),
         Plan::Smtp => Ok(end(submit::stdio::relay())),
@@ -111,7 +111,7 @@ fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
 }
 
 /// Settings with which the agent is found, whatever else is wrong in the file.
-fn reachable() -> Result<config::settings::Settings, Trouble> {
+fn reachable() -> Result<config::settings::Settings, CommandError> {
     let (settings, wrong) = places::load_anyway(None)?;
     if let Some(error) = wrong {
         complain("sendmail", error);

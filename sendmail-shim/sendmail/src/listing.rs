@@ -13,14 +13,14 @@ use control::{
 };
 use system::sysexits::Exit;
 
-use super::terminal::{Trouble, complain, say};
+use super::terminal::{CommandError, complain, say};
 use crate::{config::settings::Settings, plan::Selector};
 
 /// What to do when no agent answers.
 pub const REMEDY: &str = "start the agent: systemctl start sendmail-shim.socket";
 
 /// `mailq`
-pub fn list(settings: &Settings) -> Result<Exit, Trouble> {
+pub fn list(settings: &Settings) -> Result<Exit, CommandError> {
     let own = rows(settings);
     let Some(relayed) = smarthosts(settings) else {
         say(listing::mailq(&own?).trim_end());
@@ -37,14 +37,14 @@ pub fn list(settings: &Settings) -> Result<Exit, Trouble> {
 }
 
 /// `sendmail -bP`
-pub fn count(settings: &Settings) -> Result<Exit, Trouble> {
+pub fn count(settings: &Settings) -> Result<Exit, CommandError> {
     let relayed = smarthosts(settings).unwrap_or_default();
     say(rows(settings)?.len().saturating_add(relayed.len()));
     Ok(Exit::Ok)
 }
 
 /// `sendmail -q`, `-qIID`, `-qRTEXT`, `-qSTEXT`
-pub fn flush(settings: &Settings, selector: Option<&Selector>) -> Result<Exit, Trouble> {
+pub fn flush(settings: &Settings, selector: Option<&Selector>) -> Result<Exit, CommandError> {
     let selection = match selector {
         None => Selection::all(),
         Some(selector) => selected(settings, selector)?,
@@ -67,7 +67,7 @@ pub fn flush(settings: &Settings, selector: Option<&Selector>) -> Result<Exit, T
     Ok(exit)
 }
 
-fn selected(settings: &Settings, selector: &Selector) -> Result<Selection, Trouble> {
+fn selected(settings: &Settings, selector: &Selector) -> Result<Selection, CommandError> {
     let meant = rows(settings)?.into_iter().filter(|row| {
         let recipients = row.recipients.iter();
         let recipients: Vec<_> = recipients.map(|it| it.address.as_str()).collect();
@@ -76,7 +76,7 @@ fn selected(settings: &Settings, selector: &Selector) -> Result<Selection, Troub
     Ok(Selection::ids(meant.map(|row| row.queue_id).collect()))
 }
 
-fn rows(settings: &Settings) -> Result<Vec<Row>, Trouble> {
+fn rows(settings: &Settings) -> Result<Vec<Row>, CommandError> {
     all(&settings.control).map_err(|error| unavailable(&error))
 }
 
@@ -119,13 +119,13 @@ fn ask(
     settings: &Settings,
     request: &Request,
     each: &mut dyn FnMut(Answer),
-) -> Result<(), Trouble> {
+) -> Result<(), CommandError> {
     control::ask(&settings.control, request, each).map_err(|error| unavailable(&error))
 }
 
-fn unavailable(error: &io::Error) -> Trouble {
+fn unavailable(error: &io::Error) -> CommandError {
     let told = control::told(error, REMEDY);
-    Trouble::new(
+    CommandError::new(
         Exit::Unavailable,
         format!("the mail queue is not available: {told}"),
     )

@@ -7,12 +7,12 @@ pub use system::terminal::{complain, say};
 
 /// Why a command ends badly.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trouble {
+pub struct CommandError {
     pub exit: Exit,
     pub text: String,
 }
 
-impl Trouble {
+impl CommandError {
     pub fn new(exit: Exit, text: impl Display) -> Self {
         Self {
             exit,
@@ -21,7 +21,7 @@ impl Trouble {
     }
 }
 
-impl From<settings::ConfigError> for Trouble {
+impl From<settings::ConfigError> for CommandError {
     fn from(error: settings::ConfigError) -> Self {
         Self::new(Exit::Config, error)
     }

@@ -16,7 +16,7 @@ use mail::{
 };
 use system::{patient::Patient, sysexits::Exit};
 
-use super::terminal::{Trouble, complain, say};
+use super::terminal::{CommandError, complain, say};
 use crate::{
     config::{settings::Settings, tables::Tables},
     identity, relay,
@@ -26,7 +26,7 @@ use crate::{
 const LINE: u64 = 64 * 1024;
 
 /// `-bv ADDRESS...`
-pub fn words(settings: &Settings, words: &[String]) -> Result<Exit, Trouble> {
+pub fn words(settings: &Settings, words: &[String]) -> Result<Exit, CommandError> {
     let mut tables = Tables::new(settings);
     let verifier = Verifier::new(settings, &mut tables);
     let mut exit = Exit::Ok;
@@ -39,7 +39,7 @@ pub fn words(settings: &Settings, words: &[String]) -> Result<Exit, Trouble> {
 }
 
 /// `-bt`: a line an address, until the input ends.
-pub fn lines(settings: &Settings) -> Result<Exit, Trouble> {
+pub fn lines(settings: &Settings) -> Result<Exit, CommandError> {
     let mut tables = Tables::new(settings);
     let verifier = Verifier::new(settings, &mut tables);
     let mut input = BufReader::new(Patient(io::stdin().lock()));
@@ -55,7 +55,7 @@ pub fn lines(settings: &Settings) -> Result<Exit, Trouble> {
                 return Ok(exit);
             }
             Ok(_) => {}
-            Err(error) => return Err(Trouble::new(Exit::NoInput, error)),
+            Err(error) => return Err(CommandError::new(Exit::NoInput, error)),
         }
         let address = String::from_utf8_lossy(&line);
         if !address.trim().is_empty() && !verifier.tell(address.trim()) {

@@ -11,7 +11,7 @@ use system::sysexits::Exit;
 
 use super::{
     check, effective, enroll, explain, import, init, pin, provision, status, takeover,
-    terminal::{Trouble, complain},
+    terminal::{CommandError, complain},
     test,
 };
 use crate::{
@@ -71,10 +71,10 @@ enum Command {
     /// comes from. With several relays, give the line of each. Without a line: print the key.
     /// Exit status: 1: refused, or not in use, with the reason; 75: the relay does not answer, or
     /// not now, and the same command goes on where it ended.
-    Enroll(enroll::Request),
+    Enroll(enroll::Options),
     /// Show what would become of the message on standard input: envelope and header, before and
     /// after, and why. Sends nothing.
-    Explain(explain::Request),
+    Explain(explain::Options),
     /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client,
     /// Debian's Exim) into ours, or take its queue.
     ///
@@ -86,7 +86,7 @@ enum Command {
     /// deleted. Recipients are those of the envelope who have not been served; the header stays as
     /// it is. The old program must be stopped. Exit status 1: something was left, and is named; 75:
     /// the agent does not answer, run it again.
-    Import(import::Request),
+    Import(import::Options),
     /// Set a machine up: asks for the relayhost, its key, the domain and the administrators, shows
     /// and tries it, and writes it after a yes.
     ///
@@ -94,14 +94,14 @@ enum Command {
     /// settings of yours is not replaced without asking, and kept as config.toml.before-init. In
     /// the end, after a yes or with --test, the agent takes the file, and a mail to the
     /// administrators is followed to its end.
-    Init(init::Request),
+    Init(init::Options),
     /// Print the pins of a host's key and certificate, ready to be pasted.
-    Pin(pin::Request),
+    Pin(pin::Options),
     /// Write settings that come with the machine or with the package into a file of their own; what
     /// config.toml says counts more.
     ///
     /// What cannot be used is told, and changes nothing.
-    Provision(provision::Request),
+    Provision(provision::Options),
     /// Look at the mail that waits, try it now, hold it, delete it or return it; without
     /// privileges, your own
     Queue(console::Queue),
@@ -142,21 +142,21 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     };
     match run(cli) {
         Ok(exit) => exit,
-        Err(trouble) => {
-            complain("sendmail-shim", &trouble.text);
-            trouble.exit
+        Err(error) => {
+            complain("sendmail-shim", &error.text);
+            error.exit
         }
     }
 }
 
-fn run(cli: Cli) -> Result<Exit, Trouble> {
+fn run(cli: Cli) -> Result<Exit, CommandError> {
     let file = cli.config.as_deref();
     let settings = || places::load(file);
     match cli.command {
         // It queues, whatever the configuration says.
         Command::Agent { idle } => agent::run::run(file, idle.0)
             .map(|()| Exit::Ok)
-            .map_err(|text| Trouble::new(Exit::TempFail, text)),
+            .map_err(|text| CommandError::new(Exit::TempFail, text)),
         Command::Check { json } => check::run(&settings()?, json),
         Command::Config(which) => effective::print(&settings()?, which.all),
         Command::Enroll(request) => enroll::run(file, &request),
@@ -195,7 +195,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
 }
 
 /// The agent is found whatever else is wrong in the file.
-fn anyway(file: Option<&Path>) -> Result<Settings, Trouble> {
+fn anyway(file: Option<&Path>) -> Result<Settings, CommandError> {
     let (settings, wrong) = places::load_anyway(file)?;
     if let Some(error) = wrong {
         complain("sendmail-shim", error);

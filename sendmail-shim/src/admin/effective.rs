@@ -7,10 +7,10 @@ use settings::{layers::Layer, provision};
 use system::{read, sysexits::Exit};
 
 use crate::config::{rows, settings::Settings};
-use crate::terminal::{Trouble, say};
+use crate::terminal::{CommandError, say};
 
 /// Prints them as TOML that can be pasted back; all of them with what they mean.
-pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {
+pub fn print(settings: &Settings, all: bool) -> Result<Exit, CommandError> {
     let layer = |path: &PathBuf| Some((path.clone(), read::text(path, provision::MOST).ok()?));
     let layers: Vec<Layer> = settings.files.iter().filter_map(layer).collect();
     let default = rows::all(&Settings::parse(None, "")?);

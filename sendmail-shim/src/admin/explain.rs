@@ -16,7 +16,7 @@ use mail::{
 use smtp::client::Security;
 use system::{patient::Patient, sysexits::Exit};
 
-use super::terminal::{Trouble, complain, say};
+use super::terminal::{CommandError, complain, say};
 use crate::{
     agent::duplicates::likeness,
     compose::read::{self, Message},
@@ -31,7 +31,7 @@ const WIDTH: usize = 1000;
 
 /// As for `sendmail`.
 #[derive(Debug, Args)]
-pub struct Request {
+pub struct Options {
     /// Envelope sender, as for sendmail -f.
     #[arg(short = 'f', value_name = "ADDRESS")]
     pub sender: Option<String>,
@@ -50,28 +50,28 @@ pub struct Request {
 }
 
 /// Reads the message (none on a terminal) and tells.
-pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError> {
     let input = Patient(io::stdin().lock());
     let message = if io::stdin().is_terminal() {
         read::message(io::empty(), &mut || settings.message_size)
     } else {
         read::message(input, &mut || settings.message_size)
     }
-    .map_err(|error| Trouble::new(error.exit(), error))?;
+    .map_err(|error| CommandError::new(error.exit(), error))?;
     let mut tables = Tables::new(settings);
     let (rules, problems) = tables.refresh(clock::now());
     for problem in problems {
         complain("sendmail-shim", problem);
     }
     let uid = rustix::process::getuid().as_raw();
-    let mut caller = match &request.user {
+    let mut caller = match &options.user {
         Some(user) => Caller {
             user: user.clone(),
             full_name: String::new(),
         },
         None => identity::caller(uid),
     };
-    if let Some(name) = &request.full_name {
+    if let Some(name) = &options.full_name {
         caller.full_name.clone_from(name);
     }
     let submitted = Submitted {
@@ -79,14 +79,14 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
         uid,
         id: "EXPLAIN",
         now: clock::now(),
-        mail: &plan::sender(request.sender.as_deref(), None)
-            .map_err(|refusal| Trouble::new(refusal.exit, refusal.text))?,
-        recipients: &recipients(request, &message),
+        mail: &plan::sender(options.sender.as_deref(), None)
+            .map_err(|refusal| CommandError::new(refusal.exit, refusal.text))?,
+        recipients: &recipients(options, &message),
         content: message.content,
         charset: message.charset,
     };
     let prepared = prepare(&submitted, message.header.clone(), rules)
-        .map_err(|error| Trouble::new(Exit::DataErr, error))?;
+        .map_err(|error| CommandError::new(Exit::DataErr, error))?;
     tell(&message.header, &prepared);
     route(settings);
     let sender = &prepared.envelope.sender;
@@ -108,15 +108,15 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
     Ok(Exit::Ok)
 }
 
-fn recipients(request: &Request, message: &Message) -> Vec<Rcpt> {
+fn recipients(options: &Options, message: &Message) -> Vec<Rcpt> {
     let malformed = |problem: &list::Problem| complain("sendmail-shim", plan::malformed(problem));
-    let typed = request.recipients.iter().flat_map(|text| {
+    let typed = options.recipients.iter().flat_map(|text| {
         let list = list::argument(text);
         list.problems.iter().for_each(malformed);
         list.entries.into_iter().map(|entry| entry.target)
     });
     let mut named = recipients::Named::default();
-    if request.from_header {
+    if options.from_header {
         named = recipients::extract(&message.header);
         named.problems.iter().for_each(malformed);
     }

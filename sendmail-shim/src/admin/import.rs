@@ -15,7 +15,7 @@ use std::{
 use clap::Args;
 use system::sysexits::Exit;
 
-use crate::terminal::{Trouble, complain, say};
+use crate::terminal::{CommandError, complain, say};
 use crate::{
     config::{places::SYSTEM, settings::Settings},
     import::{
@@ -37,7 +37,7 @@ const PASSWORD: &str = "/etc/sendmail-shim/password";
 
 /// `import …`
 #[derive(Debug, Args)]
-pub struct Request {
+pub struct Options {
     /// Whose configuration; without it, the one that is there.
     #[arg(long, value_enum)]
     pub from: Option<Program>,
@@ -60,26 +60,27 @@ pub struct Request {
 }
 
 /// Shows or writes it.
-pub fn run(request: &Request) -> Result<Exit, Trouble> {
-    let root = &request.root;
-    let program = match request.from {
+pub fn run(options: &Options) -> Result<Exit, CommandError> {
+    let root = &options.root;
+    let program = match options.from {
         Some(program) => program,
         None => found::program(root)?,
     };
     let (main, read) = program.source();
     let file = under(root, main);
-    fs::metadata(&file)
-        .map_err(|error| Trouble::new(Exit::NoInput, format!("{}: {error}", file.display())))?;
+    fs::metadata(&file).map_err(|error| {
+        CommandError::new(Exit::NoInput, format!("{}: {error}", file.display()))
+    })?;
     let mut plan = read(&|path| source(root, path));
     person::note(&mut plan, &|path| source(root, path));
     plan.conclude(main);
     let config = plan.config(program.name(), PASSWORD);
-    Settings::parse(None, &config).map_err(|error| Trouble::new(Exit::Software, error))?;
+    Settings::parse(None, &config).map_err(|error| CommandError::new(Exit::Software, error))?;
     plan.report()
         .iter()
         .for_each(|line| complain("import", line));
-    if request.apply {
-        write(root, &plan, &config, request.force)?;
+    if options.apply {
+        write(root, &plan, &config, options.force)?;
     } else {
         show(&plan, &config);
     }
@@ -132,7 +133,7 @@ fn show(plan: &Plan, config: &str) {
     }
 }
 
-fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), Trouble> {
+fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), CommandError> {
     let mut files = vec![(SYSTEM, config.to_owned(), 0o644)];
     if !plan.revaliases.is_empty() {
         let lines = plan.revaliases.iter().map(|line| format!("{line}\n"));
@@ -147,7 +148,7 @@ fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), Trou
             "{} is there already: --force overwrites it",
             under(root, path).display()
         );
-        return Err(Trouble::new(Exit::Unavailable, text));
+        return Err(CommandError::new(Exit::Unavailable, text));
     }
     for (path, content, mode) in files {
         let path = under(root, path);
@@ -164,7 +165,9 @@ fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), Trou
                     Ok(())
                 }
             })
-            .map_err(|error| Trouble::new(Exit::NoPerm, format!("{}: {error}", path.display())))?;
+            .map_err(|error| {
+                CommandError::new(Exit::NoPerm, format!("{}: {error}", path.display()))
+            })?;
         say(format_args!("{} written", path.display()));
     }
     Ok(())
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn what_is_there_is_found_and_nothing_is_overwritten_unless_forced() {
         let root = tempfile::tempdir().unwrap();
-        let request = |apply, force| Request {
+        let options = |apply, force| Options {
             from: None,
             root: root.path().to_owned(),
             apply,
@@ -195,15 +198,15 @@ mod tests {
             queue: false,
             held: false,
         };
-        assert_eq!(run(&request(true, false)).unwrap_err().exit, Exit::NoInput);
+        assert_eq!(run(&options(true, false)).unwrap_err().exit, Exit::NoInput);
         let conf = root.path().join("etc/ssmtp/ssmtp.conf");
         system::fs::create_directory(conf.parent().unwrap(), 0o755).unwrap();
         let text = b"mailhub=mail.example.org\nAuthUser=u\nAuthPass=p\n";
         system::fs::replace(&conf, text, 0o640).unwrap();
         let written = root.path().join("etc/sendmail-shim/config.toml");
-        assert_eq!(run(&request(false, false)), Ok(Exit::WARNING), "clear text");
+        assert_eq!(run(&options(false, false)), Ok(Exit::WARNING), "clear text");
         assert!(!written.exists());
-        assert_eq!(run(&request(true, false)), Ok(Exit::WARNING));
+        assert_eq!(run(&options(true, false)), Ok(Exit::WARNING));
         let config = fs::read_to_string(&written).unwrap();
         assert!(
             config.contains("relayhost = \"[mail.example.org]\""),
@@ -213,10 +216,10 @@ mod tests {
         let mode = fs::metadata(&password).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(
-            run(&request(true, false)).unwrap_err().exit,
+            run(&options(true, false)).unwrap_err().exit,
             Exit::Unavailable
         );
-        assert_eq!(run(&request(true, true)), Ok(Exit::WARNING));
+        assert_eq!(run(&options(true, true)), Ok(Exit::WARNING));
         assert_eq!(
             fs::read(&conf).unwrap(),
             text,

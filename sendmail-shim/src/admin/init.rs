@@ -29,14 +29,14 @@ use crate::config::{
     places::{self, SYSTEM},
     settings::Settings,
 };
-use crate::terminal::{Trouble, say};
+use crate::terminal::{CommandError, say};
 
 /// What can be answered beforehand: the questions of the package.
 const KEYS: [&str; 5] = ["relayhost", "pins", "tls", "domain", "admin"];
 
 /// `init …`
 #[derive(Debug, Args)]
-pub struct Request {
+pub struct Options {
     /// Answers beforehand: relayhost, pins, tls, domain, admin; several words are a list.
     #[arg(value_name = "KEY=VALUE")]
     pub answers: Vec<String>,
@@ -54,26 +54,26 @@ pub struct Request {
 }
 
 /// Asks, shows, and writes.
-pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
-    let own = import::under(&request.root, SYSTEM);
+pub fn run(file: Option<&Path>, options: &Options) -> Result<Exit, CommandError> {
+    let own = import::under(&options.root, SYSTEM);
     let path = file.unwrap_or(&own);
     let (mut input, mut output) = (io::stdin().lock(), io::stdout());
     let files: (&mut dyn io::BufRead, &mut dyn io::Write) = (&mut input, &mut output);
     let people = dialog::people();
-    let answers =
-        Answers::of(&request.answers, &KEYS).map_err(|why| Trouble::new(Exit::Arguments, why))?;
-    let mut dialog = Dialog::new(files, people, request.yes, answers).map_err(wrong)?;
+    let answers = Answers::of(&options.answers, &KEYS)
+        .map_err(|why| CommandError::new(Exit::Arguments, why))?;
+    let mut dialog = Dialog::new(files, people, options.yes, answers).map_err(wrong)?;
     let target = Target::open(path, "")?;
-    if !dialog.may_replace(&target, request.force).map_err(wrong)? {
+    if !dialog.may_replace(&target, options.force).map_err(wrong)? {
         return Ok(nothing());
     }
     // It writes to the place that is usual.
     let other =
-        import::program(&request.root).filter(|_| request.answers.is_empty() && file.is_none());
+        import::program(&options.root).filter(|_| options.answers.is_empty() && file.is_none());
     if let Some(name) = other {
         let ask = format!("{name} is set up on this machine. Take its configuration over?");
         if dialog.agree(&ask, true).map_err(wrong)? {
-            return take_over(&target, &mut dialog, request);
+            return take_over(&target, &mut dialog, options);
         }
     }
     let text = ask_all(path, &mut dialog)?;
@@ -86,17 +86,21 @@ pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
         path.display(),
         findings.table()
     ));
-    if !may_be_written(&mut dialog, request, works)? {
+    if !may_be_written(&mut dialog, options, works)? {
         return Ok(nothing());
     }
     target.write(&text).map_err(wrong)?;
     say(format_args!("{} written.", path.display()));
-    end(file, &mut dialog, request)
+    end(file, &mut dialog, options)
 }
 
 /// What was written is tried, if that is wanted.
-fn end(file: Option<&Path>, dialog: &mut Dialog<'_>, request: &Request) -> Result<Exit, Trouble> {
-    let under_root = import::under(&request.root, SYSTEM);
+fn end(
+    file: Option<&Path>,
+    dialog: &mut Dialog<'_>,
+    options: &Options,
+) -> Result<Exit, CommandError> {
+    let under_root = import::under(&options.root, SYSTEM);
     let here = under_root == Path::new(SYSTEM);
     let written = file.or((!here).then_some(&*under_root));
     let settings = places::load(written)?;
@@ -104,9 +108,9 @@ fn end(file: Option<&Path>, dialog: &mut Dialog<'_>, request: &Request) -> Resul
         Some(admin) => admin.to_string(),
         None => format!("root@{}", settings.domain),
     };
-    let wanted = request
+    let wanted = options
         .trial
-        .is_wanted(dialog, ("sendmail-shim", &to), &request.root);
+        .is_wanted(dialog, ("sendmail-shim", &to), &options.root);
     if !wanted.map_err(wrong)? {
         say(
             "Now: systemctl restart sendmail-shim, then sendmail-shim check and sendmail-shim test.",
@@ -116,13 +120,13 @@ fn end(file: Option<&Path>, dialog: &mut Dialog<'_>, request: &Request) -> Resul
     let restarted = written.is_none() && trial::restart("sendmail-shim").map_err(wrong)?;
     if !restarted && !running::has(&settings) {
         let why = "no agent runs with these settings: start it anew, then sendmail-shim test";
-        return Err(Trouble::new(Exit::Unavailable, why.to_owned()));
+        return Err(CommandError::new(Exit::Unavailable, why.to_owned()));
     }
     test::run(&settings, None)
 }
 
-fn wrong(why: String) -> Trouble {
-    Trouble::new(Exit::NotDone, why)
+fn wrong(why: String) -> CommandError {
+    CommandError::new(Exit::NotDone, why)
 }
 
 fn nothing() -> Exit {
@@ -132,42 +136,42 @@ fn nothing() -> Exit {
 
 fn may_be_written(
     dialog: &mut Dialog<'_>,
-    request: &Request,
+    options: &Options,
     right: bool,
-) -> Result<bool, Trouble> {
-    if request.yes && !right && !request.force {
+) -> Result<bool, CommandError> {
+    if options.yes && !right && !options.force {
         let why = "not written: something above does not work, or needs a decision; --force writes it all the same";
         return Err(wrong(why.to_owned()));
     }
     dialog
-        .agree("Write it?", right || request.force)
+        .agree("Write it?", right || options.force)
         .map_err(wrong)
 }
 
 fn take_over(
     target: &Target<'_>,
     dialog: &mut Dialog<'_>,
-    request: &Request,
-) -> Result<Exit, Trouble> {
-    let import = |apply| import::Request {
+    options: &Options,
+) -> Result<Exit, CommandError> {
+    let import = |apply| import::Options {
         from: None,
-        root: request.root.clone(),
+        root: options.root.clone(),
         apply,
         force: apply,
         queue: false,
         held: false,
     };
     let right = import::run(&import(false))? == Exit::Ok;
-    if !may_be_written(dialog, request, right)? {
+    if !may_be_written(dialog, options, right)? {
         return Ok(nothing());
     }
     target.keep().map_err(wrong)?;
     import::run(&import(true))?;
-    end(None, dialog, request)
+    end(None, dialog, options)
 }
 
 /// The file, with an answer to each question.
-fn ask_all(path: &Path, dialog: &mut Dialog<'_>) -> Result<String, Trouble> {
+fn ask_all(path: &Path, dialog: &mut Dialog<'_>) -> Result<String, CommandError> {
     let mut answers: Vec<String> = Vec::new();
     let file = |answers: &[String]| -> Result<String, String> {
         let settings = layers::answers(answers).map_err(|error| error.text)?;

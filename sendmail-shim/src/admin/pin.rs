@@ -17,7 +17,7 @@ use mail::{nexthop::Nexthop, outcome::Failure};
 use smtp::client::Security;
 use system::sysexits::Exit;
 
-use crate::terminal::{Trouble, complain, say};
+use crate::terminal::{CommandError, complain, say};
 use crate::{config::settings::Settings, relay};
 
 /// A server that waits for our first byte of TLS says nothing; so long is its greeting waited for.
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// `pin …`
 #[derive(Debug, Args)]
-pub struct Request {
+pub struct Options {
     /// HOST or HOST:PORT; without it, each relayhost of the configuration.
     #[arg(value_parser = Nexthop::parse)]
     pub host: Option<Nexthop>,
@@ -42,22 +42,22 @@ pub struct Request {
 }
 
 /// Prints the pins of one host, or of each relayhost.
-pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
-    let given = request.host.clone();
+pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError> {
+    let given = options.host.clone();
     let hosts = match given {
         Some(host) => vec![host],
-        None => configured(settings).map_err(|why| Trouble::new(Exit::Unavailable, why))?,
+        None => configured(settings).map_err(|why| CommandError::new(Exit::Unavailable, why))?,
     };
     if hosts.is_empty() {
-        return Err(Trouble::new(
+        return Err(CommandError::new(
             Exit::Usage,
             "name a host: no relayhost is set",
         ));
     }
     let mut exit = Exit::Ok;
     for host in &hosts {
-        match shown(settings, request, host) {
-            Ok((wrapped, shown)) if request.brief => say(line(wrapped, &shown)),
+        match shown(settings, options, host) {
+            Ok((wrapped, shown)) if options.brief => say(line(wrapped, &shown)),
             Ok((wrapped, shown)) => text(settings, host, wrapped, &shown).iter().for_each(say),
             Err(failure) => {
                 let text = failure.log_text();
@@ -103,10 +103,10 @@ fn found(
 /// Asks with STARTTLS or wrapped TLS, and tells which it was.
 fn shown(
     settings: &Settings,
-    request: &Request,
+    options: &Options,
     host: &Nexthop,
 ) -> Result<(bool, Presented), Failure> {
-    let likely = match (request.wrapped, request.starttls, host.port) {
+    let likely = match (options.wrapped, options.starttls, host.port) {
         (true, ..) => true,
         (_, true, _) => false,
         (.., Some(port)) => port == 465,
@@ -117,7 +117,7 @@ fn shown(
         presented(host, port, wrapped, &settings.hostname, PATIENCE).map(|shown| (wrapped, shown))
     };
     let first = attempt(likely);
-    if request.wrapped || request.starttls {
+    if options.wrapped || options.starttls {
         return first;
     }
     first.or_else(|failure| attempt(!likely).map_err(|_| failure))
@@ -130,7 +130,7 @@ pub(super) fn ask(
 ) -> Result<(String, &'static str, String), String> {
     let hosts = found(settings, &Names::new(settings.resolver), relayhost)?;
     let host = hosts.first().ok_or("it has no host")?;
-    let either = Request {
+    let either = Options {
         host: None,
         wrapped: false,
         starttls: false,

@@ -8,11 +8,11 @@ use settings::provision::{Given, write};
 use system::sysexits::Exit;
 
 use crate::config::{places::DIRECTORY, settings::Settings};
-use crate::terminal::{Trouble, say};
+use crate::terminal::{CommandError, say};
 
 /// `provision …`
 #[derive(Debug, Args)]
-pub struct Request {
+pub struct Options {
     /// Settings as in config.toml; without the file nothing is done.
     #[arg(long, value_name = "FILE", required_unless_present = "answers")]
     pub credential: Option<PathBuf>,
@@ -25,13 +25,13 @@ pub struct Request {
 }
 
 /// Writes the file, if it can be used.
-pub fn run(request: &Request) -> Result<Exit, Trouble> {
-    let given = match &request.credential {
+pub fn run(options: &Options) -> Result<Exit, CommandError> {
+    let given = match &options.credential {
         Some(file) => Given::Credential(file),
-        None => Given::Answers(&request.answers),
+        None => Given::Answers(&options.answers),
     };
     let check = |layers: Vec<_>| Settings::layered(&layers).map(drop);
-    if let Some(path) = write(&request.directory, given, check)? {
+    if let Some(path) = write(&options.directory, given, check)? {
         say(format_args!("{} written", path.display()));
     }
     Ok(Exit::Ok)

@@ -7,21 +7,21 @@ use system::sysexits::Exit;
 use crate::{
     config::settings::Settings,
     queue::{Answer, Request},
-    terminal::{Trouble, say},
+    terminal::{CommandError, say},
 };
 
 /// Asks, and tells: 69 when no agent answers.
-pub(super) fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
+pub(super) fn run(settings: &Settings, json: bool) -> Result<Exit, CommandError> {
     let mut told = None;
     control::ask(&settings.control, &Request::Status, &mut |answer| {
         if let Answer::Status(status) = answer {
             told = Some(status);
         }
     })
-    .map_err(|error| Trouble::new(Exit::Unavailable, control::told(&error, REMEDY)))?;
+    .map_err(|error| CommandError::new(Exit::Unavailable, control::told(&error, REMEDY)))?;
     let Some(status) = told else {
         let why = "the agent does not tell: it is of another version";
-        return Err(Trouble::new(Exit::NotDone, why));
+        return Err(CommandError::new(Exit::NotDone, why));
     };
     if json {
         // Texts and numbers always have a JSON form.

@@ -12,7 +12,7 @@ use mail::{
 use sendmail::listing::REMEDY;
 use system::sysexits::Exit;
 
-use crate::terminal::{Trouble, complain, say};
+use crate::terminal::{CommandError, complain, say};
 use crate::{
     compose::{body::Body, read::Message},
     config::settings::Settings,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Sends it, and tells what becomes of it: 0 when the relayhost has it.
-pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, CommandError> {
     let target = match address {
         Some(address) => Ok(Mailbox::Address(address)),
         None => LocalPart::new("root").map(Mailbox::Local),
@@ -33,7 +33,7 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Troubl
     let ready = target
         .map_err(|error| error.to_string())
         .and_then(|target| ready(settings, target))
-        .map_err(|error| Trouble::new(Exit::Software, error))?;
+        .map_err(|error| CommandError::new(Exit::Software, error))?;
     match agent::send(&settings.socket, &ready) {
         Answer::Outcomes(outcomes) => {
             let report = Report::of(&ready.names(), &outcomes, true);
@@ -46,7 +46,7 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Troubl
                         remedy: REMEDY,
                     };
                     console::test::follow(&daemon, &id)
-                        .map_err(|error| Trouble::new(Exit::Unavailable, error))
+                        .map_err(|error| CommandError::new(Exit::Unavailable, error))
                 }
                 _ => Ok(report.exit),
             }

@@ -18,11 +18,11 @@ use system::sysexits::Exit;
 
 use crate::{
     config::{rows, settings::Settings},
-    terminal::{Trouble, say},
+    terminal::{CommandError, say},
 };
 
 /// Tries everything and tells.
-pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, json: bool) -> Result<Exit, CommandError> {
     let mut findings = Findings::default();
     let running = machine::check(settings, &mut findings);
     relayhost::check(running.as_ref().unwrap_or(settings), &mut findings);

@@ -14,7 +14,7 @@ use std::{
 use system::sysexits::Exit;
 
 use super::exchange::not_done;
-use crate::terminal::{Trouble, complain};
+use crate::terminal::{CommandError, complain};
 
 /// The longest wait: several relays that do not answer.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Waits until nobody else is at work there, and holds others off as long as what is returned
 /// lives. `None`: there is no spool yet.
-pub(super) fn alone(spool: &Path) -> Result<Option<File>, Trouble> {
+pub(super) fn alone(spool: &Path) -> Result<Option<File>, CommandError> {
     let told = |error: std::io::Error| not_done(format!("{}: {error}", spool.display()));
     let held = match File::open(spool) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -38,7 +38,7 @@ pub(super) fn alone(spool: &Path) -> Result<Option<File>, Trouble> {
             Err(TryLockError::WouldBlock) => {}
         }
         if begun.elapsed() >= PATIENCE {
-            return Err(Trouble::new(
+            return Err(CommandError::new(
                 Exit::TempFail,
                 "another sendmail-shim enroll is still at work; nothing has changed, the same command goes on",
             ));

@@ -16,7 +16,7 @@ use relay::{
 use smtp::client::{NO_MACHINES, Protocol, Security, Settings, Timeouts};
 use system::sysexits::Exit;
 
-use crate::{config::enrolled::unfit, terminal::Trouble};
+use crate::{config::enrolled::unfit, terminal::CommandError};
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,13 +68,13 @@ impl Failed {
     }
 
     /// For the administrator, with what follows from it.
-    pub(super) fn told(self, relay: &str, consequence: &str) -> Trouble {
+    pub(super) fn told(self, relay: &str, consequence: &str) -> CommandError {
         match self {
-            Self::Now(why) => Trouble::new(
+            Self::Now(why) => CommandError::new(
                 Exit::TempFail,
                 format!("{relay}: {why}; {consequence}, the same command goes on"),
             ),
-            Self::Otherwise(why) => Trouble::new(
+            Self::Otherwise(why) => CommandError::new(
                 Exit::TempFail,
                 format!(
                     "{relay}: {why}; {consequence}. If somebody is in between, the same command goes on without him; \
@@ -91,8 +91,8 @@ impl Failed {
     }
 }
 
-pub(super) fn not_done(why: String) -> Trouble {
-    Trouble::new(Exit::NotDone, why)
+pub(super) fn not_done(why: String) -> CommandError {
+    CommandError::new(Exit::NotDone, why)
 }
 
 /// Says it to the first address that answers.

@@ -48,7 +48,7 @@ use self::{
 use super::running;
 use crate::{
     config::{enrolled, places, settings::Settings},
-    terminal::{Trouble, complain, say},
+    terminal::{CommandError, complain, say},
 };
 
 /// A line that was put there for the next start.
@@ -63,7 +63,7 @@ const TAKES: Duration = Duration::from_secs(10);
 /// `enroll …`
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("given").args(["lines", "provided"]))]
-pub struct Request {
+pub struct Options {
     /// What `smarthost enroll NAME` printed, one for each relay; - reads them from standard input.
     #[arg(value_name = "LINE")]
     pub lines: Vec<String>,
@@ -94,12 +94,12 @@ enum For {
 }
 
 /// Does what is asked.
-pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
-    let asks = request.lines.is_empty() && !request.roll && !request.provided;
+pub fn run(file: Option<&Path>, options: &Options) -> Result<Exit, CommandError> {
+    let asks = options.lines.is_empty() && !options.roll && !options.provided;
     if asks {
         return shown(&places::load(file)?);
     }
-    let lines = match request.lines.as_slice() {
+    let lines = match options.lines.as_slice() {
         [] => Vec::new(),
         [only] if only == "-" => parsed(&given()?)?,
         lines => parsed(&lines.join("\n"))?,
@@ -107,18 +107,18 @@ pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
     let _alone = alone::alone(&settings(file)?.spool)?;
     // As whoever was at work before has left them.
     let settings = settings(file)?;
-    if request.roll {
+    if options.roll {
         return roll::roll(&settings);
     }
-    if request.provided {
-        return provided(file, &settings, request.new_key);
+    if options.provided {
+        return provided(file, &settings, options.new_key);
     }
-    let key = if request.new_key { For::New } else { For::Used };
+    let key = if options.new_key { For::New } else { For::Used };
     enroll(file, &settings, &lines, key)
 }
 
 /// Also where what earlier lines have set is damaged: that is written anew.
-fn settings(file: Option<&Path>) -> Result<Settings, Trouble> {
+fn settings(file: Option<&Path>) -> Result<Settings, CommandError> {
     places::load(file).or_else(|error| {
         let without = places::load_without_lines(file).ok();
         let is_damaged = |it: &Settings| enrolled::Enrolled::read(&it.spool).is_err();
@@ -126,15 +126,15 @@ fn settings(file: Option<&Path>) -> Result<Settings, Trouble> {
     })
 }
 
-fn parsed(text: &str) -> Result<Vec<Line>, Trouble> {
-    pasted::lines(text).map_err(|why| Trouble::new(Exit::Arguments, why))
+fn parsed(text: &str) -> Result<Vec<Line>, CommandError> {
+    pasted::lines(text).map_err(|why| CommandError::new(Exit::Arguments, why))
 }
 
 /// All of standard input.
-fn given() -> Result<String, Trouble> {
+fn given() -> Result<String, CommandError> {
     let mut text = String::new();
     let read = io::stdin().lock().take(MOST).read_to_string(&mut text);
-    read.map_err(|error| Trouble::new(Exit::NotDone, format!("standard input: {error}")))?;
+    read.map_err(|error| CommandError::new(Exit::NotDone, format!("standard input: {error}")))?;
     Ok(text)
 }
 
@@ -144,7 +144,7 @@ fn enroll(
     settings: &Settings,
     lines: &[Line],
     key: For,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CommandError> {
     let keys = Keys::of(&settings.spool);
     let made = (key == For::New).then(|| made_for(lines));
     let (shown, is_used) = keys.to_show(made, &settings.hostname).map_err(not_done)?;
@@ -187,7 +187,7 @@ fn worse(one: Exit, other: Exit) -> Exit {
 }
 
 /// The settings that follow from lines are written, and taken by the agent.
-fn settle(file: Option<&Path>, settings: &Settings, known: &[Line]) -> Result<Exit, Trouble> {
+fn settle(file: Option<&Path>, settings: &Settings, known: &[Line]) -> Result<Exit, CommandError> {
     let wanted = written::wanted(known);
     written::write(&settings.spool, wanted.clone()).map_err(not_done)?;
     for line in known {
@@ -228,7 +228,7 @@ fn let_in(lines: &[Line], identity: &Path, helo: &Domain) -> (Vec<Line>, Vec<(Li
 }
 
 /// For the administrator; `all`: no relay knows the key.
-fn trouble(failures: Vec<(Line, Failed)>, all: bool) -> Option<Trouble> {
+fn trouble(failures: Vec<(Line, Failed)>, all: bool) -> Option<CommandError> {
     let consequence = if all {
         "nothing has changed"
     } else {
@@ -241,7 +241,7 @@ fn trouble(failures: Vec<(Line, Failed)>, all: bool) -> Option<Trouble> {
     troubles.reduce(|one, other| {
         let is_later = one.exit == Exit::TempFail;
         let exit = if is_later { one.exit } else { other.exit };
-        Trouble::new(exit, format!("{}\n{}", one.text, other.text))
+        CommandError::new(exit, format!("{}\n{}", one.text, other.text))
     })
 }
 
@@ -263,7 +263,7 @@ fn own(settings: &Settings) -> String {
 }
 
 /// What was put there for the next start, if anything.
-fn provided(file: Option<&Path>, settings: &Settings, new_key: bool) -> Result<Exit, Trouble> {
+fn provided(file: Option<&Path>, settings: &Settings, new_key: bool) -> Result<Exit, CommandError> {
     let place = PathBuf::from(own(settings)).with_file_name(PROVIDED);
     let new = credential(NEW)?;
     let is_new = pasted::is_any(&new);
@@ -281,7 +281,7 @@ fn provided(file: Option<&Path>, settings: &Settings, new_key: bool) -> Result<E
         return Ok(Exit::Ok);
     }
     let lines = pasted::lines(&text);
-    let lines = lines.map_err(|why| Trouble::new(Exit::Arguments, format!("{of}: {why}")))?;
+    let lines = lines.map_err(|why| CommandError::new(Exit::Arguments, format!("{of}: {why}")))?;
     if !is_new && !is_file && !new_key && !wants(settings, &lines) {
         return Ok(Exit::Ok);
     }
@@ -317,7 +317,7 @@ fn known(settings: &Settings) -> enrolled::Enrolled {
 }
 
 /// A credential of the service; one that is not there is empty.
-fn credential(name: &str) -> Result<String, Trouble> {
+fn credential(name: &str) -> Result<String, CommandError> {
     match secret::credentials_directory().map(|all| all.join(name)) {
         Some(path) if path.exists() => system::read::text(&path, MOST)
             .map_err(|error| not_done(format!("{}: {error}", path.display()))),
@@ -326,7 +326,7 @@ fn credential(name: &str) -> Result<String, Trouble> {
 }
 
 /// Which key this machine has, for whoever compares it.
-fn shown(settings: &Settings) -> Result<Exit, Trouble> {
+fn shown(settings: &Settings) -> Result<Exit, CommandError> {
     let Some((certificate, _)) = &settings.identity else {
         return Err(not_done(
             "this machine is not enrolled. On the smarthost: smarthost enroll NAME, then here: sendmail-shim enroll LINE".to_owned(),

@@ -24,14 +24,14 @@ use super::{
 use crate::{
     config::{enrolled::unfit, settings::Settings},
     relay as relayhosts,
-    terminal::{Trouble, complain, say},
+    terminal::{CommandError, complain, say},
 };
 
 /// What relays that know this machine lose by it.
 const NOTHING: &str = "nothing has changed";
 
 /// The next key is told to each relayhost under the one that it knows, then used.
-pub(super) fn roll(settings: &Settings) -> Result<Exit, Trouble> {
+pub(super) fn roll(settings: &Settings) -> Result<Exit, CommandError> {
     let keys = Keys::of(&settings.spool);
     if !is_own(settings, &keys) {
         return Err(not_done(why_not(settings, &keys)));
@@ -84,7 +84,7 @@ pub(super) fn tell_others(
     keys: &Keys,
     next: &Path,
     lines: &[Line],
-) -> Result<bool, Trouble> {
+) -> Result<bool, CommandError> {
     if !is_own(settings, keys) {
         return Ok(true);
     }
@@ -110,8 +110,8 @@ fn tell_each(
     keys: &Keys,
     next: &Pin,
     is_meant: impl Fn(&Host) -> bool,
-    mut heard: impl FnMut(String, Result<(), Failed>) -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
+    mut heard: impl FnMut(String, Result<(), Failed>) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
     for relayhost in relayhosts::ordered(settings) {
         let found = match hosts(settings, relayhost) {
             Ok(found) => found,
@@ -154,7 +154,7 @@ fn why_not(settings: &Settings, keys: &Keys) -> String {
     }
 }
 
-fn pin(file: &Path) -> Result<Pin, Trouble> {
+fn pin(file: &Path) -> Result<Pin, CommandError> {
     let shown = pins_of_file(file).map_err(|error| not_done(unfit(&error).0))?;
     Ok(shown.pin())
 }

@@ -10,7 +10,7 @@ use clap::ValueEnum as _;
 use system::sysexits::Exit;
 
 use super::program::{Program, under};
-use crate::terminal::{Trouble, complain};
+use crate::terminal::{CommandError, complain};
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const LISTS: &str = "/var/lib/dpkg/info";
@@ -25,7 +25,7 @@ enum Standing {
 }
 
 /// The program whose configuration is there.
-pub(super) fn program(root: &Path) -> Result<Program, Trouble> {
+pub(super) fn program(root: &Path) -> Result<Program, CommandError> {
     let there = |program: &&Program| under(root, program.source().0).exists();
     let mut found: Vec<Program> = Program::value_variants()
         .iter()
@@ -56,11 +56,11 @@ pub(super) fn program(root: &Path) -> Result<Program, Trouble> {
             }
             Ok(*one)
         }
-        [] => Err(Trouble::new(
+        [] => Err(CommandError::new(
             Exit::NoInput,
             "no configuration of ssmtp, nullmailer, dma, msmtp, Postfix or Exim was found: name the program with --from, and where it is with --root",
         )),
-        _ => Err(Trouble::new(
+        _ => Err(CommandError::new(
             Exit::Usage,
             format!("several are there ({names}): choose one with --from"),
         )),
@@ -103,7 +103,7 @@ mod tests {
             system::fs::replace(&path, text.as_bytes(), 0o644).unwrap();
             path
         };
-        let found = || program(root.path()).map_err(|trouble| trouble.exit);
+        let found = || program(root.path()).map_err(|error| error.exit);
         assert_eq!(found(), Err(Exit::NoInput));
         for program in [Program::Dma, Program::Nullmailer, Program::Exim] {
             put(program.source().0, "");

@@ -31,8 +31,8 @@ use system::sysexits::Exit;
 
 use self::spools::Place;
 use super::{
-    import::{Program, Request, source, under},
-    terminal::{Trouble, complain, say},
+    import::{Options, Program, source, under},
+    terminal::{CommandError, complain, say},
 };
 use crate::{
     compose::read::{self, Message},
@@ -50,22 +50,22 @@ const ASIDE: &str = "taken-over";
 const MAX: u64 = 512 * 1024 * 1024;
 
 /// Lists what waits, or takes it.
-pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
-    let programs = match request.from {
-        Some(program) if spool(program, &request.root).is_none() => {
+pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError> {
+    let programs = match options.from {
+        Some(program) if spool(program, &options.root).is_none() => {
             let text = format!("{} keeps no queue", program.name());
-            return Err(Trouble::new(Exit::Usage, text));
+            return Err(CommandError::new(Exit::Usage, text));
         }
         Some(program) => vec![program],
         None => Program::value_variants().to_vec(),
     };
     let mut left = 0;
     for program in programs {
-        let spool = spool(program, &request.root).filter(|spool| spool.is_dir());
+        let spool = spool(program, &options.root).filter(|spool| spool.is_dir());
         if let Some(spool) = spool {
             let mut takeover = Takeover {
                 settings,
-                request,
+                options,
                 program,
                 spool: &spool,
                 taken: 0,
@@ -93,7 +93,7 @@ fn spool(program: Program, root: &Path) -> Option<PathBuf> {
 /// One program's spool being gone through.
 struct Takeover<'a> {
     settings: &'a Settings,
-    request: &'a Request,
+    options: &'a Options,
     program: Program,
     spool: &'a Path,
     taken: usize,
@@ -115,11 +115,11 @@ impl<E: std::error::Error> From<E> for Stays {
 }
 
 impl Takeover<'_> {
-    fn all(&mut self) -> Result<(), Trouble> {
+    fn all(&mut self) -> Result<(), CommandError> {
         let name = self.program.name();
         let places = spools::places(self.program, self.spool);
         let places = places.map_err(|error| {
-            Trouble::new(Exit::NoPerm, format!("{}: {error}", self.spool.display()))
+            CommandError::new(Exit::NoPerm, format!("{}: {error}", self.spool.display()))
         })?;
         if places.is_empty() {
             return Ok(());
@@ -129,7 +129,7 @@ impl Takeover<'_> {
             Ok(lock) => lock,
             Err(why) => {
                 complain("import", format_args!("{name}: {why}"));
-                if self.request.apply {
+                if self.options.apply {
                     self.left = places.len();
                     return Ok(());
                 }
@@ -151,12 +151,12 @@ impl Takeover<'_> {
                         "{name} {}: {why}; nothing of what is left was touched: run it again",
                         place.name()
                     );
-                    return Err(Trouble::new(Exit::TempFail, text));
+                    return Err(CommandError::new(Exit::TempFail, text));
                 }
             }
         }
         let (taken, left) = (self.taken, self.left);
-        say(match (self.request.apply, taken) {
+        say(match (self.options.apply, taken) {
             (false, _) => format!("{name}: {taken} can be taken over with --apply; {left} cannot"),
             (true, 0) => format!("{name}: none taken over; {left} left"),
             (true, _) => {
@@ -169,7 +169,7 @@ impl Takeover<'_> {
     }
 
     fn one(&self, place: &Place) -> Result<(), Stays> {
-        if place.held && !self.request.held {
+        if place.held && !self.options.held {
             return Err(Left::Held.into());
         }
         // Locked as long as it is open.
@@ -183,7 +183,7 @@ impl Takeover<'_> {
             .unwrap_or_default();
         let recipients = queued.recipients.iter().map(|rcpt| rcpt.to.to_string());
         let recipients = recipients.collect::<Vec<_>>().join(", ");
-        if self.request.apply {
+        if self.options.apply {
             let mut most = || self.settings.message_size;
             let message = read::message(queued.content.as_slice(), &mut most)
                 .map_err(|error| Stays::Left(error.to_string()))?;
@@ -222,7 +222,7 @@ impl Takeover<'_> {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                     Err(error) => return Err(error.into()),
                 };
-                queue::exim::read(&first, &body, journal.as_deref(), self.request.held)?
+                queue::exim::read(&first, &body, journal.as_deref(), self.options.held)?
             }
             program => {
                 spools::lock(program, &lock).map_err(Stays::Left)?;
