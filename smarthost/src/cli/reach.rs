@@ -5,7 +5,7 @@ use std::time::Duration;
 use control::findings::{Findings, Level};
 use mail::{nexthop::Nexthop, outcome::Failure};
 use relay::{
-    delivery::{Found, Host, Place, Reach, with_remedy},
+    delivery::{Found, Host, Locality, Place, with_remedy},
     net::{Connection, Target},
     relayhost::Relayhost,
     tls::ClientTls,
@@ -101,11 +101,11 @@ fn reached(
                 continue;
             }
         };
-        for (place, reach) in found.places {
+        for (place, locality) in found.places {
             let Place::Tcp(address) = place else {
                 continue;
             };
-            if reach == Reach::Itself {
+            if locality == Locality::Itself {
                 return Err(format!("{address} is {ITSELF}"));
             }
             let target = Target::tcp(&host.name, address, Some(tls));
@@ -138,7 +138,7 @@ pub(super) fn next_hops(config: &Config, routed: &[(String, Kind)], findings: &m
         let resolver = Resolver::new(config.resolver);
         for (what, nexthop, port) in transports::nexthops(routed) {
             let found = next_hop(config, &resolver, nexthop, port).await;
-            let back = |(_, reach): &(Place, Reach)| *reach == Reach::Itself;
+            let back = |(_, locality): &(Place, Locality)| *locality == Locality::Itself;
             match found {
                 Ok(found) if found.places.iter().any(back) => {
                     let what = format!("{what}: {nexthop} is {ITSELF}");

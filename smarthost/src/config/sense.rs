@@ -11,7 +11,7 @@ use mail::{
     nexthop::Nexthop,
 };
 use relay::{
-    delivery::{Reach, reach},
+    delivery::{Locality, locality},
     relayhost::{By, Relayhost},
     token::Source,
 };
@@ -271,7 +271,7 @@ impl Config {
         match plain.parse::<IpAddr>() {
             Ok(address) => {
                 let address = SocketAddr::new(address, port);
-                self.listens_at(address, reach(address.ip(), |_| false))
+                self.listens_at(address, locality(address.ip(), |_| false))
             }
             Err(_) => self.listens_as(host, port),
         }
@@ -286,7 +286,7 @@ impl Config {
     }
 
     /// Whether who connects to this address comes to one of our listeners; `reach`: where it leads.
-    pub fn listens_at(&self, address: SocketAddr, reach: Reach) -> bool {
+    pub fn listens_at(&self, address: SocketAddr, locality: Locality) -> bool {
         // Connecting to no address is connecting to this machine.
         let port = address.port();
         if address.ip().to_canonical().is_unspecified() {
@@ -296,7 +296,7 @@ impl Config {
         let address = SocketAddr::new(ip, port);
         let mut ours = self.listen.iter().map(|own| own.address);
         ours.any(|own| {
-            let here = reach != Reach::Elsewhere || own.ip().to_canonical() == ip;
+            let here = locality != Locality::Elsewhere || own.ip().to_canonical() == ip;
             here && takes(own, address)
         })
     }

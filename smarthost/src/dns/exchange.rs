@@ -18,7 +18,7 @@ use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
-use relay::delivery::{self, Found, Host, Place, Reach};
+use relay::delivery::{self, Found, Host, Locality, Place};
 
 use super::mx::{Answer, Mx, Resolver};
 use crate::config::Config;
@@ -108,7 +108,7 @@ pub(crate) async fn places(
     resolver: &Resolver,
     host: &Host,
     own: &str,
-) -> Result<Vec<(Place, Reach)>, Failure> {
+) -> Result<Vec<(Place, Locality)>, Failure> {
     let found = tokio::net::lookup_host((host.name.as_str(), host.port)).await;
     let found: Vec<SocketAddr> = found
         .map(|found| found.take(delivery::MOST_ADDRESSES).collect())
@@ -125,17 +125,19 @@ pub(crate) async fn places(
         };
     }
     let mut places = leading(found);
-    let back = places.iter().any(|(_, reach)| *reach != Reach::Elsewhere);
+    let back = places
+        .iter()
+        .any(|(_, locality)| *locality != Locality::Elsewhere);
     if back && !host.name.eq_ignore_ascii_case(own) && hosts_file_names(&host.name) {
-        for (_, reach) in &mut places {
-            *reach = Reach::Elsewhere;
+        for (_, locality) in &mut places {
+            *locality = Locality::Elsewhere;
         }
     }
     Ok(places)
 }
 
 /// The same of addresses that are known already.
-pub(crate) fn known(host: &Host, addresses: &[IpAddr]) -> Vec<(Place, Reach)> {
+pub(crate) fn known(host: &Host, addresses: &[IpAddr]) -> Vec<(Place, Locality)> {
     let found = addresses.iter().take(delivery::MOST_ADDRESSES);
     leading(found.map(|ip| SocketAddr::new(*ip, host.port)).collect())
 }
@@ -143,20 +145,20 @@ pub(crate) fn known(host: &Host, addresses: &[IpAddr]) -> Vec<(Place, Reach)> {
 /// Marks those at which this very daemon takes mail, whoever named them.
 pub(crate) fn mark_own_listeners(found: &mut Found, host: &Host, config: &Config) {
     let named = config.listens_as(&host.name, host.port);
-    for (place, reach) in &mut found.places {
+    for (place, locality) in &mut found.places {
         if let Place::Tcp(address) = place
             && (named
-                || config.listens_at(*address, delivery::reach(address.ip(), delivery::is_own)))
+                || config.listens_at(*address, delivery::locality(address.ip(), delivery::is_own)))
         {
-            *reach = Reach::Itself;
+            *locality = Locality::Itself;
         }
     }
 }
 
-fn leading(found: Vec<SocketAddr>) -> Vec<(Place, Reach)> {
+fn leading(found: Vec<SocketAddr>) -> Vec<(Place, Locality)> {
     let found = found.into_iter().map(|address| {
-        let reach = delivery::reach(address.ip(), delivery::is_own);
-        (Place::Tcp(address), reach)
+        let locality = delivery::locality(address.ip(), delivery::is_own);
+        (Place::Tcp(address), locality)
     });
     found.collect()
 }

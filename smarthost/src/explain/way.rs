@@ -313,7 +313,7 @@ async fn hosts(
                     told.addresses = found
                         .places
                         .iter()
-                        .map(|(place, reach)| address(place, *reach, host.named))
+                        .map(|(place, locality)| address(place, *locality, host.named))
                         .collect();
                 }
                 Err(Failure { text, .. }) => told.failure = Some(text),
@@ -325,18 +325,22 @@ async fn hosts(
 }
 
 /// As [`relay::delivery::Delivery`] goes about it; `named`: the administrator named the host.
-fn address(place: &relay::delivery::Place, reach: relay::delivery::Reach, named: bool) -> String {
-    use relay::delivery::{Place, Reach};
+fn address(
+    place: &relay::delivery::Place,
+    locality: relay::delivery::Locality,
+    named: bool,
+) -> String {
+    use relay::delivery::{Locality, Place};
     let address = match place {
         Place::Tcp(address) => address.ip().to_string(),
         Place::Unix(path) => path.display().to_string(),
     };
-    match reach {
-        Reach::Itself => format!("{address} (this daemon itself, is not tried)"),
+    match locality {
+        Locality::Itself => format!("{address} (this daemon itself, is not tried)"),
         _ if named => address,
-        Reach::Elsewhere => address,
-        Reach::Nowhere => format!("{address} (leads nowhere, is not tried)"),
-        Reach::Own => format!("{address} (this host itself, is not tried)"),
+        Locality::Elsewhere => address,
+        Locality::Nowhere => format!("{address} (leads nowhere, is not tried)"),
+        Locality::Own => format!("{address} (this host itself, is not tried)"),
     }
 }
 

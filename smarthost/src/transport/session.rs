@@ -17,7 +17,7 @@ use mail::{
 };
 use relay::{
     delivery::{
-        Action, Batch, Delivery, Dial, Event, Found, Host, Patience, Place, Reach, Sent, Way,
+        Action, Batch, Delivery, Dial, Event, Found, Host, Locality, Patience, Place, Sent, Way,
         clear_text_goes_on, fit,
     },
     tls::ClientTls,
@@ -332,7 +332,7 @@ impl Session<'_> {
         let mut found = match (&self.peer, demands) {
             (Peer::Smtp { .. }, Some(demands)) => demands.find(setup, host).await?,
             (Peer::Lmtp(LmtpTarget::Unix(path)), _) => {
-                vec![(Place::Unix(path.clone()), Reach::Elsewhere)].into()
+                vec![(Place::Unix(path.clone()), Locality::Elsewhere)].into()
             }
             _ => exchange::places(&setup.resolver, host, &setup.config.hostname)
                 .await?

@@ -20,7 +20,7 @@ use mail::{
     outcome::Failure,
 };
 use queue::{Event, Origin, Queue, Recovered, Routed, clock::Watch};
-use relay::delivery::{Host, Memory, Place, Reach, Way};
+use relay::delivery::{Host, Locality, Memory, Place, Way};
 use smtp::session::{Question, Verdict};
 use spool::{
     QueueId, Spool, Stored,
@@ -402,11 +402,11 @@ pub(crate) fn places(
     host: &Host,
     names: &Names,
     now: Micros,
-) -> Result<Vec<(Place, Reach)>, Failure> {
+) -> Result<Vec<(Place, Locality)>, Failure> {
     let found = names.addresses(&host.name, now)?;
     let place = |address| Place::Tcp((address, host.port).into());
     Ok(found
         .into_iter()
-        .map(|address| (place(address), Reach::Elsewhere))
+        .map(|address| (place(address), Locality::Elsewhere))
         .collect())
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 /// Where an address leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reach {
+pub enum Locality {
     Elsewhere,
     /// Loopback, or no address at all: whoever published it means no other host.
     Nowhere,
@@ -19,7 +19,7 @@ pub enum Reach {
     Itself,
 }
 
-impl Reach {
+impl Locality {
     /// Whether mail for a host would come back here. The administrator, who `named` it, may mean
     /// another program on this machine, but never the one that sends.
     pub(super) fn leads_back(self, named: bool) -> bool {
@@ -32,18 +32,18 @@ impl Reach {
 }
 
 /// Where an address leads; `own` knows the addresses of this host.
-pub fn reach(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Reach {
+pub fn locality(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Locality {
     let address = canonical(address);
     let nowhere = match address {
         IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_loopback() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified(),
     } || address.is_multicast();
     if nowhere {
-        Reach::Nowhere
+        Locality::Nowhere
     } else if own(address) {
-        Reach::Own
+        Locality::Own
     } else {
-        Reach::Elsewhere
+        Locality::Elsewhere
     }
 }
 
@@ -89,27 +89,27 @@ mod tests {
     fn own_loopback_and_unspecified_addresses_are_known_in_every_spelling() {
         let own = |address: IpAddr| address == IpAddr::from([192, 0, 2, 1]);
         for (text, expected) in [
-            ("127.0.0.1", Reach::Nowhere),
-            ("127.255.0.9", Reach::Nowhere),
-            ("0.0.0.0", Reach::Nowhere),
-            ("0.0.0.7", Reach::Nowhere),
-            ("255.255.255.255", Reach::Nowhere),
-            ("224.0.0.1", Reach::Nowhere),
-            ("::", Reach::Nowhere),
-            ("::1", Reach::Nowhere),
-            ("::ffff:127.0.0.1", Reach::Nowhere),
-            ("::ffff:0.0.0.0", Reach::Nowhere),
-            ("::127.0.0.1", Reach::Nowhere),
-            ("64:ff9b::127.0.0.1", Reach::Nowhere),
-            ("ff02::1", Reach::Nowhere),
-            ("192.0.2.1", Reach::Own),
-            ("::ffff:192.0.2.1", Reach::Own),
-            ("64:ff9b::c000:201", Reach::Own),
-            ("192.0.2.2", Reach::Elsewhere),
-            ("10.0.0.1", Reach::Elsewhere),
-            ("2001:db8::1", Reach::Elsewhere),
+            ("127.0.0.1", Locality::Nowhere),
+            ("127.255.0.9", Locality::Nowhere),
+            ("0.0.0.0", Locality::Nowhere),
+            ("0.0.0.7", Locality::Nowhere),
+            ("255.255.255.255", Locality::Nowhere),
+            ("224.0.0.1", Locality::Nowhere),
+            ("::", Locality::Nowhere),
+            ("::1", Locality::Nowhere),
+            ("::ffff:127.0.0.1", Locality::Nowhere),
+            ("::ffff:0.0.0.0", Locality::Nowhere),
+            ("::127.0.0.1", Locality::Nowhere),
+            ("64:ff9b::127.0.0.1", Locality::Nowhere),
+            ("ff02::1", Locality::Nowhere),
+            ("192.0.2.1", Locality::Own),
+            ("::ffff:192.0.2.1", Locality::Own),
+            ("64:ff9b::c000:201", Locality::Own),
+            ("192.0.2.2", Locality::Elsewhere),
+            ("10.0.0.1", Locality::Elsewhere),
+            ("2001:db8::1", Locality::Elsewhere),
         ] {
-            assert_eq!(reach(text.parse().unwrap(), own), expected, "{text}");
+            assert_eq!(locality(text.parse().unwrap(), own), expected, "{text}");
         }
         assert!(is_own(IpAddr::from([127, 0, 0, 1])));
         assert!(!is_own(IpAddr::from([192, 0, 2, 1])));

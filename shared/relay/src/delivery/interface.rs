@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use mail::outcome::{Failure, Outcome};
 use smtp::client::Security;
 
-use super::address::Reach;
+use super::address::Locality;
 
 /// A host that mail may be given to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,15 +75,15 @@ impl Spot {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Found {
     /// In the resolver's order, each with where it leads.
-    pub places: Vec<(Place, Reach)>,
+    pub places: Vec<(Place, Locality)>,
     /// The host itself says that it has TLS (DANE, MTA-STS): without it nothing is sent, whatever
     /// [`Way::security`] says.
     pub encrypted: bool,
 }
 
 /// Of a host that says nothing of TLS.
-impl From<Vec<(Place, Reach)>> for Found {
-    fn from(places: Vec<(Place, Reach)>) -> Self {
+impl From<Vec<(Place, Locality)>> for Found {
+    fn from(places: Vec<(Place, Locality)>) -> Self {
         Self {
             places,
             encrypted: false,

@@ -16,7 +16,7 @@ use mail::{
 use smtp::client::Security;
 
 use super::{
-    address::Reach,
+    address::Locality,
     fault::{clear_text_goes_on, is_delivered, is_full, loops, most_at_once, with_remedy},
     interface::{
         Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way,
@@ -244,7 +244,7 @@ impl Delivery {
     /// 5321 §5.1).
     fn found(&mut self, host: &Host, found: Found, memory: &Memory, now: Instant) {
         let mut seen = Vec::new();
-        for (place, reach) in found.places.into_iter().take(MOST_ADDRESSES) {
+        for (place, locality) in found.places.into_iter().take(MOST_ADDRESSES) {
             if seen.contains(&place) {
                 continue;
             }
@@ -255,9 +255,9 @@ impl Delivery {
             if self.addresses.len() >= ADDRESSES {
                 return;
             }
-            if reach.leads_back(host.named) {
+            if locality.leads_back(host.named) {
                 self.unopened(&loops(host, &place));
-                if reach != Reach::Nowhere {
+                if locality != Locality::Nowhere {
                     self.only_better_than(host);
                 }
                 continue;

@@ -40,7 +40,7 @@ mod reuse;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Reach, is_own, reach};
+pub use address::{Locality, is_own, locality};
 pub use fault::{Refusal, clear_text_goes_on, with_remedy};
 pub use fit::{Fitted, Reading, fit};
 pub use interface::{Action, Batch, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way};

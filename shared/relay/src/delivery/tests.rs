@@ -24,7 +24,7 @@ mod turns;
 struct Peer {
     host: &'static str,
     address: &'static str,
-    reach: Reach,
+    locality: Locality,
     opening: Result<(), Failure>,
     /// How long the opening takes.
     slow: Duration,
@@ -37,7 +37,7 @@ fn peer(host: &'static str, address: &'static str, says: &[(Stage, &'static str)
     Peer {
         host,
         address,
-        reach: Reach::Elsewhere,
+        locality: Locality::Elsewhere,
         opening: Ok(()),
         slow: Duration::ZERO,
         says: says.to_vec(),
@@ -196,7 +196,7 @@ impl World {
             .filter(|peer| !peer.address.is_empty())
             .map(|peer| {
                 let ip = peer.address.parse().unwrap();
-                (Place::Tcp(SocketAddr::new(ip, 25)), peer.reach)
+                (Place::Tcp(SocketAddr::new(ip, 25)), peer.locality)
             })
             .collect();
         if found.is_empty() {
@@ -383,24 +383,24 @@ fn a_refusal_over_ipv6_is_not_final_where_ipv4_is_left() {
 
 #[test]
 fn mail_to_ourselves_is_never_dialled_unless_the_administrator_named_the_host() {
-    let back = |reach| Peer {
-        reach,
+    let back = |locality| Peer {
+        locality,
         ..peer("mx.one", "192.0.2.9", OK)
     };
-    for reach in [Reach::Own, Reach::Nowhere] {
-        let mut stranger = world(false, vec![back(reach)]);
+    for locality in [Locality::Own, Locality::Nowhere] {
+        let mut stranger = world(false, vec![back(locality)]);
         let (outcomes, _) = stranger.deliver("a@b", 1);
         assert_eq!(
             words(&outcomes),
             ["failed 5.4.6: mail for mx.one[192.0.2.9] loops back to myself"]
         );
         assert!(stranger.story.is_empty());
-        let mut named = world(true, vec![back(reach)]);
+        let mut named = world(true, vec![back(locality)]);
         assert_eq!(words(&named.deliver("a@b", 1).0), ["delivered"]);
     }
     // Nobody means the very program that sends.
     let words_of = |named| {
-        let mut world = world(named, vec![back(Reach::Itself)]);
+        let mut world = world(named, vec![back(Locality::Itself)]);
         let told = words(&world.deliver("a@b", 1).0);
         assert!(world.story.is_empty());
         told.concat()
@@ -408,14 +408,14 @@ fn mail_to_ourselves_is_never_dialled_unless_the_administrator_named_the_host() 
     assert!(words_of(false).starts_with("failed 5.4.6: mail for mx.one"));
     assert!(words_of(true).starts_with("deferred: mail for mx.one"));
     // Whoever is worse than this host is not tried; a wrong address in between is merely left out.
-    let peers = vec![back(Reach::Own), peer("mx.two", "192.0.2.2", OK)];
+    let peers = vec![back(Locality::Own), peer("mx.two", "192.0.2.2", OK)];
     assert!(world(false, peers).deliver("a@b", 1).0[0] != outcome(Stage::Message, "250 2.0.0 Ok"));
-    let peers = vec![back(Reach::Nowhere), peer("mx.two", "192.0.2.2", OK)];
+    let peers = vec![back(Locality::Nowhere), peer("mx.two", "192.0.2.2", OK)];
     assert_eq!(
         words(&world(false, peers).deliver("a@b", 1).0),
         ["delivered"]
     );
-    let peers = vec![dead("mx.two", "192.0.2.2"), back(Reach::Own)];
+    let peers = vec![dead("mx.two", "192.0.2.2"), back(Locality::Own)];
     assert!(words(&world(false, peers).deliver("a@b", 1).0)[0].starts_with("deferred"));
 }
 

@@ -15,7 +15,8 @@ use smtp::client::Settings;
 use super::{Connection, Target, dial::addresses};
 use crate::{
     delivery::{
-        Action, Batch, Delivery, Dial, Event, Found, Memory, Place, Reach, Reading, Sent, Way, fit,
+        Action, Batch, Delivery, Dial, Event, Found, Locality, Memory, Place, Reading, Sent, Way,
+        fit,
     },
     tls::ClientTls,
     token,
@@ -86,10 +87,10 @@ pub fn deliver(
             Action::Find => Event::Way((road.way)()),
             Action::Lookup(host) => {
                 let found = addresses(&host.name, host.port);
-                let elsewhere = |found: Vec<_>| -> Vec<(Place, Reach)> {
+                let elsewhere = |found: Vec<_>| -> Vec<(Place, Locality)> {
                     let found = found.into_iter();
                     found
-                        .map(|address| (Place::Tcp(address), Reach::Elsewhere))
+                        .map(|address| (Place::Tcp(address), Locality::Elsewhere))
                         .collect()
                 };
                 Event::Found(found.map(elsewhere).map(Found::from))

@@ -43,7 +43,7 @@ fn hosts_behind_this_one_are_not_tried_where_a_delivery_begins_in_the_middle() {
             peer(host.leak(), address.leak(), &busy)
         })
         .collect();
-    peers[5].reach = Reach::Own;
+    peers[5].locality = Locality::Own;
     peers.push(peer("mx7", "192.0.2.7", OK));
     let mut world = world(false, peers);
     world.deliver("a@b", 1);
