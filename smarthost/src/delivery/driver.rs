@@ -21,7 +21,7 @@ use crate::{
     destination::Destination,
     dispatch::{self, Action, Event},
     maillog,
-    notices::{self as news, Trouble},
+    notices::{self as news, OutageReport},
 };
 
 /// How long deliveries in flight may go on when the daemon ends.
@@ -201,18 +201,21 @@ fn outage(deliveries: &Deliveries, destination: &Destination, reason: &str) {
     }
     let (host, what) = (&config.hostname, destination.to_string());
     let days = Span(config.retry.schedule.lifetime);
-    deliveries.dispatch.news().tell(news::Event::Began(Trouble {
-        patience: PATIENCE,
-        headline: format!("{host}: {what} takes no mail"),
-        text: format!(
-            "{what} takes no mail:\n\n{reason}\n\n\
+    deliveries
+        .dispatch
+        .news()
+        .tell(news::Event::Began(OutageReport {
+            patience: PATIENCE,
+            headline: format!("{host}: {what} takes no mail"),
+            text: format!(
+                "{what} takes no mail:\n\n{reason}\n\n\
              No mail is lost: it is tried until it is {days} old. \
              A mail tells when this is over.\n\
              To look further: smarthost queue summary\n"
-        ),
-        lasts: true,
-        what,
-    }));
+            ),
+            lasts: true,
+            what,
+        }));
 }
 
 /// Reads an envelope back and routes the recipients that are due.

@@ -3,7 +3,7 @@
 use super::{
     day::{Passed, Waiting},
     news::News,
-    outages::Trouble,
+    outages::OutageReport,
 };
 
 /// What the machine hears.
@@ -11,7 +11,7 @@ use super::{
 pub enum Event {
     News(News),
     /// Something does not work; the same again is the same outage.
-    Began(Trouble),
+    Began(OutageReport),
     /// It works again. What was no outage has no end.
     Ended {
         what: String,

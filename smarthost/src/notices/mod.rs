@@ -33,5 +33,5 @@ pub use event::Event;
 pub use kind::Kind;
 pub use machine::Notices;
 pub use news::{News, Notice};
-pub use outages::Trouble;
+pub use outages::OutageReport;
 pub(crate) use words::counted;

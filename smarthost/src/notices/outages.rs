@@ -12,7 +12,7 @@ const MOST: usize = 200;
 
 /// Something that does not work.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trouble {
+pub struct OutageReport {
     /// Which it is.
     pub what: String,
     /// It is told when it has lasted so long.
@@ -38,24 +38,24 @@ pub(super) struct Outages(BTreeMap<String, Outage>);
 
 impl Outages {
     /// Whether it is a new one.
-    pub(super) fn begin(&mut self, trouble: Trouble, now: Timestamp) -> bool {
+    pub(super) fn begin(&mut self, report: OutageReport, now: Timestamp) -> bool {
         let full = self.0.len() >= MOST;
-        let known = self.0.get_mut(&trouble.what);
+        let known = self.0.get_mut(&report.what);
         let is_new = known.is_none();
         match known {
             Some(known) if known.told => {}
-            Some(known) => (known.headline, known.text) = (trouble.headline, trouble.text),
+            Some(known) => (known.headline, known.text) = (report.headline, report.text),
             None if full => return false,
             None => {
                 let outage = Outage {
                     since: now,
-                    due: now.after(trouble.patience),
-                    headline: trouble.headline,
-                    text: trouble.text,
+                    due: now.after(report.patience),
+                    headline: report.headline,
+                    text: report.text,
                     told: false,
-                    lasts: trouble.lasts,
+                    lasts: report.lasts,
                 };
-                self.0.insert(trouble.what, outage);
+                self.0.insert(report.what, outage);
             }
         }
         is_new

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mail::clock::{Timestamp, Zone};
 
-use super::{Event, Kind, News, Notice, Notices, Passed, Trouble, Waiting};
+use super::{Event, Kind, News, Notice, Notices, OutageReport, Passed, Waiting};
 
 /// 2026-11-22 08:51:52 in Paris.
 const START: Timestamp = Timestamp::from_secs(1_795_333_912);
@@ -28,7 +28,7 @@ fn news(kind: Kind, headline: &str, strangers: bool) -> Event {
 }
 
 fn began(what: &str, patience: u64) -> Event {
-    Event::Began(Trouble {
+    Event::Began(OutageReport {
         what: what.to_owned(),
         patience: Duration::from_secs(60 * patience),
         headline: format!("mx.example: {what} takes no mail"),

@@ -22,7 +22,7 @@ use tokio::{
 use super::Server;
 use crate::{
     dispatch::Dispatch,
-    notices::{Event, HOURS, Kind, News, Notice, Trouble, Waiting},
+    notices::{Event, HOURS, Kind, News, Notice, OutageReport, Waiting},
     setup::Setup,
 };
 
@@ -196,7 +196,7 @@ pub(super) fn of_no_room(server: &Server, error: &SpoolError) {
          Clients are told to come again (452 or 451); what was taken before is kept and delivered.\n\
          It ends by itself with the first mail that is taken. See also: smarthost check\n"
     );
-    news.tell(Event::Began(Trouble {
+    news.tell(Event::Began(OutageReport {
         what: DISK.to_owned(),
         patience: Duration::ZERO,
         headline: format!("{host}: no mail can be taken"),

@@ -8,7 +8,7 @@ use tokio::time;
 
 use super::Server;
 use crate::{
-    notices::{Event, Trouble},
+    notices::{Event, OutageReport},
     policy::{dnsbl::List, health::News, verify},
     setup::Setup,
 };
@@ -60,7 +60,7 @@ pub(super) fn of_list(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<New
                 Level::Error,
                 &format_args!("block list {list} is switched off: {why}"),
             );
-            server.dispatch.news().tell(Event::Began(Trouble {
+            server.dispatch.news().tell(Event::Began(OutageReport {
                 what: format!("the block list {list}"),
                 patience: Duration::ZERO,
                 headline,
@@ -120,7 +120,7 @@ pub(super) fn of_verification(
             let text = format!(
                 "{place} {what}:\n\n{why}\n\n{meanwhile}\nThis ends by itself with its next answer. See also: smarthost status\n"
             );
-            server.dispatch.news().tell(Event::Began(Trouble {
+            server.dispatch.news().tell(Event::Began(OutageReport {
                 what: what_of(&place),
                 patience: Duration::ZERO,
                 headline,

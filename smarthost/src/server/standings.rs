@@ -14,14 +14,14 @@ use mail::clock::{self, Timestamp};
 use crate::policy::endpoint::Endpoint;
 
 /// When it gave no answer, and why.
-type Trouble = Option<(Timestamp, String)>;
+type Unanswered = Option<(Timestamp, String)>;
 
 /// Those of one kind that were asked.
 #[derive(Debug, Default)]
-pub(super) struct Standings(Mutex<HashMap<Endpoint, Trouble>>);
+pub(super) struct Standings(Mutex<HashMap<Endpoint, Unanswered>>);
 
 impl Standings {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, Trouble>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, Unanswered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,7 +33,7 @@ impl Standings {
         self.note(endpoint, Some((clock::now(), why.to_owned())));
     }
 
-    fn note(&self, endpoint: &Endpoint, trouble: Trouble) {
+    fn note(&self, endpoint: &Endpoint, trouble: Unanswered) {
         let mut all = self.lock();
         match all.get_mut(endpoint) {
             Some(known) => *known = trouble,
@@ -53,14 +53,14 @@ impl Standings {
     /// All that were asked, by name.
     pub(super) fn all(&self, kind: &str) -> Vec<Service> {
         let all = self.lock();
-        let told = |(endpoint, trouble): (&Endpoint, &Trouble)| told(kind, endpoint, trouble);
+        let told = |(endpoint, trouble): (&Endpoint, &Unanswered)| told(kind, endpoint, trouble);
         let mut told: Vec<_> = all.iter().map(told).collect();
         told.sort_by(|a, b| a.name.cmp(&b.name));
         told
     }
 }
 
-fn told(kind: &str, endpoint: &Endpoint, trouble: &Trouble) -> Service {
+fn told(kind: &str, endpoint: &Endpoint, trouble: &Unanswered) -> Service {
     match trouble {
         None => Service::new(kind, endpoint, true, "answers"),
         Some((at, why)) => {

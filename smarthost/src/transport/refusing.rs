@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Transports;
 use crate::{
     maillog,
-    notices::{Event, Trouble},
+    notices::{Event, OutageReport},
 };
 
 impl Transports {
@@ -24,7 +24,7 @@ impl Transports {
             maillog::refuses_us(&reason);
             let host = &self.current.get().config.hostname;
             let what = named(failure.relay.as_deref().unwrap_or_default());
-            dispatch.news().tell(Event::Began(Trouble {
+            dispatch.news().tell(Event::Began(OutageReport {
                 patience: Duration::ZERO,
                 headline: format!("{host}: {what} refuses mail of this server"),
                 text: format!(

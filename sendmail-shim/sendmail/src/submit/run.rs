@@ -15,7 +15,7 @@ use settings::ConfigError;
 use system::{patient::Patient, sysexits::Exit};
 
 use super::{
-    agent::{self, Answer},
+    agent::{self, Submitted},
     direct, misread,
     ready::Ready,
     report::Report,
@@ -159,8 +159,8 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
         socket = &config.salvaged()?.socket;
     }
     let failure = match agent::send(socket, ready) {
-        Answer::Outcomes(outcomes) => return Ok(Report::of(&ready.names(), &outcomes, verbose)),
-        Answer::NotTaken(failure) => failure,
+        Submitted::Outcomes(outcomes) => return Ok(Report::of(&ready.names(), &outcomes, verbose)),
+        Submitted::NotTaken(failure) => failure,
     };
     let no_agent = match failure.reply {
         Some(_) => format!("the agent did not take it: {}", failure.log_text()),
