@@ -7,7 +7,7 @@
 //! end has its order.
 
 use std::{
-    process,
+    io, process,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,8 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    flag,
     iterator::Signals,
 };
 
@@ -30,8 +31,10 @@ pub(super) struct Ending {
 impl Ending {
     /// From now on.
     pub(super) fn watch() -> Result<Self, String> {
-        let mut signals =
-            Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals: {error}"))?;
+        let failed = |error: io::Error| format!("signals: {error}");
+        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+        // A limit of file sizes is an error of the write, and no end.
+        flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
         let serves = Arc::new(AtomicBool::new(false));
         let (tell, told) = mpsc::channel();
         let is_served = Arc::clone(&serves);

@@ -23,8 +23,6 @@ use relay::relayhost::records::{Record, read, records};
 
 use super::{failures::Failures, lookups::Lookups, servers::Servers};
 
-/// Records of one answer that are looked at.
-const MAX_RECORDS: usize = 100;
 /// Whoever waits no longer after so long has no answer; before, he has gone for reasons of his own.
 const SLOW: Duration = Duration::from_secs(4);
 
@@ -111,8 +109,7 @@ impl Resolver {
                     preference: data.preference(),
                     host: data.exchange().to_string(),
                 };
-                records(message.for_slice(), MAX_RECORDS, read)
-                    .map_or_else(Answer::Failed, classify)
+                records(message.for_slice(), read).map_or_else(Answer::Failed, classify)
             }
             Ok(None) => Answer::NoDomain,
             Err(why) => Answer::Failed(why),
@@ -144,7 +141,7 @@ impl Resolver {
         &self,
         name: &str,
         kind: Rtype,
-    ) -> Result<Option<Message<impl AsRef<[u8]>>>, String> {
+    ) -> Result<Option<Message<Vec<u8>>>, String> {
         let Ok(asked) = name.parse::<Name<Vec<u8>>>() else {
             return Err(format!("{name} is no name that DNS knows"));
         };
@@ -226,6 +223,12 @@ mod tests {
                 ("again.example", "round.example"),
             ],
             "stray.example" => &[("other.example", "two.example")],
+            // What they stand for is told to whoever asks for it.
+            "step.example" => &[("step.example", "next.example")],
+            "next.example" => &[("next.example", "two.example")],
+            "here.example" => &[("here.example", "there.example")],
+            "there.example" => &[("there.example", "here.example")],
+            "nowhere.example" => &[("nowhere.example", "missing.example")],
             _ => &[],
         };
         let (rcode, exchangers): (Rcode, &[(u16, &str)]) =
@@ -235,7 +238,8 @@ mod tests {
                     &[(20, "b.two.example"), (10, "a.two.example")],
                 ),
                 "null.example" => (Rcode::NOERROR, &[(0, ".")]),
-                "none.example" => (Rcode::NOERROR, &[]),
+                "none.example" | "step.example" | "next.example" | "here.example"
+                | "there.example" | "nowhere.example" => (Rcode::NOERROR, &[]),
                 "broken.example" => (Rcode::SERVFAIL, &[]),
                 _ => (Rcode::NXDOMAIN, &[]),
             };
@@ -272,6 +276,8 @@ mod tests {
             Answer::Found(vec![mx(20, "b.two.example"), mx(10, "a.two.example")])
         );
         assert_eq!(resolver.mx("alias.example").await, two, "over its aliases");
+        assert_eq!(resolver.mx("step.example").await, two, "one by one");
+        assert_eq!(resolver.mx("nowhere.example").await, Answer::NoDomain);
         let stray = resolver.mx("stray.example").await;
         assert_eq!(
             stray,
@@ -281,7 +287,14 @@ mod tests {
         assert_eq!(resolver.mx("null.example").await, Answer::NullMx);
         assert_eq!(resolver.mx("none.example").await, Answer::NoMx);
         assert_eq!(resolver.mx("unknown.example").await, Answer::NoDomain);
-        for strange in ["round.example", "broken.example", "a..b", &"x".repeat(300)] {
+        let long = "x".repeat(300);
+        for strange in [
+            "round.example",
+            "here.example",
+            "broken.example",
+            "a..b",
+            &long,
+        ] {
             assert!(
                 matches!(resolver.mx(strange).await, Answer::Failed(_)),
                 "{strange}"

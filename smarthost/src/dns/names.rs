@@ -25,8 +25,6 @@ use crate::policy::{ClientName, Found, MailDomain, dnsbl};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Records of one answer that are looked at.
-const RECORDS: usize = 50;
 /// Names of one address that are tried.
 const NAMES: usize = 5;
 /// Longest text of a list that is passed on, bytes.
@@ -92,7 +90,7 @@ impl Resolver {
 
     /// The addresses with which a list answers, and its reason.
     pub(crate) async fn listed(&self, name: &str) -> Found {
-        let read: Read<Ipv4Addr> = |message| records(message, RECORDS, A::addr);
+        let read: Read<Ipv4Addr> = |message| records(message, A::addr);
         match self.find(name, Rtype::A, read).await {
             Records::Some(codes) => Found::Codes(codes, self.text(name).await),
             Records::None => Found::Nothing,
@@ -103,7 +101,7 @@ impl Resolver {
     /// The texts of a name, the strings of each put together; none, if it has none.
     pub(crate) async fn texts(&self, name: &str) -> Result<Vec<String>, String> {
         let read: Read<Vec<u8>> =
-            |message| records(message, RECORDS, |data: &Txt<&[u8]>| data.text::<Vec<u8>>());
+            |message| records(message, |data: &Txt<&[u8]>| data.text::<Vec<u8>>());
         let texts = self.ask(name, Rtype::TXT, read).await?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(texts.into_iter().map(text).collect())
@@ -126,7 +124,7 @@ impl Resolver {
 
     async fn names(&self, name: &str) -> Records<String> {
         let read: Read<String> = |message| {
-            records(message, RECORDS, |data: &Ptr<ParsedName<&[u8]>>| {
+            records(message, |data: &Ptr<ParsedName<&[u8]>>| {
                 data.ptrdname().to_string()
             })
         };
@@ -135,9 +133,8 @@ impl Resolver {
 
     /// IPv4 and IPv6 addresses of a host.
     async fn addresses(&self, host: &Domain) -> Records<IpAddr> {
-        let a: Read<IpAddr> = |message| records(message, RECORDS, |data: &A| data.addr().into());
-        let aaaa: Read<IpAddr> =
-            |message| records(message, RECORDS, |data: &Aaaa| data.addr().into());
+        let a: Read<IpAddr> = |message| records(message, |data: &A| data.addr().into());
+        let aaaa: Read<IpAddr> = |message| records(message, |data: &Aaaa| data.addr().into());
         let found = tokio::join!(
             self.find(host, Rtype::A, a),
             self.find(host, Rtype::AAAA, aaaa)

@@ -18,9 +18,6 @@ use relay::relayhost::records::records;
 use super::mx::Resolver;
 use crate::dane::Host;
 
-/// Records of one answer that are looked at; a message has no room for more TLSA records of use.
-const RECORDS: usize = 1500;
-
 /// A record of any type.
 type Any<'a> = AllRecordData<&'a [u8], ParsedName<&'a [u8]>>;
 
@@ -54,7 +51,7 @@ impl Resolver {
             ));
         }
         let read = |data: &Ns<ParsedName<&[u8]>>| data.nsdname().to_string();
-        let asked = self.secure(".", Rtype::NS, |it| records(it, RECORDS, read));
+        let asked = self.secure(".", Rtype::NS, |it| records(it, read));
         match asked.await {
             Ok(Answered { secure: true, .. }) => Dnssec::Works,
             Ok(_) => Dnssec::Missing(
@@ -72,9 +69,8 @@ impl Resolver {
 
     /// The addresses of a host.
     pub(crate) async fn host(&self, name: &str) -> Result<Host, String> {
-        let a = |it: &Message<[u8]>| records(it, RECORDS, |data: &A| IpAddr::from(data.addr()));
-        let aaaa =
-            |it: &Message<[u8]>| records(it, RECORDS, |data: &Aaaa| IpAddr::from(data.addr()));
+        let a = |it: &Message<[u8]>| records(it, |data: &A| IpAddr::from(data.addr()));
+        let aaaa = |it: &Message<[u8]>| records(it, |data: &Aaaa| IpAddr::from(data.addr()));
         let found = tokio::join!(
             self.secure(name, Rtype::AAAA, aaaa),
             self.secure(name, Rtype::A, a)
@@ -109,7 +105,7 @@ impl Resolver {
     /// Whether a name is, by DNSSEC, an alias.
     pub(crate) async fn is_alias(&self, name: &str) -> Result<bool, String> {
         let read = |data: &Cname<ParsedName<&[u8]>>| data.cname().to_string();
-        let asked = self.secure(name, Rtype::CNAME, |it| records(it, RECORDS, read));
+        let asked = self.secure(name, Rtype::CNAME, |it| records(it, read));
         let found = asked.await?;
         Ok(found.secure && !found.records.is_empty())
     }
@@ -125,7 +121,7 @@ impl Resolver {
             }),
             _ => None,
         };
-        let asked = self.secure(name, Rtype::TLSA, |it| records(it, RECORDS, read));
+        let asked = self.secure(name, Rtype::TLSA, |it| records(it, read));
         let found = asked.await?;
         Ok(if found.secure {
             found.records.into_iter().flatten().collect()

@@ -1,8 +1,8 @@
 //! The name servers: the setting `resolver`, or those of /etc/resolv.conf.
 //!
-//! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. What
-//! a server says of DNSSEC counts only where all of them are on loopback: on any other way it could
-//! be forged.
+//! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. An
+//! alias whose target an answer does not tell of is followed. What a server says of DNSSEC counts
+//! only where all of them are on loopback: on any other way it could be forged.
 //! RFC 6840 §5.7, §5.8, RFC 6891, RFC 7672 §2.1.
 
 use std::{net::SocketAddr, time::Duration};
@@ -16,7 +16,10 @@ use domain::{
         request::{ComposeRequest as _, RequestMessage, SendRequest as _},
     },
 };
-use relay::net::resolv::ResolvConf;
+use relay::{
+    net::resolv::ResolvConf,
+    relayhost::records::{MOST_ALIASES, TOO_MANY_ALIASES, unfollowed},
+};
 use tokio::{sync::OnceCell, time};
 
 type Request = RequestMessage<Vec<u8>>;
@@ -61,11 +64,26 @@ impl Servers {
         self.are_believed() && answer.header().ad()
     }
 
+    /// The answer at the end of the aliases; its AD says whether they are proved as well.
     pub(super) async fn ask(
         &self,
-        name: Name<Vec<u8>>,
+        mut name: Name<Vec<u8>>,
         kind: Rtype,
-    ) -> Result<Message<impl AsRef<[u8]>>, String> {
+    ) -> Result<Message<Vec<u8>>, String> {
+        let mut proved = true;
+        for _ in 0..MOST_ALIASES {
+            let mut answer = self.ask_once(name, kind).await?;
+            proved &= answer.header().ad();
+            answer.header_mut().set_ad(proved);
+            match unfollowed(answer.for_slice(), kind)? {
+                Some(target) => name = target,
+                None => return Ok(answer),
+            }
+        }
+        Err(TOO_MANY_ALIASES.to_owned())
+    }
+
+    async fn ask_once(&self, name: Name<Vec<u8>>, kind: Rtype) -> Result<Message<Vec<u8>>, String> {
         let mut question = MessageBuilder::new_vec().question();
         question.header_mut().set_rd(true);
         question.header_mut().set_ad(true);
@@ -78,9 +96,9 @@ impl Servers {
         let connection = self.connection.get_or_try_init(|| self.connect()).await;
         let mut answer = connection.map_err(told)?.send_request(request);
         let answer = time::timeout(self.patience, answer.get_response()).await;
-        answer
-            .map_err(|_| "no answer in time".to_owned())?
-            .map_err(told)
+        let answer = answer.map_err(|_| "no answer in time".to_owned())?;
+        let bytes = answer.map_err(told)?.as_slice().to_vec();
+        Message::from_octets(bytes).map_err(|error| error.to_string())
     }
 
     async fn connect(

@@ -98,8 +98,9 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// SIGTERM, SIGINT, SIGHUP.
+/// SIGTERM, SIGINT, SIGHUP. A limit of file sizes (SIGXFSZ) is an error of the write, and no end.
 fn signals() -> io::Result<[Signal; 3]> {
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
     let kinds = [
         SignalKind::terminate(),
         SignalKind::interrupt(),

@@ -11,7 +11,10 @@ use std::{
 };
 
 use mail::limits::INLINE_BODY;
-use rustix::fs::{CWD, MemfdFlags, Mode, OFlags};
+use rustix::{
+    fs::{CWD, MemfdFlags, Mode, OFlags},
+    process::{Resource, getrlimit},
+};
 
 /// A body.
 #[derive(Debug)]
@@ -35,13 +38,16 @@ impl Body {
                 bytes.extend_from_slice(piece);
                 return Ok(());
             }
+            may_grow(bytes.len() as u64)?;
             let mut file = nameless()?;
             file.write_all(bytes)?;
             *self = Self::File(file, bytes.len() as u64);
         }
         if let Self::File(file, length) = self {
+            let grown = length.saturating_add(piece.len() as u64);
+            may_grow(grown)?;
             file.write_all(piece)?;
-            *length = length.saturating_add(piece.len() as u64);
+            *length = grown;
         }
         Ok(())
     }
@@ -70,6 +76,15 @@ impl Body {
             }
         }
     }
+}
+
+/// Beyond the limit of our caller (`ulimit -f`) a write ends the program without a word.
+fn may_grow(length: u64) -> io::Result<()> {
+    let most = getrlimit(Resource::Fsize).current;
+    if most.is_some_and(|most| length > most) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(())
 }
 
 /// An empty file that vanishes with its descriptor.

@@ -137,24 +137,54 @@ fn decide(answer: Answer, before: Option<Known>, now: Instant) -> Result<Known, 
 }
 
 fn ask(servers: &[SocketAddr], name: &str, kind: Rtype) -> Answer {
-    let Ok(name) = name.parse::<Name<Vec<u8>>>() else {
+    let Ok(mut name) = name.parse::<Name<Vec<u8>>>() else {
         return Err("it is no name that DNS knows".to_owned());
     };
+    for _ in 0..records::MOST_ALIASES {
+        match ask_once(servers, &name, kind)? {
+            Told::Records(records, ttl) => return Ok(Some((records, ttl))),
+            Told::Alias(target) => name = target,
+            Told::NoName => return Ok(None),
+        }
+    }
+    Err(records::TOO_MANY_ALIASES.to_owned())
+}
+
+/// What one answer says.
+enum Told {
+    Records(Vec<Record>, Duration),
+    /// Another name is to be asked for.
+    Alias(Name<Vec<u8>>),
+    NoName,
+}
+
+fn ask_once(servers: &[SocketAddr], name: &Name<Vec<u8>>, kind: Rtype) -> Result<Told, String> {
     let mut why = String::from("no name server is known");
     for server in std::iter::repeat_n(servers, ROUNDS).flatten() {
-        match exchange(*server, &name, kind) {
-            Ok(message) => match message.header().rcode() {
-                Rcode::NOERROR => {
-                    let records = records::read(message.for_slice(), kind == Rtype::SRV)?;
-                    return Ok(Some((records, ttl(&message))));
-                }
-                Rcode::NXDOMAIN => return Ok(None),
-                other => why = format!("name server {server} answered {other}"),
+        match exchange(*server, name, kind) {
+            Ok(message) => match read(&message, kind) {
+                Ok(told) => return Ok(told),
+                Err(unsure) => why = format!("name server {server}: {unsure}"),
             },
             Err(error) => why = format!("name server {server}: {}", reason(&error)),
         }
     }
     Err(why)
+}
+
+fn read(message: &Message<Vec<u8>>, kind: Rtype) -> Result<Told, String> {
+    let answer = message.for_slice();
+    match message.header().rcode() {
+        Rcode::NOERROR => {
+            if let Some(target) = records::unfollowed(answer, kind)? {
+                return Ok(Told::Alias(target));
+            }
+            let found = records::read(answer, kind == Rtype::SRV)?;
+            Ok(Told::Records(found, ttl(message)))
+        }
+        Rcode::NXDOMAIN => Ok(Told::NoName),
+        other => Err(format!("it answered {other}")),
+    }
 }
 
 /// The shortest time that a record of the answer may be used.
