@@ -364,7 +364,7 @@ fn examine_identity(config: &Config) -> Result<(), ConfigError> {
     let files = &config.tls;
     let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
     if offers_tls(config) && !to_be_made {
-        tls::server_config(&files.certificate, &files.key)
+        tls::server_config(&files.certificate, &files.key, config.tls_minimum)
             .map_err(|error| config.wrong("tls", &error.to_string()))?;
     }
     Ok(())

@@ -4,7 +4,8 @@ use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
-    Error, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
+    ClientConfig, Error, RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme,
+    SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert},
     sign::{CertifiedKey, Signer, SigningKey},
@@ -64,6 +65,20 @@ impl Identity {
                 .with_single_cert(vec![certificate], key)
                 .unwrap(),
         )
+    }
+}
+
+impl Identity {
+    /// For a client that speaks only these versions of TLS, and believes this very certificate.
+    pub fn client_of(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap();
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
     }
 }
 

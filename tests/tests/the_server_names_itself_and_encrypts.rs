@@ -191,6 +191,60 @@ fn the_key_that_machines_pin_outlives_its_certificate_and_comes_back_from_a_back
     assert!(shown(other.address()).is_some());
 }
 
+/// Row B7, stricter: at a reload, on both kinds of port.
+#[test]
+fn the_oldest_version_of_tls_is_the_administrators_choice() {
+    let identity = Identity::new("mail.example.test");
+    let wrapped = free_address();
+    let mut smarthost = Smarthost::prepare("");
+    identity.write(smarthost.directory(), "own");
+    let configure = |smarthost: &Smarthost, minimum: &str| {
+        smarthost.configure(&format!(
+            "listen = [\"{}\", {{ address = \"{wrapped}\", tls = \"wrapped\" }}]\n\
+             tls = {{ certificate = \"own.pem\", key = \"own.key\"{minimum} }}\n",
+            smarthost.address()
+        ));
+    };
+    configure(&smarthost, "");
+    smarthost.run();
+    let versions = [&rustls::version::TLS12, &rustls::version::TLS13];
+    let spoken = || {
+        versions.map(|version| {
+            let config = identity.client_of(&[version]);
+            let starttls = Session::greeted(smarthost.address());
+            let mut starttls = {
+                let mut clear = starttls;
+                assert_eq!(clear.say("STARTTLS").code, 220);
+                clear.wrapped(Arc::clone(&config))
+            };
+            let starttls = starttls
+                .send(b"NOOP\r\n")
+                .and_then(|()| starttls.try_reply());
+            let first = Session::connect(wrapped).wrapped(config).try_reply();
+            assert_eq!(starttls.is_ok(), first.is_ok(), "{starttls:?} {first:?}");
+            first.is_ok()
+        })
+    };
+    assert_eq!(spoken(), [true, true]);
+    configure(&smarthost, ", minimum = \"1.3\"");
+    assert!(smarthost.admin(&["reload"]).status.success());
+    assert_eq!(spoken(), [false, true]);
+    let told = smarthost.admin(&["config"]).stdout;
+    assert!(
+        String::from_utf8(told)
+            .unwrap()
+            .contains("tls.minimum = \"1.3\"")
+    );
+    configure(&smarthost, ", minimum = \"1.1\"");
+    let refused = smarthost.admin(&["reload"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && told.contains("config.toml:") && told.contains("`1.2`"),
+        "{told}"
+    );
+    assert_eq!(spoken(), [false, true]);
+}
+
 #[test]
 fn a_certificate_of_ones_own_is_used() {
     let identity = Identity::new("mail.example.test");

@@ -224,7 +224,8 @@ impl Config {
             banner,
             listen,
             listen_is_default,
-            tls: key_files(file.tls, &state),
+            tls_minimum: file.tls.minimum,
+            tls: key_files(file.tls, &state)?,
             networks: networks.clone(),
             auth: file.auth.map(|auth| auth.users),
             client_pins: client_pins(file.client_pins)?,
@@ -336,14 +337,16 @@ fn default_listeners() -> Vec<Listener> {
     [25, 587, 465].map(all).into()
 }
 
-fn key_files(tls: Option<file::Tls>, state: &Path) -> KeyFiles {
-    match tls {
-        Some(tls) => KeyFiles {
-            certificate: tls.certificate,
-            key: tls.key,
+fn key_files(tls: file::Tls, state: &Path) -> Result<KeyFiles, Wrong> {
+    match (tls.certificate, tls.key) {
+        (Some(certificate), Some(key)) => Ok(KeyFiles {
+            certificate: certificate.into_inner(),
+            key: key.into_inner(),
             generate: false,
-        },
-        None => KeyFiles::made_in(state),
+        }),
+        (Some(alone), None) => Err(Wrong::at(alone.span(), "its `key` is missing")),
+        (None, Some(alone)) => Err(Wrong::at(alone.span(), "its `certificate` is missing")),
+        (None, None) => Ok(KeyFiles::made_in(state)),
     }
 }
 

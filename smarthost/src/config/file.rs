@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 use mail::address::{Address, DomainPattern, Sender};
 use relay::{
     relayhost::{Order, Relayhost},
+    tls::TlsVersion,
     token::Source,
     trust::Pin,
 };
@@ -41,8 +42,8 @@ pub(super) struct File {
     pub hostname: Option<HostName>,
     pub banner: Option<Spanned<String>>,
     pub listen: Option<OneOrMany<Listener>>,
-    #[serde(deserialize_with = "settings::optional_table")]
-    pub tls: Option<Tls>,
+    #[serde(deserialize_with = "settings::table")]
+    pub tls: Tls,
     pub networks: Option<OneOrMany<RelayNetwork>>,
     #[serde(deserialize_with = "settings::optional_table")]
     pub auth: Option<Auth>,
@@ -263,11 +264,12 @@ impl TryFrom<String> for Scored {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Tls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
+    pub certificate: Option<Spanned<PathBuf>>,
+    pub key: Option<Spanned<PathBuf>>,
+    pub minimum: TlsVersion,
 }
 
 #[derive(Deserialize, Default)]

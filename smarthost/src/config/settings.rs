@@ -11,6 +11,7 @@ use mail::address::{Address, Domain, DomainPattern, Sender};
 use queue::retry::Schedule;
 use relay::{
     relayhost::{Order, Relayhost},
+    tls::TlsVersion,
     token::Source,
     trust::{PeerKey, Pin},
 };
@@ -51,11 +52,12 @@ pub struct Config {
     pub banner: Option<String>,
     /// Where clients connect.
     pub listen: Vec<Listener>,
-    /// `listen` is the default: a listener that cannot be bound (no privilege, port taken) is a
-    /// warning as long as one works.
+    /// `listen` is the default: what cannot be bound is a warning as long as something can.
     pub listen_is_default: bool,
     /// Certificate and key of the listeners.
     pub tls: KeyFiles,
+    /// The oldest version of TLS that they speak.
+    pub tls_minimum: TlsVersion,
     /// Who may relay.
     pub networks: Networks,
     /// The file of those who may log in.

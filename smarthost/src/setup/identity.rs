@@ -113,8 +113,8 @@ impl Identity {
         tickets: &Tickets,
         watched: Arc<Mutex<Watched>>,
     ) -> anyhow::Result<Self> {
-        let files = &settings.tls;
-        let server = tls::server_config(&files.certificate, &files.key)?;
+        let (files, minimum) = (&settings.tls, settings.tls_minimum);
+        let server = tls::server_config(&files.certificate, &files.key, minimum)?;
         let shown = tls::pins_of_file(&files.certificate)?;
         let pins = &settings.client_pins;
         let mut configs = Vec::new();
@@ -125,7 +125,7 @@ impl Identity {
                 // Only clients of ours have keys that mean something.
                 for asks in [false, true].into_iter().filter(|asks| submission || !asks) {
                     let bound = tickets.of_listener(offer, asks, &shown, pins);
-                    let config = tls::for_listener(&server, asks, bound)?;
+                    let config = tls::for_listener((&server, minimum), asks, bound)?;
                     configs.push((offer, asks, config));
                 }
             }

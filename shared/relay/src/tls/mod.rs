@@ -46,7 +46,7 @@ pub use client::{ClientTls, Standing};
 pub use error::{TlsError, explain, has_nothing_in_common};
 #[cfg(any(test, feature = "certificates"))]
 pub use made::{certify, self_signed};
-pub use server::{for_listener, server_config};
+pub use server::{TlsVersion, for_listener, server_config};
 pub use session::{peer_key, summary};
 pub use tickets::{KeyRing, TicketKeys};
 pub use trust::{Dane, Named, Trust};

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use rustls::{
-    Error, ServerConfig,
+    Error, ServerConfig, SupportedProtocolVersion,
     crypto::ring,
     server::{ProducesTickets, ServerSessionMemoryCache},
 };
@@ -14,13 +14,46 @@ use super::{
     verifier::Verifier,
 };
 
+/// The oldest version that is spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+pub enum TlsVersion {
+    #[default]
+    #[serde(rename = "1.2")]
+    V1_2,
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+impl TlsVersion {
+    /// As settings name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        }
+    }
+
+    /// This one, and what is newer.
+    fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
+        static NEWEST: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
+        match self {
+            Self::V1_2 => rustls::ALL_VERSIONS,
+            Self::V1_3 => &NEWEST,
+        }
+    }
+}
+
 /// A server configuration from PEM files; refuses X.509 v1 and a key that does not fit, with a
 /// clear text.
-pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(
+    certificate: &Path,
+    key: &Path,
+    minimum: TlsVersion,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let (chain, secret) = pair(certificate, key)?;
     let setup = |error: Error| unfit(certificate, key, error);
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(minimum.and_newer())
         .map_err(setup)?
         .with_no_client_auth()
         .with_single_cert(chain, secret)
@@ -35,7 +68,7 @@ const SESSIONS: usize = 256;
 /// are asked for a certificate; without one they are served as well, and a key that is shown is
 /// proved.
 pub fn for_listener(
-    server: &ServerConfig,
+    (server, minimum): (&ServerConfig, TlsVersion),
     asks_for_keys: bool,
     tickets: Arc<dyn ProducesTickets>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
@@ -44,7 +77,7 @@ pub fn for_listener(
         let provider = Arc::new(ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(minimum.and_newer())
             .map_err(failed)?
             .with_client_cert_verifier(Arc::new(Verifier::anybody(algorithms)))
             .with_cert_resolver(Arc::clone(&server.cert_resolver))

@@ -50,6 +50,11 @@ pub(super) const CLIENTS: &[Row] = &[
     )
     .otherwise("made with it"),
     Row::new(
+        "tls.minimum",
+        "The oldest version of TLS that clients may speak, \"1.2\" or \"1.3\". Whoever has none that is spoken here sends in clear text over port 25, and cannot log in. Default: \"1.2\".",
+        |c| Some(quote(c.tls_minimum.as_str())),
+    ),
+    Row::new(
         "networks",
         "list of networks",
         "Who may send mail to anywhere through this machine: addresses and networks. Loopback, the machine itself, is among them unless an address of it is named.",

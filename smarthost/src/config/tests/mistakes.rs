@@ -46,7 +46,17 @@ fn every_mistake_names_its_place_and_a_remedy() {
             ":1:",
             "did you mean `wrapped`?",
         ),
-        ("tls = { certificate = \"x\" }", ":1:7:", "`key` is missing"),
+        (
+            "tls = { certificate = \"x\" }",
+            ":1:23:",
+            "`key` is missing",
+        ),
+        (
+            "tls = { key = \"x\" }",
+            ":1:15:",
+            "`certificate` is missing",
+        ),
+        ("tls = { minimum = \"1.1\" }", ":1:19:", "`1.2`"),
         (
             "banner = \"other.example ESMTP\"",
             ":1:10:",
