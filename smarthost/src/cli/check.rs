@@ -23,7 +23,7 @@ use system::{sysexits::Exit, terminal::say};
 use super::{
     failed::Failed,
     reach::{self, waiting},
-    tables, transports,
+    readable, tables, transports,
 };
 use crate::{
     admin::{Answer, Request},
@@ -117,7 +117,9 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         );
     }
     for fault in fault.iter().flat_map(ConfigError::each) {
-        findings.fail("configuration", fault, "correct it");
+        let remedy = readable::remedy(fault);
+        let remedy = remedy.as_deref().unwrap_or("correct it");
+        findings.fail("configuration", fault, remedy);
     }
     tables::check(config, findings);
     super::enrolled::check(config, findings);

@@ -23,6 +23,7 @@
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, test, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
+//! | [`readable`] | what to do about a key that may not be read |
 //! | [`typed`] | words that are what they should be |
 //! | [`top`] | how it goes, anew each second |
 //!
@@ -48,6 +49,7 @@ mod passwd;
 mod policy;
 mod print;
 mod reach;
+mod readable;
 mod remote;
 mod report;
 mod surroundings;

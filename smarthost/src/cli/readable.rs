@@ -1,0 +1,175 @@
+//! What to do about a file that is named and may not be read: keys that a group may read, as those
+//! of ssl-cert, and the folders of ACME tools, which nobody but root may enter.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Links that are followed.
+const LINKS: usize = 8;
+/// Largest `passwd` or `group` that is read, bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The file or folder that is in the way.
+#[derive(Debug)]
+struct Obstacle {
+    path: PathBuf,
+    is_folder: bool,
+    mode: u32,
+    group: u32,
+}
+
+/// What to do, if a fault is about a file that this user may not read.
+pub(super) fn remedy(fault: &str) -> Option<String> {
+    let mut parts = fault.split(": ").map(Path::new);
+    let file = parts.find(|part| part.is_absolute() && is_denied(part))?;
+    let obstacle = obstacle(file)?;
+    let user = name("/etc/passwd", rustix::process::geteuid().as_raw());
+    let user = user.unwrap_or_else(|| "smarthost".to_owned());
+    let group = name("/etc/group", obstacle.group);
+    Some(in_words(&obstacle, &user, group.as_deref()))
+}
+
+fn in_words(obstacle: &Obstacle, user: &str, group: Option<&str>) -> String {
+    let wanted = if obstacle.is_folder { 0o010 } else { 0o040 };
+    let by_group = obstacle.mode & wanted != 0 && obstacle.group != 0;
+    if let Some(group) = group.filter(|_| by_group) {
+        return format!(
+            "group {group} may: usermod -aG {group} {user}, then systemctl restart smarthost"
+        );
+    }
+    let path = obstacle.path.display();
+    let what = if obstacle.is_folder { "enter" } else { "read" };
+    format!(
+        "{user} may not {what} {path}: copy certificate and key by a deploy hook of whoever renews them \
+         (install -o {user} -m 600 …), or give them to the unit by LoadCredential="
+    )
+}
+
+fn is_denied(file: &Path) -> bool {
+    fs::File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// The last on the way to a file that can be seen: a folder that cannot be passed, or the file.
+fn obstacle(file: &Path) -> Option<Obstacle> {
+    let mut file = file.to_owned();
+    for _ in 0..LINKS {
+        let way: Vec<PathBuf> = file.ancestors().map(Path::to_owned).collect();
+        let mut last = None;
+        let mut link = None;
+        for place in way.into_iter().rev() {
+            match fs::metadata(&place) {
+                Ok(seen) => last = Some((place, seen)),
+                Err(_) => {
+                    link = fs::read_link(&place).ok().map(|target| (place, target));
+                    break;
+                }
+            }
+        }
+        // Behind a link it is another folder that is in the way.
+        let Some((place, target)) = link else {
+            let (path, seen) = last?;
+            return Some(Obstacle {
+                is_folder: seen.is_dir(),
+                mode: seen.mode(),
+                group: seen.gid(),
+                path,
+            });
+        };
+        let rest = file.strip_prefix(&place).ok()?.to_owned();
+        let target = place.parent()?.join(target);
+        file = if rest.as_os_str().is_empty() {
+            target
+        } else {
+            target.join(rest)
+        };
+    }
+    None
+}
+
+/// The name of a user or group with this number.
+fn name(file: &str, number: u32) -> Option<String> {
+    let text = system::read::text(file.as_ref(), MAX_FILE).ok()?;
+    let number = number.to_string();
+    let fields = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        (fields.nth(1)? == number).then_some(name)
+    };
+    text.lines().find_map(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_follows_from_who_may_read_the_key() {
+        let by_group =
+            "group ssl-cert may: usermod -aG ssl-cert smarthost, then systemctl restart smarthost";
+        let copied = "copy certificate and key by a deploy hook";
+        for (path, is_folder, mode, group, name, expected) in [
+            (
+                "/etc/ssl/private",
+                true,
+                0o40710,
+                110,
+                Some("ssl-cert"),
+                by_group,
+            ),
+            (
+                "/etc/ssl/private/mx.key",
+                false,
+                0o100_640,
+                110,
+                Some("ssl-cert"),
+                by_group,
+            ),
+            // Nobody is put into root's group, or into one that may not either.
+            (
+                "/etc/ssl/private/mx.key",
+                false,
+                0o100_640,
+                0,
+                Some("root"),
+                copied,
+            ),
+            (
+                "/etc/ssl/private/mx.key",
+                false,
+                0o100_600,
+                110,
+                Some("ssl-cert"),
+                copied,
+            ),
+            (
+                "/etc/letsencrypt/live",
+                true,
+                0o40700,
+                0,
+                Some("root"),
+                "may not enter /etc/letsencrypt/live: copy",
+            ),
+            (
+                "/etc/acme",
+                true,
+                0o40750,
+                999,
+                None,
+                "may not enter /etc/acme: copy",
+            ),
+        ] {
+            let obstacle = Obstacle {
+                path: path.into(),
+                is_folder,
+                mode,
+                group,
+            };
+            let told = in_words(&obstacle, "smarthost", name);
+            assert!(told.contains(expected), "{path} {mode:o}: {told}");
+        }
+    }
+}
