@@ -1,8 +1,13 @@
 //! Greylisting, block lists that cannot be believed, and recipients that the next hop is asked for.
-//! Rows A6, A7, B10.
+//! Rows A6, A7, B10, D5.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::IpAddr;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, RwLock},
+    thread,
+};
 
 use tests::{
     resolver::{Record, Resolver},
@@ -337,4 +342,117 @@ fn a_primary_that_refuses_us_is_an_outage_and_no_answer() {
         large.code == 450 && large.text().contains("only small mail"),
         "{large:?}"
     );
+}
+
+/// Row D5: Dovecot knows the mailboxes. Aliases are followed to the one that they stand for; what
+/// stands for several, or for somebody elsewhere, is nobody's question.
+#[test]
+fn mailboxes_behind_lmtp_are_asked_for_and_no_stranger_gets_a_bounce_for_one_that_nobody_has() {
+    let mut script = knows(&["gone@example.org"], &[]);
+    script.lmtp = true;
+    // It takes mail of nobody from nobody: who asks has a name.
+    let unnamed = ("MAIL FROM:<>".to_owned(), "550 5.7.1 who asks?".to_owned());
+    script.answers.push(unnamed);
+    let dovecot = Sink::with(script);
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.1/32\"]\ngreet_wait = \"0s\"\ndomains = {{ local = [\"example.org\"] }}\nlmtp = \"{}\"\n\
+         aliases = [\"$DIR/aliases\"]\nverify = {{ from = \"asks@example.org\" }}\n\
+         restrictions = [\"permit_mynetworks\", \"reject_unauth_destination\", \"reject_unverified_recipient\"]\n",
+        dovecot.nexthop()
+    ));
+    smarthost.file(
+        "aliases",
+        "boss: ann@example.org\nformer: gone@example.org\nboth: ann@example.org, gone@example.org\nfar: x@far.example\n",
+    );
+    smarthost.run();
+    for (to, expected) in [
+        ("ann", "250"),
+        (
+            "gone",
+            "550 5.1.1 <gone@example.org>: Recipient address rejected: undeliverable address: ",
+        ),
+        ("boss", "250"),
+        (
+            "former",
+            "550 5.1.1 <former@example.org>: Recipient address rejected: undeliverable address: ",
+        ),
+        ("both", "250"),
+        ("far", "250"),
+    ] {
+        let told = rcpt(&smarthost, &format!("{to}@example.org"));
+        assert!(told.starts_with(expected), "{to}: {told}");
+    }
+    let own = rcpt_from("127.0.0.1", &smarthost, "gone@example.org");
+    assert!(
+        own.starts_with("250"),
+        "its bounce goes to one of us: {own}"
+    );
+    assert!(dovecot.journal().is_empty());
+    assert_eq!(dovecot.journal().times_asked_for("x@far.example"), 0);
+}
+
+/// A primary that tells of nobody as long as this lock is taken, and those it was asked for.
+fn slow_primary(patience: Arc<RwLock<()>>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&asked);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (patience, asked) = (Arc::clone(&patience), Arc::clone(&all));
+            thread::spawn(move || talk(stream, &patience, &asked));
+        }
+    });
+    (address, asked)
+}
+
+fn talk(mut stream: TcpStream, patience: &RwLock<()>, asked: &Mutex<Vec<String>>) -> Option<()> {
+    let lines = BufReader::new(stream.try_clone().ok()?).lines();
+    stream.write_all(b"220 slow.example ESMTP\r\n").ok()?;
+    for line in lines {
+        let line = line.ok()?;
+        if line.starts_with("RCPT") {
+            asked.lock().unwrap().push(line.clone());
+            if line.contains("<slow@") {
+                drop(patience.read().unwrap());
+            }
+        }
+        stream.write_all(b"250 2.0.0 Ok\r\n").ok()?;
+    }
+    Some(())
+}
+
+/// Row A6: strangers cannot hammer the primary, and one name that it thinks about holds up nobody
+/// else.
+#[test]
+fn a_slow_primary_is_asked_for_a_name_once_whoever_waits_for_it_and_others_go_on() {
+    let patience = Arc::new(RwLock::new(()));
+    let thinks = patience.write().unwrap();
+    let (primary, asked) = slow_primary(Arc::clone(&patience));
+    let resolver = Resolver::anywhere(|_| None);
+    let smarthost = run(server(
+        &nexthop(primary),
+        &resolver,
+        "greet_wait = \"0s\"\nrestrictions = [\"reject_unauth_destination\", \"reject_unverified_recipient\"]",
+    ));
+    let times = |name: &str| {
+        let asked = asked.lock().unwrap();
+        asked.iter().filter(|line| line.contains(name)).count()
+    };
+    let mut sessions: Vec<_> = (0..20)
+        .map(|number| {
+            let client = IpAddr::from([127, 0, 2, number + 1]);
+            let mut session = Session::connect_from(client, smarthost.address()).ehlo();
+            session.say("MAIL FROM:<a@ham.example>");
+            session.send(b"RCPT TO:<slow@example.net>\r\n").unwrap();
+            session
+        })
+        .collect();
+    until_true("it is asked", || times("<slow@") > 0);
+    assert!(rcpt(&smarthost, "quick@example.net").starts_with("250"));
+    drop(thinks);
+    for session in &mut sessions {
+        assert_eq!(session.reply().code, 250);
+    }
+    assert_eq!((times("<slow@"), times("<quick@")), (1, 1));
 }

@@ -154,10 +154,27 @@ impl Recipients {
     pub fn ask(
         &mut self,
         client: IpAddr,
-        (recipient, place): (&str, &str),
+        about: (&str, &str),
         settings: &Settings,
         now: Timestamp,
     ) -> Step {
+        if let Some(known) = self.recall(about, settings, now) {
+            return Step::Known(known);
+        }
+        if self.is_too_curious(client, now) {
+            let why = "too many unknown recipients; try again later";
+            return Step::Known(Verified::Unsure(why.to_owned()));
+        }
+        Step::Probe
+    }
+
+    /// What counts without asking anybody; `None`: nothing is known.
+    pub fn recall(
+        &mut self,
+        (recipient, place): (&str, &str),
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Option<Verified> {
         if let Some(known) = self.known.get_mut(recipient) {
             if known.at > now {
                 self.dirty.insert(recipient.to_owned());
@@ -165,10 +182,10 @@ impl Recipients {
             let age = known.at.age(now);
             match &known.no {
                 None if age < settings.positive => {
-                    return Step::Known(Verified::Yes);
+                    return Some(Verified::Yes);
                 }
                 Some(why) if age < settings.negative => {
-                    return Step::Known(Verified::No(why.clone()));
+                    return Some(Verified::No(why.clone()));
                 }
                 _ => {}
             }
@@ -176,19 +193,11 @@ impl Recipients {
         if let Some(outage) = self.outages.get_mut(place) {
             outage.since.noted(now);
             if outage.last.age(now) < settings.trouble && !outage.single {
-                return Step::Known(self.meanwhile(place, settings, now));
+                return Some(self.meanwhile(place, settings, now));
             }
         }
-        if let Some((at, why)) = self.troubled.get_mut(recipient)
-            && at.age(now) < settings.trouble
-        {
-            return Step::Known(Verified::Unsure(why.clone()));
-        }
-        if self.is_too_curious(client, now) {
-            let why = "too many unknown recipients; try again later";
-            return Step::Known(Verified::Unsure(why.to_owned()));
-        }
-        Step::Probe
+        let (at, why) = self.troubled.get_mut(recipient)?;
+        (at.age(now) < settings.trouble).then(|| Verified::Unsure(why.clone()))
     }
 
     fn is_too_curious(&mut self, client: IpAddr, now: Timestamp) -> bool {

@@ -38,6 +38,14 @@ impl Router {
         Ok(standing.collect())
     }
 
+    /// The one address in our domains that mail for this one goes to, itself or another; `None`: it
+    /// goes to several, or to somebody elsewhere, who is no business of whoever names it.
+    pub fn stands_for_one(&self, address: &Address) -> Option<Address> {
+        let mut all = Expansion::of(self, address).ok()?;
+        let one = all.pop().filter(|_| all.is_empty())?;
+        self.class(&one).is_some().then_some(one)
+    }
+
     /// The way of an address through aliases, step by step, and where it ends.
     pub fn way(&self, address: &Address) -> (Vec<Step>, Result<Vec<Address>, Failure>) {
         Expansion::explained(self, address)

@@ -79,7 +79,7 @@ async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> An
             outages::of_verification(server, setup, Some(news));
         }
     }
-    if let (Some(to), Query::RecipientKnown(_, recipient)) = (&learned.asked, query) {
+    if let Some((to, recipient)) = &learned.asked {
         look_for_catch_all(server, setup, to, recipient);
     }
     let believed = match learned.believed {

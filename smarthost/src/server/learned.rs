@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use mail::address::Address;
+
 use crate::{
     destination::Destination,
     policy::{Answer, health, verify},
@@ -17,8 +19,8 @@ pub(crate) struct Learned {
     pub(crate) news: Option<News>,
     /// Something is to be kept for the next start.
     pub(super) changed: bool,
-    /// The next hop that knows the recipient, and was asked just now.
-    pub(super) asked: Option<Arc<Destination>>,
+    /// The next hop that was asked just now, and whom it knows.
+    pub(super) asked: Option<(Arc<Destination>, Address)>,
 }
 
 /// Whether the same question has the same answer for a while.

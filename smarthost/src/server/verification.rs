@@ -86,7 +86,7 @@ impl Verification {
 }
 
 impl Verification {
-    /// Whether the next hop knows a recipient.
+    /// Whether the next hop knows a recipient, or the one of ours that it stands for.
     pub(super) async fn verify(
         &self,
         setup: &Setup,
@@ -94,34 +94,38 @@ impl Verification {
         recipient: &Address,
     ) -> Learned {
         let known = |known| Learned::once(policy::Answer::Verified(known));
-        let to = match setup.router.destination(recipient) {
+        // What ends here, or stands for several, was looked up here.
+        let Some(recipient) = setup.router.stands_for_one(recipient) else {
+            return known(Verified::Yes);
+        };
+        let to = match setup.router.destination(&recipient) {
             Ok(to) if matches!(to.kind, Kind::Smtp { .. } | Kind::Lmtp(_)) => Arc::new(to),
-            // What ends here was looked up here.
             _ => return known(Verified::Yes),
         };
         let (key, place) = (recipient.key(), to.to_string());
         let settings = setup.config.verify.settings;
-        let ask = || {
-            let mut recipients = self.recipients();
-            recipients.ask(client, (&key, &place), &settings, clock::now())
-        };
-        if let Step::Known(remembered) = ask() {
+        let about = (key.as_str(), place.as_str());
+        let first = self
+            .recipients()
+            .ask(client, about, &settings, clock::now());
+        if let Step::Known(remembered) = first {
             return known(remembered);
         }
         let turn = self.turn(&key);
         let _mine = turn.lock().await;
         // Somebody may have asked meanwhile.
-        if let Step::Known(remembered) = ask() {
+        let meanwhile = self.recipients().recall(about, &settings, clock::now());
+        if let Some(remembered) = meanwhile {
             return known(remembered);
         }
-        let Some(outcome) = self.probe(setup, &to, recipient).await else {
+        let Some(outcome) = self.probe(setup, &to, &recipient).await else {
             return known(Verified::Unsure("the daemon ends".to_owned()));
         };
         let (verified, news) = {
             let mut recipients = self.recipients();
-            recipients.answered((&key, &place), &outcome, &settings, clock::now())
+            recipients.answered(about, &outcome, &settings, clock::now())
         };
-        let asked = (verified == Verified::Yes).then_some(to);
+        let asked = (verified == Verified::Yes).then_some((to, recipient));
         let learned = known(verified).changing();
         Learned { asked, ..learned }.telling(news.map(News::Recipients))
     }
