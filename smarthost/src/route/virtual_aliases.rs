@@ -1,6 +1,6 @@
 //! virtual(5): a recipient of any class → the addresses that its entry names.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use mail::{
     address::{Address, Mailbox, quote_local},
@@ -51,7 +51,13 @@ impl Router {
         if self.tables.virtual_aliases.is_empty() {
             return None;
         }
-        first_of(&self.tables.virtual_aliases, self.partial_keys(address))
+        let local = address.local_name();
+        let (found, extension) =
+            first_of(&self.tables.virtual_aliases, self.partial_keys(address))?;
+        // What a client writes in quotes could be an address of its own in what a pattern puts
+        // together, and lead wherever it likes.
+        let is_put_together = matches!(found.value, Cow::Owned(_));
+        (!is_put_together || quote_local(&local) == local).then_some((found, extension))
     }
 
     /// Whether an address of a domain that is passed on is one of those that there are.
