@@ -35,7 +35,7 @@ use std::{
     sync::Arc,
 };
 
-use mail::maps::{LogicalLine, ORPHAN, Problem, logical_lines};
+use mail::maps::{ORPHAN, Problem, logical_lines};
 
 use self::{pattern::Pattern, problems::Problems, rules::Rules, text::TextTable};
 pub use name::{Kind, TableName};
@@ -99,24 +99,32 @@ impl LookupTable {
     pub fn read(kind: Kind, path: PathBuf, text: &str) -> (Self, Vec<Problem>) {
         let path: Arc<Path> = path.into();
         let mut problems = Problems::new(&path);
-        let lines = logical_lines(text);
-        let lines = lines.filter(|line| !orphan(line, &mut problems));
-        let lines: Vec<LogicalLine<'_>> = lines.collect();
+        for orphan in logical_lines(text).filter(|line| line.orphan) {
+            problems.fault(orphan.number, ORPHAN);
+        }
+        // Not all of them at once: a table is large, and its text is there already.
+        let lines = || logical_lines(text).filter(|line| !line.orphan);
         let mut table = Self {
             path: Some(Arc::clone(&path)),
             ..Self::default()
         };
         match kind {
             Kind::Text => {
-                let is_pattern = |line: &LogicalLine<'_>| pattern::is_line(&line.text);
-                let (patterns, keys) = lines.into_iter().partition(is_pattern);
+                let mut patterns = Vec::new();
+                let keys = lines().filter_map(|line| {
+                    if pattern::is_line(&line.text) {
+                        patterns.push(line);
+                        return None;
+                    }
+                    Some(line)
+                });
                 table.keys = TextTable::read(keys, text.len(), &mut problems);
                 table.patterns = pattern::read(patterns, Kind::Pcre, &mut problems);
             }
-            Kind::Database => table.keys = TextTable::read(lines, text.len(), &mut problems),
-            Kind::Cidr => table.networks = rules::networks(lines, &mut problems),
+            Kind::Database => table.keys = TextTable::read(lines(), text.len(), &mut problems),
+            Kind::Cidr => table.networks = rules::networks(lines().collect(), &mut problems),
             Kind::Regexp | Kind::Pcre => {
-                table.patterns = pattern::read(lines, kind, &mut problems);
+                table.patterns = pattern::read(lines().collect(), kind, &mut problems);
             }
         }
         (table, problems.told)
@@ -195,11 +203,4 @@ impl LookupTable {
             place: self.place(line),
         }
     }
-}
-
-fn orphan(line: &LogicalLine<'_>, problems: &mut Problems) -> bool {
-    if line.orphan {
-        problems.fault(line.number, ORPHAN);
-    }
-    line.orphan
 }

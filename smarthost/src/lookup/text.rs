@@ -1,7 +1,6 @@
-//! Keys and values in one piece of memory, with eight bytes beside each entry.
+//! Keys and values, packed.
 //!
-//! Contract: the piece is no longer than the file; a key is found in as many steps as its number
-//! has bits. postmap(1): a key ends at the first blank outside quotes; the value has no blanks at
+//! Contract: postmap(1): a key ends at the first blank outside quotes; the value has no blanks at
 //! its ends.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -9,99 +8,60 @@ use std::borrow::Cow;
 
 use mail::{
     address::{Address, Domain},
-    maps::LogicalLine,
+    maps::{
+        LogicalLine,
+        packed::{Packed, Packing},
+    },
 };
 
 use super::problems::Problems;
 
-/// Between a key and its value, and behind that; no logical line holds it.
-const END: char = '\n';
-
 /// All entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct TextTable {
-    /// `key END value END` for each.
-    piece: Box<str>,
-    /// Where they begin in the piece, and in which line they are, in the order of their keys.
-    entries: Box<[(u32, u32)]>,
-}
+pub(super) struct TextTable(Packed);
 
 impl TextTable {
     /// Reads logical lines of a text of so many bytes.
-    pub(super) fn read(lines: Vec<LogicalLine<'_>>, size: usize, problems: &mut Problems) -> Self {
-        let mut piece = String::with_capacity(size);
-        let mut entries = Vec::with_capacity(lines.len());
+    pub(super) fn read<'a>(
+        lines: impl Iterator<Item = LogicalLine<'a>>,
+        size: usize,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut packing = Packing::of_text(size);
         for line in lines {
             let Some((key, value)) = split(&line, problems) else {
                 continue;
             };
-            let Ok(start) = u32::try_from(piece.len()) else {
+            if !packing.push(&folded(key), value, line.number) {
                 problems.fault(line.number, "the table is too large");
                 break;
-            };
-            piece.push_str(&folded(key));
-            piece.push(END);
-            piece.push_str(value);
-            piece.push(END);
-            entries.push((start, line.number));
-        }
-        piece.shrink_to_fit();
-        entries
-            .sort_unstable_by(|a, b| key_at(&piece, a.0).cmp(key_at(&piece, b.0)).then(a.cmp(b)));
-        entries.dedup_by(|later, first| {
-            let key = key_at(&piece, later.0);
-            let twice = key == key_at(&piece, first.0);
-            if twice {
-                problems.hint(
-                    later.1,
-                    format!(
-                        "`{}` is given again; line {} counts, remove one",
-                        key.escape_debug(),
-                        first.1
-                    ),
-                );
             }
-            twice
-        });
-        Self {
-            piece: piece.into(),
-            entries: entries.into(),
         }
+        Self(packing.packed(|again| {
+            problems.hint(
+                again.later,
+                format!(
+                    "`{}` is given again; line {} counts, remove one",
+                    again.key.escape_debug(),
+                    again.first
+                ),
+            );
+        }))
     }
 
     /// The value of a key, and its line.
     pub(super) fn get(&self, key: &str) -> Option<(&str, u32)> {
-        let key = folded(key);
-        let order = |&(start, _): &(u32, u32)| key_at(&self.piece, start).cmp(&*key);
-        let at = self.entries.binary_search_by(order).ok()?;
-        let (_, value, line) = self.entry(*self.entries.get(at)?)?;
-        Some((value, line))
+        self.0.get(&folded(key))
     }
 
     /// Keys, values and lines.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &str, u32)> {
-        self.entries.iter().filter_map(|entry| self.entry(*entry))
+        self.0.entries()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.0.is_empty()
     }
-
-    fn entry(&self, (start, line): (u32, u32)) -> Option<(&str, &str, u32)> {
-        let (key, rest) = from(&self.piece, start).split_once(END)?;
-        Some((key, rest.split_once(END)?.0, line))
-    }
-}
-
-fn from(piece: &str, start: u32) -> &str {
-    let start = usize::try_from(start).ok();
-    start
-        .and_then(|start| piece.get(start..))
-        .unwrap_or_default()
-}
-
-fn key_at(piece: &str, start: u32) -> &str {
-    from(piece, start).split(END).next().unwrap_or_default()
 }
 
 /// Key and value of a line.

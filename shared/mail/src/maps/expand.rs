@@ -8,7 +8,7 @@
 //! delivered by halves.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{collections::HashSet, fmt, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, fmt, path::Path, sync::Arc};
 
 use crate::{
     address::{LocalPart, Mailbox},
@@ -93,14 +93,14 @@ impl Expansion<'_> {
         let mut key = name.as_str().to_lowercase();
         let mut entry = self.table.named(&key);
         if entry.is_none() && !self.path.iter().any(|on_path| on_path == CATCH_ALL) {
-            entry = self.table.catch_all.as_ref();
+            entry = self.table.catch_all.as_ref().map(Cow::Borrowed);
             CATCH_ALL.clone_into(&mut key);
         }
         let Some(entry) = entry else {
             return self.give(itself(), None);
         };
         if self.path.last() == Some(&key) {
-            return self.give(itself(), Some(entry));
+            return self.give(itself(), Some(&entry));
         }
         if let Some(start) = self.path.iter().position(|on_path| *on_path == key) {
             let mut names = self.path.split_off(start);
@@ -118,9 +118,9 @@ impl Expansion<'_> {
             match target {
                 Target::Mailbox(Mailbox::Local(name)) => self.follow(name)?,
                 Target::Final(mailbox) => {
-                    self.give(Target::Mailbox(mailbox.clone()), Some(entry))?;
+                    self.give(Target::Mailbox(mailbox.clone()), Some(&entry))?;
                 }
-                other => self.give(other.clone(), Some(entry))?,
+                other => self.give(other.clone(), Some(&entry))?,
             }
         }
         self.path.pop();

@@ -9,6 +9,8 @@
 
 mod expand;
 mod lines;
+pub mod packed;
+mod read;
 mod table;
 mod target;
 

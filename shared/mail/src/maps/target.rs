@@ -185,6 +185,66 @@ pub(super) fn outer_quotes(text: &str) -> Option<String> {
     None
 }
 
+/// What is odd in a value.
+pub(super) enum Odd<'a> {
+    Comment,
+    /// What was written, and what is wrong with it.
+    Unusable(&'a str, &'a str),
+}
+
+/// The values of an alias, or of one line of a list.
+pub(super) fn targets(text: &str, mut tell: impl FnMut(Odd<'_>)) -> Vec<Target> {
+    let whole = text.trim();
+    if Target::is_refusal(whole) {
+        // Commas are part of what it says.
+        return Target::read(whole);
+    }
+    let mut targets = Vec::new();
+    for value in split_values(text) {
+        let (value, comment) = without_comment(value);
+        if comment {
+            tell(Odd::Comment);
+        }
+        for target in Target::read(value) {
+            if let Target::Unusable(written, why) = &target {
+                tell(Odd::Unusable(written, why));
+            }
+            targets.push(target);
+        }
+    }
+    targets
+}
+
+/// The values between commas; commas in quotes, angle brackets and comments do not count.
+fn split_values(rest: &str) -> impl Iterator<Item = &str> {
+    let mut quotes = Quotes::default();
+    let mut depth = 0u32;
+    rest.split(move |c| {
+        if quotes.inside(c) {
+            return false;
+        }
+        match c {
+            '(' | '<' => depth = depth.saturating_add(1),
+            ')' | '>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .map(str::trim)
+}
+
+/// Cuts ` # comment` off a value that is neither quoted nor a program.
+fn without_comment(value: &str) -> (&str, bool) {
+    match value.split_once('#') {
+        Some((before, _))
+            if (before.is_empty() || before.ends_with([' ', '\t'])) && !before.contains('"') =>
+        {
+            (before.trim_end(), true)
+        }
+        _ => (value, false),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,12 +53,8 @@ impl Place {
 
 fn values(aliases: &Aliases, name: &str) -> Vec<String> {
     let entry = aliases.table().get(name);
-    let targets = entry.map(|entry| entry.targets.as_slice());
-    targets
-        .unwrap_or_default()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    let targets = entry.iter().flat_map(|entry| &entry.targets);
+    targets.map(ToString::to_string).collect()
 }
 
 #[test]

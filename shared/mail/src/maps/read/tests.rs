@@ -15,12 +15,9 @@ fn shown((table, problems): (Table, Vec<Problem>)) -> (Table, Vec<String>) {
 }
 
 fn values(table: &Table, name: &str) -> Vec<String> {
-    let targets = table.get(name).map(|entry| entry.targets.as_slice());
-    targets
-        .unwrap_or_default()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    let entry = table.get(name);
+    let targets = entry.iter().flat_map(|entry| &entry.targets);
+    targets.map(ToString::to_string).collect()
 }
 
 #[test]
@@ -106,12 +103,62 @@ fn revaliases_are_read_in_ssmtps_grammar_and_as_aliases_even_in_one_file() {
     );
 }
 
+/// One that includes a file is kept as it was read, the others as they are written.
+#[test]
+fn the_first_of_two_entries_stays_whichever_of_them_includes_a_file_and_so_over_two_files() {
+    for (text, expected, line) in [
+        ("all: a@x\nALL: :include:/l\n", "a@x", 2),
+        ("all: :include:/l\nAll: a@x\n", ":include:/l", 2),
+        ("all: a@x\nb: c\nall: b@x\n", "a@x", 3),
+    ] {
+        let (table, problems) = aliases(text);
+        assert_eq!(values(&table, "all"), [expected], "{text}");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].starts_with(&format!("/etc/aliases:{line}: `all` is given again")),
+            "{problems:?}"
+        );
+        for later in ["all: other@x\n", "all: :include:/other\n"] {
+            let mut both = table.clone();
+            both.extend(aliases(&format!("{later}more: z@x\n")).0);
+            assert_eq!(values(&both, "all"), [expected], "{text}{later}");
+            assert_eq!(values(&both, "more"), ["z@x"]);
+            let named = both.all().filter(|(name, _)| name == "all");
+            assert_eq!(named.count(), 1);
+        }
+    }
+}
+
+/// 100,000 entries cost at most twice their text.
+#[test]
+fn a_large_table_is_hardly_larger_than_its_text() {
+    let lines = (0..100_000).map(|n| format!("user{n}: person.{n}@example.org\n"));
+    let text: String = lines.collect();
+    let (table, problems) = aliases(&text);
+    assert_eq!(problems, Vec::<String>::new());
+    let size: usize = table.written.iter().map(|it| it.values.size()).sum();
+    assert!(
+        table.entries.is_empty() && size < text.len() * 3 / 2,
+        "{size} of {}",
+        text.len()
+    );
+    // Whoever puts tables together copies none of it.
+    let mut together = Table::default();
+    together.extend(table.clone());
+    assert!(Arc::ptr_eq(
+        &together.written[0].values,
+        &table.written[0].values
+    ));
+    assert_eq!(values(&together, "User99999"), ["person.99999@example.org"]);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_and_no_entry_is_empty(text in "([a-c:, \\t\"\\\\#@\\[\\]<(|]{0,12}\r?\n){0,6}|.*") {
         for (table, _) in [Table::aliases(PathBuf::new(), &text), Table::revaliases(PathBuf::new(), &text)] {
-            for entry in table.entries.values() {
+            for (name, entry) in table.all() {
                 prop_assert!(!entry.targets.is_empty());
+                prop_assert!(name.ends_with('*') || table.get(&name).as_ref() == Some(&entry));
             }
         }
     }
