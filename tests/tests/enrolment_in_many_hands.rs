@@ -258,6 +258,12 @@ fn a_revoked_key_is_believed_nowhere_and_one_of_client_pins_is_no_next_one() {
     let explained = ["explain", "--client", "vm8", "--to", "b@example.net"];
     let explained = words(&relay.admin(&explained));
     assert!(explained.contains("250 "), "{explained}");
+    // One that nobody knows comes from nowhere.
+    let unknown = ["explain", "--client", "vm99", "--to", "b@example.net"];
+    let unknown = relay.admin(&unknown);
+    assert!(!unknown.status.success(), "{unknown:?}");
+    let told = words(&unknown);
+    assert!(told.contains("no machine is known here as vm99"), "{told}");
 }
 
 /// The same command would never go on.

@@ -137,12 +137,35 @@ fn spoken(setup: &Setup, client: &Client, own: bool) -> smtp::session::Settings 
     }
 }
 
-/// As whom a key, or a name of `client_pins` or of a machine that is enrolled, is known.
+/// A client without an address is one that is known by its key, or nobody.
+pub(super) fn examine(setup: &Setup, client: &Client) -> anyhow::Result<()> {
+    match &client.pin {
+        Some(name) if client.address.is_unspecified() && known(setup, name).is_none() => {
+            anyhow::bail!(
+                "no machine is known here as {name}: see smarthost enroll list and client_pins, or name the client's address"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
 fn pinned(setup: &Setup, client: &Client, warnings: &Warnings) -> Option<String> {
     let written = client.pin.as_ref()?;
+    let found = known(setup, written);
+    if found.is_none() {
+        warn(
+            warnings,
+            format!("{written} is neither enrolled nor in client_pins: it is nobody's key"),
+        );
+    }
+    found
+}
+
+/// As whom a key, or a name of `client_pins` or of a machine that is enrolled, is known.
+fn known(setup: &Setup, written: &str) -> Option<String> {
     let mut pins = setup.config.client_pins.iter();
-    let found = pins.find(|(pin, name)| name == written || pin.to_string() == *written);
-    let found = found.map(|(_, name)| name.clone()).or_else(|| {
+    let found = pins.find(|(pin, name)| name == written || pin.to_string() == written);
+    found.map(|(_, name)| name.clone()).or_else(|| {
         let is_enrolled = |name: &String| !setup.enrolled.keys_of(name).is_empty();
         match Pin::parse(written) {
             Ok(pin) => match setup.enrolled.look_up(&pin) {
@@ -151,14 +174,7 @@ fn pinned(setup: &Setup, client: &Client, warnings: &Warnings) -> Option<String>
             },
             Err(_) => Some(written.to_ascii_lowercase()).filter(is_enrolled),
         }
-    });
-    if found.is_none() {
-        warn(
-            warnings,
-            format!("{written} is neither enrolled nor in client_pins: it is nobody's key"),
-        );
-    }
-    found
+    })
 }
 
 /// As whom it is counted that logs in so.

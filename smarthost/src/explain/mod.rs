@@ -100,6 +100,7 @@ fn told(
 ) -> anyhow::Result<String> {
     match &asked.what {
         What::Client(client) => {
+            decision::examine(&setup, client)?;
             let decision = with_runtime(decision::decide(setup, client, known, warnings))?;
             Ok(if asked.json {
                 print::json(&decision)
