@@ -2,7 +2,14 @@
 //! the settings name.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use tests::smarthost::Smarthost;
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt as _, chown, symlink},
+    path::Path,
+};
+
+use tests::{identity::Identity, peers, smarthost::Smarthost};
 
 const HERMETIC: &str = "aliases = [\"aliases\"]\n";
 
@@ -59,7 +66,7 @@ fn a_fifo_or_a_device_in_the_place_of_a_file_is_named_with_its_setting_and_nobod
             let hermetic = if setting == "aliases" { "" } else { HERMETIC };
             let smarthost = Smarthost::prepare(&format!("{hermetic}{more}\"{what}\"{end}\n"));
             smarthost.file("aliases", "");
-            let made = tests::identity::Identity::new("mail.example.test");
+            let made = Identity::new("mail.example.test");
             made.write(smarthost.directory(), "our");
             let fifo = smarthost.directory().join("fifo");
             rustix::fs::mknodat(
@@ -149,6 +156,72 @@ fn what_this_machine_lacks_or_what_leads_nowhere_is_not_called_right() {
         assert!(said.contains(told), "{settings}: {said}");
         assert!(!said.contains("is right"), "{settings}: {said}");
     }
+}
+
+/// Unless it is the daemon itself that has it.
+#[test]
+fn a_port_that_another_program_holds_is_told_as_long_as_the_daemon_does_not_run() {
+    let mut smarthost = Smarthost::prepare(HERMETIC);
+    smarthost.file("aliases", "root: a@example.org\n");
+    let another = TcpListener::bind(smarthost.address()).unwrap();
+    let port = smarthost.address().port();
+    let (code, said) = check(&smarthost, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    for told in [
+        "another process has it".to_owned(),
+        "config.toml:".to_owned(),
+        format!("ss -ltnp 'sport = :{port}'"),
+    ] {
+        assert!(said.contains(&told), "{told}: {said}");
+    }
+    drop(another);
+    let (_, said) = check(&smarthost, &[]);
+    assert!(!said.contains("another process"), "{said}");
+    smarthost.run();
+    let (_, said) = check(&smarthost, &[]);
+    assert!(!said.contains("another process"), "{said}");
+}
+
+#[test]
+fn a_key_that_the_daemon_may_not_read_is_told_with_what_lets_it() {
+    if !peers::root() {
+        return;
+    }
+    let tls = "tls = { certificate = \"our.pem\", key = \"our.key\" }\n";
+    let smarthost = Smarthost::prepare(&format!("{HERMETIC}{tls}"));
+    smarthost.file("aliases", "root: a@example.org\n");
+    let directory = smarthost.directory();
+    Identity::new("mail.example.test").write(directory, "our");
+    let state = directory.join("state");
+    fs::create_dir(&state).unwrap();
+    // Nobody is the daemon's user.
+    chown(&state, Some(65534), Some(65534)).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(directory, 0o755);
+    let key = directory.join("our.key");
+    for (group, bits, told) in [
+        (0, 0o600, "may not read "),
+        (0, 0o640, "copy certificate and key by a deploy hook"),
+        (1, 0o640, "group daemon may: usermod -aG daemon "),
+    ] {
+        chown(&key, Some(0), Some(group)).unwrap();
+        mode(&key, bits);
+        let (code, said) = check(&smarthost, &[]);
+        assert!(!matches!(code, Some(0) | None), "{said}");
+        assert!(
+            said.contains("our.key") && said.contains(told),
+            "{told}: {said}"
+        );
+    }
+    // As the tools of the web's authorities have them.
+    let live = directory.join("live");
+    fs::create_dir(&live).unwrap();
+    fs::rename(&key, live.join("privkey.pem")).unwrap();
+    symlink("live/privkey.pem", &key).unwrap();
+    mode(&live, 0o700);
+    let (_, said) = check(&smarthost, &[]);
+    let told = format!("may not enter {}: copy", live.display());
+    assert!(said.contains(&told), "{said}");
 }
 
 #[test]

@@ -105,9 +105,12 @@ fn as_the_daemon(config: &Config) -> Result<(), Failed> {
 /// Looks at everything that this configuration would load and need.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     findings.ok("configuration", path.display().to_string());
-    if let Some(status) = daemon(path) {
-        running(&status, findings);
-        settings(config, findings);
+    match daemon(path) {
+        Some(status) => {
+            running(&status, findings);
+            settings(config, findings);
+        }
+        None => super::surroundings::ports(path, config, findings),
     }
     let fault = Setup::wrong(config, None);
     if fault.is_none() && config.tls.generate && !config.tls.certificate.exists() {
