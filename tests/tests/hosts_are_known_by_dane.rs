@@ -76,6 +76,17 @@ fn a_host_whose_key_stands_in_dns_is_verified_and_asked_for_by_its_name() {
     assert!(log.contains("DANE, TLSA 3 1 1 "), "{log}");
     assert!(log.contains("of mx.example.net"), "{log}");
     assert!(log.contains("DNSSEC works"), "{log}");
+    let says = |arguments: &[&str]| {
+        let output = smarthost.admin(arguments);
+        unwrapped(&String::from_utf8(output.stdout).unwrap())
+    };
+    let told = says(&["status"]);
+    assert!(told.contains("DNSSEC works"), "{told}");
+    let told = says(&["explain", "b@example.net"]);
+    assert!(
+        told.contains("mx.example.net") && told.contains("DANE, TLSA 3 1 1"),
+        "{told}"
+    );
 }
 
 /// None of these may ever lead to a delivery, encrypted or not.
