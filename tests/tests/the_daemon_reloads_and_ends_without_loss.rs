@@ -66,14 +66,55 @@ fn a_reload_names_the_settings_that_take_effect_at_the_next_restart_only() {
         config("3/day", &sink.nexthop()),
         free_address()
     ));
-    for _ in 0..2 {
-        assert_eq!(
-            reload().trim(),
-            "reloaded; at the next restart only: listen, retry.minimal"
+    let due = "reloaded; at the next restart only: listen, retry.minimal";
+    let told = reload();
+    assert_eq!(told.lines().next(), Some(due));
+    assert!(
+        told.contains("\n  retry.minimal: \"5m\" -> \"7m\"\n"),
+        "{told}"
+    );
+    assert_eq!(reload().trim(), due);
+    smarthost.configure(&config("4/day", &sink.nexthop()));
+    assert_eq!(reload().lines().next(), Some("reloaded"));
+}
+
+/// In the answer and in the log, with both values; a token's program is nobody's business.
+#[test]
+fn a_reload_says_what_has_changed_setting_by_setting() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::start(&config("3/day", &sink.nexthop()));
+    let auth = "relay_auth = { user = \"u\", token = { command = [\"/bin/true\", \"hush\"] } }\n";
+    smarthost.configure(&format!(
+        "{}message_size = \"1M\"\nroutes = {{ \"a.example\" = \"[192.0.2.1]\" }}\n\
+         relay_tls = {{ level = \"starttls\" }}\n{auth}",
+        config("4/day", &sink.nexthop())
+    ));
+    let output = smarthost.admin(&["reload"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let log = smarthost.daemon().wait_for_log("reloaded ");
+    for changed in [
+        "limits.per_client: [\"3/day\"] -> [\"4/day\"]",
+        "message_size: ",
+        "routes.\"a.example\": not set -> \"[192.0.2.1]\"",
+        "relay_auth.token: another one",
+    ] {
+        assert!(
+            told.contains(&format!("\n  {changed}")),
+            "{changed}: {told}"
+        );
+        assert!(
+            log.contains(&format!("reload: {changed}")),
+            "{changed}: {log}"
         );
     }
-    smarthost.configure(&config("4/day", &sink.nexthop()));
-    assert_eq!(reload().trim(), "reloaded");
+    assert!(
+        !told.contains("networks") && !told.contains("hush"),
+        "{told}"
+    );
+    assert!(
+        !log.contains("reload: networks") && !log.contains("hush"),
+        "{log}"
+    );
 }
 
 #[test]

@@ -38,7 +38,7 @@ use super::{
     state::Agent,
     supervision,
 };
-use crate::config::{places, settings::Settings};
+use crate::config::{places, rows, settings::Settings};
 
 /// How often is looked whether there is anything to do, at least.
 const ROUND: Duration = Duration::from_secs(10);
@@ -63,10 +63,21 @@ pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     log::init("sendmail-shim");
     let ending = Ending::watch()?;
     system::descriptors::raise();
+    let before = places::last_good(config);
     let read = places::for_agent_known(config).map_err(|error| error.to_string())?;
+    if let Some(before) = before.filter(|_| read.0.fault.is_none()) {
+        tell_changes(&before, &read.0);
+    }
     match serve(read, config, idle, &ending)? {
         End::Mended { sockets } if !ending.was_wanted() => Err(system::again::start(sockets)),
         End::Mended { .. } | End::Told => Ok(()),
+    }
+}
+
+/// What is set otherwise than in the configuration that was in force before.
+fn tell_changes(before: &Settings, now: &Settings) {
+    for setting in settings::rows::told(&rows::differences(before, now)) {
+        line(Level::Notice, &format_args!("changed: {setting}"));
     }
 }
 

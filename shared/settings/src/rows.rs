@@ -240,6 +240,12 @@ pub fn set(settings: Vec<Setting>) -> impl Iterator<Item = (String, String)> {
     pairs.filter_map(|setting| Some((setting.key, setting.value?)))
 }
 
+/// Settings that the log tells of, and the longest value, characters.
+const TOLD: usize = 20;
+const LONGEST: usize = 160;
+/// What may hold a secret.
+const SECRET: &str = ".token";
+
 /// A setting that differs: key, value here, value there; empty where it is not set.
 pub type Difference = (String, String, String);
 
@@ -254,6 +260,29 @@ pub fn differences(here: &[(String, String)], there: &[(String, String)]) -> Vec
     keys.map(|(key, _)| (key.clone(), value(here, key), value(there, key)))
         .filter(|(_, here, there)| here != there)
         .collect()
+}
+
+/// Settings that changed, as the log tells them: `message_size: "10M" -> "20M"`; bounded. Words of
+/// a program that gives a token may be a secret, and are not told.
+pub fn told(changed: &[Difference]) -> Vec<String> {
+    let shown = |value: &str| match value.chars().count() {
+        0 => "not set".to_owned(),
+        1..=LONGEST => value.to_owned(),
+        _ => value.chars().take(LONGEST).chain(['…']).collect(),
+    };
+    let line = |(key, before, after): &Difference| {
+        let is_secret = key.ends_with(SECRET);
+        let key: String = key.chars().take(LONGEST).collect();
+        if is_secret {
+            format!("{key}: another one")
+        } else {
+            format!("{key}: {} -> {}", shown(before), shown(after))
+        }
+    };
+    let more = changed.len().saturating_sub(TOLD);
+    let more = (more > 0).then(|| format!("and {more} more settings"));
+    let lines = changed.iter().take(TOLD).map(line);
+    lines.chain(more).collect()
 }
 
 #[cfg(test)]
@@ -308,5 +337,30 @@ mod tests {
             differences(&here, &there),
             [text("size", "7", "8"), text("routes.\"a.b\"", "", "8")]
         );
+    }
+
+    #[test]
+    fn what_changed_is_told_with_both_values_and_never_at_length_or_with_a_secret() {
+        let row = |key: &str, before: &str, after: &str| {
+            (key.to_owned(), before.to_owned(), after.to_owned())
+        };
+        assert_eq!(told(&[]), Vec::<String>::new());
+        assert_eq!(
+            told(&[
+                row("message_size", "1", "2"),
+                row("routes.\"a.b\"", "", "\"c\""),
+                row("relay_auth.token", "[\"x\"]", "[\"s3cret\"]"),
+            ]),
+            [
+                "message_size: 1 -> 2",
+                "routes.\"a.b\": not set -> \"c\"",
+                "relay_auth.token: another one",
+            ]
+        );
+        let many = vec![row("networks", &"x".repeat(9999), ""); 1000];
+        let lines = told(&many);
+        assert!(lines.iter().all(|it| it.chars().count() < 200), "{lines:?}");
+        assert_eq!(lines.len(), 21);
+        assert_eq!(lines[20], "and 980 more settings");
     }
 }

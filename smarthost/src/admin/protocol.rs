@@ -110,8 +110,10 @@ pub enum Answer {
     Settings(Vec<(String, String)>),
     /// Told, in pieces; whoever has to wait for the next one hears [`order::Answer::Working`].
     Explained(String),
-    /// Done; these settings have changed and take effect at the next restart.
+    /// Done; what changed, with both values, and the settings among them that take effect at the
+    /// next restart.
     Reloaded {
+        changed: Vec<String>,
         restart: Vec<String>,
     },
     /// Whether the client had been counted, and whether logins from there had failed.

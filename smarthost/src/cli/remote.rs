@@ -134,16 +134,19 @@ pub(super) fn status(config: &Path, json: bool) -> Result<String, Failed> {
 /// The configuration, read anew.
 pub(super) fn reload(config: &Path) -> Result<String, Failed> {
     let answers = ask(config, &Request::Reload)?;
-    let restart = answers.iter().find_map(|answer| match answer {
-        Answer::Reloaded { restart } => Some(restart),
+    let done = answers.iter().find_map(|answer| match answer {
+        Answer::Reloaded { changed, restart } => Some((changed, restart)),
         _ => None,
     });
-    match restart.map(Vec::as_slice) {
-        Some([]) => Ok("reloaded".to_owned()),
-        Some(names) => Ok(format!(
-            "reloaded; at the next restart only: {}",
-            names.join(", ")
-        )),
-        None => Err(Failed::new(NOT_ANSWERED.to_owned())),
-    }
+    let Some((changed, restart)) = done else {
+        return Err(Failed::new(NOT_ANSWERED.to_owned()));
+    };
+    let first = if restart.is_empty() {
+        "reloaded".to_owned()
+    } else {
+        format!("reloaded; at the next restart only: {}", restart.join(", "))
+    };
+    let lines = changed.iter().map(|setting| format!("  {setting}"));
+    let lines: Vec<_> = std::iter::once(first).chain(lines).collect();
+    Ok(lines.join("\n"))
 }

@@ -32,7 +32,12 @@ use tokio::{
     time,
 };
 
-use super::{drain, enroll, explain::explain, reload::Reload, test};
+use super::{
+    drain, enroll,
+    explain::explain,
+    reload::{Reload, Reloaded},
+    test,
+};
 use crate::{
     activity::Slot,
     admin::{Answer, Controlled, Request, answer},
@@ -162,7 +167,7 @@ impl Control {
     ) -> io::Result<()> {
         if request == Request::Reload {
             return say(&match self.reload.run() {
-                Ok(restart) => Answer::Reloaded { restart },
+                Ok(Reloaded { changed, restart }) => Answer::Reloaded { changed, restart },
                 Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
             });
         }

@@ -1,8 +1,8 @@
 //! SIGHUP: configuration, tables and certificate are read anew and take effect together.
 //!
 //! Contract: sessions and deliveries that have begun go on as they began; no counter is lost (row
-//! C10). What only a restart can change is named in the log. A table that breaks under the daemon
-//! is a fault as one that a reload finds.
+//! C10). What changed is told setting by setting, and what of it only a restart can change. A table
+//! that breaks under the daemon is a fault as one that a reload finds.
 //! Failures: an error leaves everything as it was, and says so.
 
 use std::{
@@ -15,7 +15,7 @@ use mail::{clock, maps::Problem};
 use settings::{
     ConfigError,
     last_good::{self, Fault},
-    rows::differences,
+    rows::{self, differences},
 };
 use system::log::{Level, line};
 
@@ -35,6 +35,14 @@ pub(super) enum Seen {
     Wrong(Fault),
     /// What was wrong is right.
     Mended,
+}
+
+/// What a reload has done.
+pub(super) struct Reloaded {
+    /// Settings with both values.
+    pub(super) changed: Vec<String>,
+    /// Names of those that take effect at the next restart.
+    pub(super) restart: Vec<String>,
 }
 
 /// What a reload works on.
@@ -72,9 +80,8 @@ impl Reload {
         }
     }
 
-    /// Reloads, and names the settings that take effect at the next restart; or keeps what is in
-    /// force, and tells why.
-    pub(super) fn run(&self) -> Result<Vec<String>, Fault> {
+    /// Reloads, and tells what changed; or keeps what is in force, and tells why.
+    pub(super) fn run(&self) -> Result<Reloaded, Fault> {
         let before = self.current.get();
         let setup = match Setup::load(&self.path, Some(&before), &self.held) {
             Ok(setup) => setup,
@@ -94,6 +101,10 @@ impl Reload {
                 return Err(fault);
             }
         };
+        let changed = rows::told(&differences(&before.config.set(), &setup.config.set()));
+        for setting in &changed {
+            line(Level::Notice, &format_args!("reload: {setting}"));
+        }
         let restart = needs_restart(&self.started, &setup.config);
         for name in &restart {
             line(
@@ -128,7 +139,7 @@ impl Reload {
             Level::Notice,
             &format_args!("reloaded {}", self.path.display()),
         );
-        Ok(restart)
+        Ok(Reloaded { changed, restart })
     }
 
     /// Key and value of each setting that is in force.

@@ -94,6 +94,13 @@ fn copy(salvaged: &Settings, of: &Path) -> Option<Settings> {
     })
 }
 
+/// The settings that an agent had before: what was kept of these files when they were good.
+pub fn last_good(given: Option<&Path>) -> Option<Settings> {
+    let (of, found) = find(given);
+    let (_, settings) = usable(found).ok()?;
+    copy(&settings, &of)
+}
+
 /// The same for the agent, which goes on with the last good settings, or else queues and does not
 /// send.
 pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
