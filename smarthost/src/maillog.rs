@@ -149,7 +149,6 @@ pub(crate) fn login_failed(client: &str, method: &str, user: &str) {
     smtpd(Level::Warning, &text);
 }
 
-/// So many failed that no attempt is looked at for a while.
 /// A machine is known by a key.
 pub(crate) fn enrolled(client: &str, name: &str, key: &Pin) {
     let text = format_args!("{client}: {name} is enrolled with the key {key}");
@@ -174,6 +173,7 @@ pub(crate) fn next_key(client: &str, name: &str, next: &Pin) {
     smtpd(Level::Notice, &text);
 }
 
+/// So many failed that no attempt is looked at for a while.
 pub(crate) fn logins_refused(client: &str) {
     let text = format_args!("too many failed logins from {client}: none is tried for a while");
     line_about(client, Role::Smtpd, Level::Warning, &text);

@@ -1,15 +1,23 @@
 //! What the smarthost's log tells of refusals, and other people's programs that read it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs::File, path::Path, process::Command};
 
-use tests::{peers, session::Session, sink::Sink, smarthost::Smarthost};
+use tests::{
+    identity::Identity,
+    login::{from, password, plain},
+    peers,
+    session::Session,
+    sink::{Script, Sink},
+    smarthost::Smarthost,
+};
 
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
-fn relay(sink: &Sink, more: &str) -> Smarthost {
+fn relay(sink: &Sink) -> Smarthost {
     Smarthost::start(&format!(
         "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nmessage_size = \"1KiB\"\n\
-         domains.local = [\"example.org\"]\n{more}",
+         domains.local = [\"example.org\"]\n",
         sink.nexthop()
     ))
 }
@@ -18,7 +26,7 @@ fn relay(sink: &Sink, more: &str) -> Smarthost {
 #[test]
 fn every_refusal_is_one_line_with_client_stage_and_reply_and_is_counted() {
     let sink = Sink::start();
-    let mut smarthost = relay(&sink, "");
+    let mut smarthost = relay(&sink);
     let mut session = Session::greeted(smarthost.address());
     for (command, code) in [
         ("MAIL FROM:<a b@example.org>", 501),
@@ -65,6 +73,69 @@ fn every_refusal_is_one_line_with_client_stage_and_reply_and_is_counted() {
     assert!(!log.contains("client="), "no message was taken: {log}");
 }
 
+/// Two are gone, one is busy; speaks TLS.
+fn world() -> Sink {
+    let mut script = Script::with_tls(Identity::new("sink.example").server());
+    let answer = |to: &str, reply: &str| (to.to_owned(), reply.to_owned());
+    script.recipients = vec![
+        answer("gone@example.net", "550 5.1.1 no such user"),
+        answer("busy@example.net", "451 4.7.1 come again"),
+    ];
+    Sink::with(script)
+}
+
+/// Mail that arrives, waits and is returned, in clear text, over TLS and with a login, and clients
+/// that are refused at each step; then the log, in the form of Postfix's.
+fn mixed_load(sink: &Sink) -> (Smarthost, String) {
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.9\"]\nrelayhost = \"{}\"\n\
+         domains.local = [\"example.org\"]\nauth = {{ users = \"users\" }}\n\
+         retry = {{ minimal = \"1h\" }}\nlog.format = \"postfix\"\n",
+        sink.nexthop()
+    ));
+    let secret = password(&smarthost, "printer");
+    smarthost.run();
+    let own = "127.0.0.9".parse().unwrap();
+    let mut session = Session::connect_from(own, smarthost.address()).ehlo();
+    for _ in 0..3 {
+        session.delivers(
+            "a@far.example",
+            &["b@example.net", "c@example.net"],
+            MESSAGE,
+        );
+    }
+    session.delivers("a@far.example", &["gone@example.net"], MESSAGE);
+    session.delivers("a@far.example", &["busy@example.net"], MESSAGE);
+    for _ in 0..2 {
+        let refused = session.mail("a@far.example", &["unknown@example.org"], MESSAGE);
+        assert_eq!(refused.unwrap().code, 550);
+    }
+    session.say("QUIT");
+    let mut stranger = Session::greeted(smarthost.address());
+    for _ in 0..3 {
+        let refused = stranger.mail("a@far.example", &["b@example.net"], MESSAGE);
+        assert_eq!(refused.unwrap().code, 554);
+    }
+    drop(stranger);
+    let mut login = from(&smarthost, "127.0.0.5");
+    for guess in ["wrong", "wronger"] {
+        assert_eq!(plain(&mut login, "printer", guess).code, 535);
+    }
+    assert_eq!(plain(&mut login, "printer", &secret).code, 235);
+    login.delivers("scan@far.example", &["d@example.net"], MESSAGE);
+    login.say("QUIT");
+    // 3 with two recipients, that of the printer, and one bounce.
+    sink.journal().wait_for(5);
+    let log = tests::wait::until("all is settled", || {
+        let log = smarthost.daemon().log();
+        let ended = log.matches(": removed").count() == 6;
+        let closed = log.matches("disconnect from").count() == 3
+            || log.matches("lost connection").count() > 0;
+        (ended && closed && log.contains("status=deferred")).then_some(log)
+    });
+    (smarthost, log)
+}
+
 /// The names of Postfix's daemons are what its readers go by.
 #[test]
 fn pflogsumm_and_logwatch_as_they_are_shipped_count_what_the_smarthost_did() {
@@ -72,36 +143,18 @@ fn pflogsumm_and_logwatch_as_they_are_shipped_count_what_the_smarthost_did() {
         return;
     };
     let logwatch = Path::new("/usr/share/logwatch");
-    let sink = Sink::start();
-    let mut smarthost = relay(&sink, "log = { format = \"postfix\" }\n");
-    let mut session = Session::greeted(smarthost.address());
-    for _ in 0..3 {
-        session.delivers(
-            "a@example.org",
-            &["b@example.net", "c@example.net"],
-            MESSAGE,
-        );
-    }
-    for _ in 0..2 {
-        let refused = session.mail("a@example.org", &["unknown@example.org"], MESSAGE);
-        assert_eq!(refused.unwrap().code, 550);
-    }
-    session.say("QUIT");
-    sink.journal().wait_for(3);
-    let log = tests::wait::until("all is delivered", || {
-        let log = smarthost.daemon().log();
-        (log.matches(": removed").count() == 3).then_some(log)
-    });
+    let sink = world();
+    let (smarthost, log) = mixed_load(&sink);
     let file = smarthost.directory().join("mail.log");
     smarthost.file("mail.log", &log);
     let output = Command::new(pflogsumm).arg(&file).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for count in [
-        "3   received",
-        "6   delivered",
-        "0   deferred",
-        "0   bounced",
-        "2   rejected",
+        "6   received",
+        "8   delivered",
+        "1   deferred",
+        "1   bounced",
+        "5   rejected",
     ] {
         assert!(text.contains(count), "{count}\n{text}\n{log}");
     }
@@ -124,9 +177,14 @@ fn pflogsumm_and_logwatch_as_they_are_shipped_count_what_the_smarthost_did() {
         .stdin(File::open(file).unwrap());
     let text = String::from_utf8_lossy(&report.output().unwrap().stdout).into_owned();
     for (count, what) in [
-        ("3", "Accepted"),
-        ("6", "Sent via SMTP"),
-        ("2", "5xx Reject"),
+        ("6", "Accepted"),
+        ("8", "Sent via SMTP"),
+        ("5", "5xx Reject"),
+        ("1", "Deferred"),
+        ("1", "Bounced"),
+        ("2", "SASL authentication failed"),
+        ("1", "SASL authenticated messages"),
+        ("1", "TLS connections (server)"),
     ] {
         let is_right = |line: &str| {
             let mut words = line.split_whitespace();
@@ -142,30 +200,24 @@ fn pflogsumm_and_logwatch_as_they_are_shipped_count_what_the_smarthost_did() {
     assert_eq!(unmatched, [""; 0]);
 }
 
+/// Refusals of each kind, and logins that failed, in the modes that look at them.
 #[test]
 fn fail2ban_as_it_is_shipped_finds_the_clients_that_were_refused() {
     let Some(fail2ban) = peers::find("fail2ban-regex") else {
         return;
     };
-    let sink = Sink::start();
-    let mut smarthost = Smarthost::start(&format!(
-        "networks = [\"127.0.0.9\"]\nrelayhost = \"{}\"\nlog.format = \"postfix\"\n",
-        sink.nexthop()
-    ));
-    let mut session = Session::greeted(smarthost.address());
-    for _ in 0..3 {
-        let refused = session.mail("a@example.org", &["b@example.net"], MESSAGE);
-        assert_eq!(refused.unwrap().code, 554);
-    }
-    session.say("QUIT");
-    let log = smarthost.daemon().wait_for_log("disconnect from");
+    let sink = world();
+    let (smarthost, log) = mixed_load(&sink);
     let file = smarthost.directory().join("mail.log");
     smarthost.file("mail.log", &log);
-    let output = Command::new(fail2ban)
-        .arg(&file)
-        .arg("postfix")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("3 matched"), "{text}\n{log}");
+    for (mode, matched) in [("more", 5), ("auth", 2), ("extra", 7), ("aggressive", 8)] {
+        let output = Command::new(&fail2ban)
+            .arg(&file)
+            .arg(format!("postfix[mode={mode}]"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let matched = format!("{matched} matched");
+        assert!(text.contains(&matched), "{mode}: {matched}\n{text}\n{log}");
+    }
 }

@@ -71,6 +71,7 @@ impl Connection {
             return Verdict::Accept;
         }
         maillog::login_failed(&self.name, method, &attempt.user);
+        self.login_told = true;
         Verdict::Refuse(Reply::literal("535 5.7.8 Error: authentication failed"))
     }
 }

@@ -111,6 +111,8 @@ pub(super) struct Connection {
     pub(super) over: Option<ClientId>,
     /// The message that it refused.
     pub(super) refused_id: Option<QueueId>,
+    /// A login failed, which has a line of its own.
+    pub(super) login_told: bool,
     /// `TLSv1.3 with cipher …`
     pub(super) tls: Option<String>,
     outgoing: Vec<u8>,
@@ -170,6 +172,7 @@ pub(super) async fn serve(
         rule: None,
         over: None,
         refused_id: None,
+        login_told: false,
         tls: None,
         outgoing: Vec::new(),
         buffer: vec![0; COMMANDS],
@@ -276,6 +279,9 @@ impl Connection {
             self.doubt();
         }
         self.refused = self.refused.saturating_add(1);
+        if std::mem::take(&mut self.login_told) {
+            return;
+        }
         let subject = self.subject.take();
         let sender = self.transaction.as_ref().map(Transaction::sender);
         let subject = subject.unwrap_or(maillog::Subject {
