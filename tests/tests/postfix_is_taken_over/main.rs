@@ -2,6 +2,8 @@
 //! over; and what they said is done.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hubs;
+
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, process::Output};
 
 use tests::{
