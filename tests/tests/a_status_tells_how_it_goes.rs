@@ -208,7 +208,8 @@ fn a_terminal_that_only_prints_is_shown_one_frame_and_nothing_that_it_cannot_obe
 
 /// A frame with the times and sizes of another day, the same each time.
 fn steady(frame: &str) -> String {
-    let steady = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+    let steady = |line: &str| {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["smarthost", version, ..] => {
             format!(
                 "smarthost {version} on mail.example.org, 07:51:52, running for 3d4h; ? for help"
@@ -222,10 +223,12 @@ fn steady(frame: &str) -> String {
         }
         ["sessions", ..] => "sessions   1 now, 1 clients counted".to_owned(),
         ["disk", ..] => "disk       17674 MiB free, last sync took 1.8 ms".to_owned(),
+        ["!", "relayhost", ..] => "!          relayhost 192.0.2.1:25: fails for 125 s, 4 times: connect to 192.0.2.1[192.0.2.1]:25: Connection refused".to_owned(),
         [count, held, _, _, name, "connect" | "delivery", ..] => format!(
             "{count:>11}  {held:>4}    2m5s    2m55s  {name:12}  connect to 192.0.2.1[192.0.2.1]:25: Connection refused"
         ),
         _ => line.to_owned(),
+    }
     };
     frame.lines().map(|line| steady(line) + "\n").collect()
 }
@@ -277,6 +280,103 @@ fn the_queue_is_counted_as_qshape_counts_it() {
     assert_eq!(json["summary"]["groups"][0]["count"], 3, "{json}");
     let unknown = relay.admin(&["queue", "summary", "nonsense"]);
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+}
+
+/// By whom it was sent, as the kernel says: also what another user sends, who sees his own alone.
+#[test]
+fn a_machine_counts_what_it_took_by_user_and_unit() {
+    let sink = tests::sink::Sink::start();
+    let node = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\n",
+        sink.nexthop()
+    ));
+    for _ in 0..3 {
+        node.send(&["x@far.example"], "Subject: x\n\nx\n");
+    }
+    let counted = |status: &Value| {
+        let rows = status["taken"].as_array().unwrap().iter();
+        let counts = rows.map(|row| row["messages"].as_u64().unwrap());
+        counts.sum::<u64>()
+    };
+    let status = json(&node.admin(&["status", "--json"]));
+    assert_eq!(counted(&status), 3, "{status}");
+    let row = &status["taken"][0];
+    assert!(row["bytes"].as_u64().unwrap() > 60, "{row}");
+    let user = row["user"].as_str().unwrap();
+    // The test's own unit, if it is in one.
+    let unit = match row["unit"].as_str().unwrap() {
+        "" => String::new(),
+        unit => format!(", {unit}"),
+    };
+    let told = text(&node.admin(&["status"]));
+    let title = "Taken since the start, by user and unit";
+    let line = format!("     3  {user}{unit}: ");
+    assert!(told.contains(title) && told.contains(&line), "{told}");
+    if peers::root() {
+        node.open_to_all();
+        let of_other = |name: &str| as_user("64003", &node.public(name));
+        let mail = tests::agent::pipe(
+            of_other("sendmail").arg("y@far.example"),
+            b"Subject: y\n\ny\n",
+        );
+        assert!(mail.status.success(), "{mail:?}");
+        let own = of_other("sendmail-shim");
+        let own = { own }.args(["status", "--json"]).output().unwrap();
+        let own = json(&own);
+        assert_eq!(counted(&own), 1, "{own}");
+        assert!(own["taken"][0]["user"].as_str() != Some(user), "{own}");
+        let all = json(&node.admin(&["status", "--json"]));
+        assert_eq!(counted(&all), 4, "{all}");
+    }
+}
+
+/// The relayhost that takes nothing is told of from the first failure on, and that it works again.
+#[test]
+fn a_machine_tells_that_its_only_relayhost_fails_and_that_it_works() {
+    let relayhost = free_address();
+    let config = format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nretry = {{ minimal = \"10m\" }}\n",
+        nexthop(relayhost)
+    );
+    let mut node = Agent::start(&config);
+    let status = |node: &Agent| text(&node.admin(&["status"]));
+    let unused = status(&node);
+    assert!(unused.contains("ok    relayhost "), "{unused}");
+    node.send(&["x@far.example"], "Subject: x\n\nx\n");
+    node.wait_for_mailq("why it waits", |listing| listing.contains("refused"));
+    let failing = status(&node);
+    let of_relayhost = failing.lines().filter(|it| it.contains(" relayhost "));
+    let of_relayhost: Vec<_> = of_relayhost.collect();
+    assert_eq!(of_relayhost.len(), 1, "{failing}");
+    assert!(of_relayhost[0].contains("FAIL") && of_relayhost[0].contains("refused"));
+    node.kill();
+    node.run();
+    let again = status(&node);
+    assert!(
+        again.contains("FAIL  relayhost "),
+        "after a restart: {again}"
+    );
+    let _sink = tests::sink::Sink::on(relayhost, tests::sink::Script::default());
+    let flushed = node.admin(&["queue", "flush", "--all"]);
+    assert!(flushed.status.success(), "{flushed:?}");
+    node.wait_for_mailq("it is sent", |listing| listing.contains("is empty"));
+    let well = status(&node);
+    assert!(
+        well.contains("ok    relayhost ") && well.contains("works, last connected "),
+        "{well}"
+    );
+
+    // What changes with the next start is told setting by setting.
+    node.kill();
+    node.configure(&config.replace("10m", "11m"));
+    node.run();
+    let log = node.daemon().wait_for_log("listening on");
+    let changed = log.lines().filter(|line| line.contains("changed: "));
+    let changed: Vec<_> = changed.collect();
+    assert!(
+        matches!(changed[..], [one] if one.ends_with("retry.minimal: \"10m\" -> \"11m\"")),
+        "{log}"
+    );
 }
 
 #[test]

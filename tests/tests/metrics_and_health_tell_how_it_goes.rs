@@ -73,8 +73,46 @@ fn mixed_load(relay: &Smarthost) -> Session {
     session
 }
 
-#[test]
-fn metrics_agree_with_what_clients_and_next_hops_saw_after_a_mixed_load_and_after_kill() {
+/// Lines of the log that tell so of a recipient.
+fn logged(log: &str, status: &str) -> usize {
+    log.matches(&format!(", status={status} (")).count()
+}
+
+/// How often the log tells what the metrics count: sent, bounced, deferred.
+fn agree(samples: &HashMap<String, f64>, log: &str) -> bool {
+    let counted = [
+        (
+            "smarthost_delivery_seconds_count{outcome=\"delivered\"}",
+            "sent",
+        ),
+        (
+            "smarthost_delivery_seconds_count{outcome=\"failed\"}",
+            "bounced",
+        ),
+    ];
+    let deferred = logged(log, "deferred").try_into().unwrap();
+    counted
+        .iter()
+        .all(|(name, status)| same(samples[*name], logged(log, status).try_into().unwrap()))
+        && same(sum(samples, "smarthost_deferred_total"), deferred)
+}
+
+/// What is counted and logged once so many messages wait, and nothing else is under way.
+fn settled(relay: &mut Smarthost, page: SocketAddr, waits: u32) -> (HashMap<String, f64>, String) {
+    until(
+        "only what waits is queued, and the log tells the rest",
+        || {
+            let (samples, log) = (scraped(page), relay.daemon().log());
+            let is_done = same(samples["smarthost_queue_messages"], waits)
+                && same(samples["smarthost_deliveries_active"], 0)
+                && agree(&samples, &log);
+            is_done.then_some((samples, log))
+        },
+    )
+}
+
+/// A relay with a page, and the relayhost behind it: some recipients are gone there, some busy.
+fn before_a_busy_world() -> (Smarthost, SocketAddr, Sink) {
     let mut script = Script::default();
     let answer = |to: &str, reply: &str| (to.to_owned(), reply.to_owned());
     script.recipients = vec![
@@ -88,10 +126,15 @@ fn metrics_agree_with_what_clients_and_next_hops_saw_after_a_mixed_load_and_afte
          retry = {{ minimal = \"1h\" }}\n",
         nexthop(sink.address())
     );
-    let mut relay = Smarthost::start(&config);
+    (Smarthost::start(&config), page, sink)
+}
+
+#[test]
+fn metrics_log_and_next_hops_agree_after_a_mixed_load() {
+    let (mut relay, page, sink) = before_a_busy_world();
     let empty = scraped(page);
     assert!(same(sum(&empty, "smarthost_received_messages_total"), 0));
-    let session = mixed_load(&relay);
+    let _session = mixed_load(&relay);
     let done = |samples: &HashMap<String, f64>| {
         // Five bounces go to the sink, too.
         let all = "smarthost_delivery_seconds_count{outcome=\"delivered\"}";
@@ -99,6 +142,16 @@ fn metrics_agree_with_what_clients_and_next_hops_saw_after_a_mixed_load_and_afte
     };
     let samples = until("all is settled", || Some(scraped(page)).filter(done));
     assert_eq!(sink.journal().len(), 25);
+    let log = until("the log tells all of it", || {
+        Some(relay.daemon().log()).filter(|log| logged(log, "deferred") == 5)
+    });
+    assert!(agree(&samples, &log), "{samples:?} {log}");
+    assert_eq!([logged(&log, "sent"), logged(&log, "bounced")], [25, 5]);
+    assert_eq!(
+        log.matches(": sender non-delivery notification: ").count(),
+        5
+    );
+    assert_eq!(log.matches(": reject: RCPT from ").count(), 3);
     for (name, count) in [
         ("smarthost_received_messages_total", 20),
         ("smarthost_delivery_seconds_count{outcome=\"failed\"}", 5),
@@ -128,31 +181,48 @@ fn metrics_agree_with_what_clients_and_next_hops_saw_after_a_mixed_load_and_afte
     let status = relay.admin(&["status", "--json"]);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["counted"]["received"], 20, "{status}");
+}
 
-    drop(session);
+/// Killed while deliveries are under way.
+#[test]
+fn metrics_log_and_next_hops_agree_after_kill() {
+    let (mut relay, page, sink) = before_a_busy_world();
+    drop(mixed_load(&relay));
+    settled(&mut relay, page, 5);
+    drop(mixed_load(&relay));
     relay.kill();
     relay.run();
-    // A crash may repeat a delivery whose end was not on disk yet.
-    let again = until("only what waits is queued", || {
-        Some(scraped(page)).filter(|samples| same(samples["smarthost_queue_messages"], 5))
-    });
+    // All that waits is mail for who is busy; the log of this run tells what its metrics count.
+    let (again, log) = settled(&mut relay, page, 10);
     for (name, count) in [
         ("smarthost_received_messages_total", 0),
-        ("smarthost_queue_messages", 5),
         (
             "smarthost_queue_recipients{destination=\"near.example\"}",
-            5,
+            10,
         ),
-        ("smarthost_client_messages{client=\"127.0.0.1\"}", 20),
+        ("smarthost_client_messages{client=\"127.0.0.1\"}", 40),
     ] {
         assert!(same(again[name], count), "{name}: {again:?}");
     }
+    // A crash may repeat a delivery whose end was not on disk yet; it loses none.
+    let arrived = sink.recipients(50);
+    assert!(arrived.len() >= 25 + logged(&log, "sent"), "{log}");
+    for number in 0..20 {
+        let there = format!("u{number}@far.example");
+        let times = arrived.iter().filter(|to| **to == there).count();
+        assert!(times >= 2, "{there}: {times}");
+    }
+    drop(mixed_load(&relay));
+    let (last, all) = settled(&mut relay, page, 15);
+    let sent = logged(&all, "sent") - logged(&log, "sent");
+    assert_eq!([sent, sink.journal().len() - arrived.len()], [25, 25]);
+    assert!(same(last["smarthost_received_messages_total"], 20));
     let deleted = relay.admin(&["queue", "delete", "--all"]);
     assert!(deleted.status.success(), "{deleted:?}");
     until_true("the queue is empty", || {
         let samples = scraped(page);
         same(samples["smarthost_queue_messages"], 0)
-            && same(samples["smarthost_deleted_recipients_total"], 5)
+            && same(samples["smarthost_deleted_recipients_total"], 15)
             && same(samples["smarthost_queue_oldest_age_seconds"], 0)
     });
 }

@@ -114,6 +114,9 @@ enum Command {
     Trace(console::trace::Trace),
     /// How the agent does: what waits, by destination and by user, since when and why, the
     /// relayhost, the disk; without privileges, your own mail
+    ///
+    /// Messages that were taken since the start are counted by user and by systemd unit, as the
+    /// kernel tells both of whoever connected: most first, at most 20 units of one user apart.
     Status {
         /// As JSON
         #[arg(long)]

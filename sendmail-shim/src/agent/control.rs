@@ -10,7 +10,7 @@ use control::{
     attempts::Attempts,
     order::Order,
     serve::{self, Access, Queue, Standing, serve_one},
-    status::{Service, Status},
+    status::{NAMED, Service, Status},
 };
 use mail::clock;
 use spool::{Entry, Hold, QueueId, Spool};
@@ -57,12 +57,16 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
     let relays = settings.relayhost.iter().map(ToString::to_string);
     let relays = relays.collect::<Vec<_>>().join(", ");
     let outage = agent.outages.outage();
-    let (works, told) = match &outage {
-        None if relays.is_empty() => (false, "none is set".to_owned()),
-        None => (true, "no outage is known".to_owned()),
-        Some((since, why)) => (false, format!("since {}: {why}", since.mailq())),
+    let mut each = agent.memory().relayhosts(Instant::now());
+    // One alone is told of in one line.
+    let only = if each.len() == 1 { each.pop() } else { None };
+    let (works, told) = match (&outage, only) {
+        (Some((since, why)), _) => (false, format!("since {}: {why}", since.mailq())),
+        (None, _) if relays.is_empty() => (false, "none is set".to_owned()),
+        (None, Some((_, works, text))) => (works, text),
+        (None, None) => (true, "no outage is known".to_owned()),
     };
-    let each = agent.memory().relayhosts(Instant::now()).into_iter();
+    let each = each.into_iter();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     Status {
         program: "sendmail-shim".to_owned(),
@@ -82,6 +86,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         services: std::iter::once(Service::new("relayhost", relays, works, told))
             .chain(each.map(|(name, works, text)| Service::new("relayhost", name, works, text)))
             .collect(),
+        taken: agent.counts().largest(owner, NAMED),
         spool: serve::spool(&settings.spool, spool),
         // Their lines are not everybody's business.
         alarms: match owner {

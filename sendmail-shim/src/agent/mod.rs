@@ -5,7 +5,7 @@
 //! | layer | modules | what |
 //! |---|---|---|
 //! | core, pure | `quota` `flushes` | who may have how many connections, and how often have his mail tried |
-//! | core, pure | `addressing` | who gets a queued message now |
+//! | core, pure | `addressing` `counts` | who gets a queued message now; what was taken, by user and unit |
 //! | core, pure | `duplicates::likeness` `duplicates::window` `duplicates::digest` | the same automatic mail again and again: counted, and told in a digest |
 //! | core, pure | `budget::account` `budget::notice` | so much automatic mail a day; what is beyond it waits |
 //! | core, pure | `unchanged::report` `unchanged::table` `unchanged::digest` | a report that says what was said before: told in a digest |
@@ -36,6 +36,7 @@ pub(crate) mod duplicates;
 mod addressing;
 mod budget;
 mod control;
+mod counts;
 mod delivery;
 mod digests;
 mod dispatch;

@@ -178,7 +178,7 @@ impl Driver<'_> {
                 match Transaction::open(self.agent, self.uid, caller.clone(), mail.clone()) {
                     Ok(transaction) => {
                         let stream = self.stream;
-                        let written = transaction.written_by(|| writer(stream, &caller.user));
+                        let written = transaction.written_by(writer(stream, &caller.user));
                         self.transaction = Some(written);
                         Verdict::Accept
                     }

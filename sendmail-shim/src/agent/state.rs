@@ -12,6 +12,7 @@ use spool::{Hold, QueueId, Spool};
 
 use super::{
     budget::keeping::Budget,
+    counts::Counts,
     dispatch::{Dispatch, NOBODY, Signal},
     duplicates::keeping::Duplicates,
     flushes::Flushes,
@@ -55,6 +56,7 @@ pub(super) struct Agent {
     /// What users are sending just now.
     pub(super) claims: Claims,
     pub(super) presence: Arc<Presence>,
+    counts: Mutex<Counts>,
 }
 
 impl Agent {
@@ -81,6 +83,7 @@ impl Agent {
             reports,
             budget,
             claims: Claims::default(),
+            counts: Mutex::default(),
             presence: Arc::new(Presence::new(owners)),
             settings,
             dispatch,
@@ -93,6 +96,11 @@ impl Agent {
     /// What deliveries have learned; locked for a moment.
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         lock(&self.memory)
+    }
+
+    /// What was taken since the start; locked for a moment.
+    pub(super) fn counts(&self) -> MutexGuard<'_, Counts> {
+        lock(&self.counts)
     }
 
     /// Rewrites by aliases and revaliases as they are now, which are locked meanwhile; what is

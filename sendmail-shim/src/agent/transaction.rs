@@ -42,6 +42,8 @@ pub(super) struct Transaction<'a> {
     draft: Option<Draft>,
     /// For our own smarthost.
     writer: Option<Writer>,
+    /// The systemd unit that it comes from, as far as is known.
+    unit: String,
     /// The first thing that went wrong while the message came; told at its end.
     fault: Option<Reply>,
     /// Its part of the user's share of the queue.
@@ -80,6 +82,7 @@ impl<'a> Transaction<'a> {
             splitter: Splitter::arriving(),
             draft: None,
             writer: None,
+            unit: String::new(),
             fault: None,
             claim,
         })
@@ -87,10 +90,17 @@ impl<'a> Transaction<'a> {
 
     /// Tells the relayhost who wrote it, if that is a smarthost of the same hands: its key is
     /// pinned.
-    pub(super) fn written_by(mut self, writer: impl FnOnce() -> Writer) -> Self {
+    pub(super) fn written_by(mut self, writer: Writer) -> Self {
         let known = !self.agent.settings.pins.is_empty() && !self.mail.queued;
-        self.writer = known.then(writer);
+        self.unit.clone_from(&writer.unit);
+        self.writer = known.then_some(writer);
         self
+    }
+
+    /// It is answered 250.
+    fn count(&self, bytes: u64) {
+        let who = (self.uid, &*self.caller.user);
+        self.agent.counts().add(who, &self.unit, bytes);
     }
 
     pub(super) fn recipient(&mut self, rcpt: &Rcpt) {
@@ -169,7 +179,8 @@ impl<'a> Transaction<'a> {
         if let Some(duplicates) = self.agent.duplicates.as_ref().filter(|_| !self.mail.queued) {
             match duplicates.judge(spool, &prepared.envelope, header, draft.small()) {
                 duplicates::Verdict::Counted { by, count } => {
-                    return self.counted(&prepared.envelope, by, count);
+                    let size = draft.size();
+                    return self.counted(&prepared.envelope, size, (by, count));
                 }
                 duplicates::Verdict::Keep { likeness, until } => {
                     (terms.likeness, terms.until) = (Some(likeness), Some(until));
@@ -197,11 +208,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// Another message in the queue stands for this one.
-    fn counted(&self, envelope: &Envelope, by: QueueId, count: u32) -> Verdict {
+    fn counted(&self, envelope: &Envelope, size: u64, (by, count): (QueueId, u32)) -> Verdict {
         if let Err(error) = self.agent.dispatch.spool.flush() {
             return Verdict::Refuse(unavailable(&error));
         }
         maillog::counted(by, envelope, count);
+        self.count(size);
         let text = format!("Ok: number {count} of its kind, told by the digest {by}");
         Verdict::AcceptWith(Reply::new(250, EnhancedStatus::new(2, 0, 0), text))
     }
@@ -225,6 +237,7 @@ impl<'a> Transaction<'a> {
                 if let Some(field) = prepared.header.first("Message-ID") {
                     life::identified(id, &field.value());
                 }
+                self.count(size);
                 let note = self.taken(id, envelope, size, terms);
                 Verdict::AcceptWith(Reply::new(
                     250,

@@ -19,6 +19,15 @@ pub fn text(status: &Status, now: Timestamp) -> String {
     head(&mut out, status, now);
     queue(&mut out, "Waits, by destination", &status.destinations, now);
     queue(&mut out, "Waits, by who sent it", &status.senders, now);
+    let taken = status.taken.iter().take(GROUPS).map(|taken| {
+        let unit = match taken.unit.as_str() {
+            "" => String::new(),
+            unit => format!(", {}", shown(unit)),
+        };
+        let (user, kib) = (shown(&taken.user), taken.bytes.div_ceil(1024));
+        format!("{:>6}  {user}{unit}: {kib} KiB", taken.messages)
+    });
+    section(&mut out, "Taken since the start, by user and unit", taken);
     let limits = status
         .limits
         .iter()

@@ -51,6 +51,9 @@ pub struct Status {
     pub client_messages: Vec<(String, u64)>,
     /// What came and went since the start.
     pub counted: Counted,
+    /// Who brought mail since the start, on a machine: by user and unit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<Taken>,
     /// What was refused since the start, by rule.
     pub refused: Vec<(String, u64)>,
     /// What the daemon asks, and how it does.
@@ -87,6 +90,16 @@ pub struct Counted {
     pub failed: Histogram,
     /// Recipients whose mail an administrator deleted.
     pub removed: u64,
+}
+
+/// Messages of a user that were answered 250.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Taken {
+    pub user: String,
+    /// The systemd unit that they came from; empty where none is known.
+    pub unit: String,
+    pub messages: u64,
+    pub bytes: u64,
 }
 
 /// Where the parts of a [`Histogram`] end, in seconds.
@@ -140,7 +153,7 @@ const fn is_none(count: &u64) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Service {
     /// `block list`, `policy server`, `milter`, `resolver`, `verification`, `counters`,
-    /// `relayhost`.
+    /// `relayhost`, `next hop`.
     pub kind: String,
     pub name: String,
     pub works: bool,

@@ -50,7 +50,8 @@ pub(super) enum Command {
     /// Let the daemon read the configuration anew; exit 0 when it is in force
     #[command(
         long_about = "Let the daemon read the configuration, the alias tables and the certificate anew.\n\n\
-        Exit 0: they are in force, and settings that take effect at the next restart only are named. \
+        Exit 0: they are in force. What changed is told setting by setting, with both values, here and in the log; settings that take effect at the next \
+        restart only are named. \
         Otherwise what was in force stays in force, and the reason is told."
     )]
     Reload,
@@ -204,6 +205,13 @@ pub(super) enum Command {
         once: bool,
     },
     /// The daemon in numbers
+    #[command(
+        long_about = "The daemon in numbers: what waits, by destination and by client, since when and why; who is near a limit; what was refused; \
+        what the daemon asks.\n\n\
+        Each relayhost stands in that list, also one alone, with why and since when it fails; so does any other next hop of your own (a route, an LMTP server, \
+        a Maildir) that takes no mail, until it takes some or is not tried any more; \"not asked yet\" is said of policy servers, milters and verification \
+        before the first question. The status page and /health warn of the same."
+    )]
     Status {
         /// As JSON
         #[arg(long)]

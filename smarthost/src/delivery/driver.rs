@@ -214,6 +214,7 @@ fn outage(deliveries: &Deliveries, destination: &Destination, reason: &str) {
              To look further: smarthost queue summary\n"
             ),
             lasts: true,
+            reason: Some(reason.to_owned()),
             what,
         }));
 }

@@ -1,6 +1,9 @@
 //! Which mail is due when.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use mail::clock::{Timestamp, Zone};
 
@@ -10,7 +13,7 @@ use super::{
     event::Event,
     kind::Kind,
     news::{News, Notice},
-    outages::Outages,
+    outages::{Down, Outages},
 };
 
 /// The hour of the day at which its digest is due, in local time.
@@ -79,9 +82,8 @@ impl Notices {
         match event {
             Event::News(news) => self.add(String::new(), news),
             Event::Began(trouble) => {
-                if self.outages.begin(trouble, now) {
-                    self.dirty.insert(OUTAGE.to_owned());
-                }
+                self.outages.begin(trouble, now);
+                self.dirty.insert(OUTAGE.to_owned());
             }
             Event::Ended { what } => {
                 if let Some(news) = self.outages.end(&what, &self.host, now) {
@@ -124,6 +126,12 @@ impl Notices {
     /// Whether something is known not to work.
     pub fn is_out(&self, what: &str) -> bool {
         self.outages.knows(what)
+    }
+
+    /// What does not work, and was met not to within so long a time: mail that was deleted asks no
+    /// more whether its next hop works again.
+    pub fn down(&self, within: Duration, now: Timestamp) -> Vec<Down> {
+        self.outages.down(within, now)
     }
 
     /// Whether the digest wants to hear [`Event::DayEnded`].

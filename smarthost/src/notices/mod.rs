@@ -33,5 +33,5 @@ pub use event::Event;
 pub use kind::Kind;
 pub use machine::Notices;
 pub use news::{News, Notice};
-pub use outages::OutageReport;
+pub use outages::{Down, OutageReport};
 pub(crate) use words::counted;

@@ -1,6 +1,6 @@
 //! Outages: when each began, and whether it lasted long enough to be told.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,27 @@ pub struct OutageReport {
     pub text: String,
     /// Its end is heard of after a restart, too.
     pub lasts: bool,
+    /// Why, for [`Down`]; `None`: who asks how it does is told in another way.
+    pub reason: Option<String>,
+}
+
+/// An outage that goes on, as far as is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Down {
+    pub what: String,
+    pub since: Timestamp,
+    /// When it was met last.
+    pub met: Timestamp,
+    pub reason: String,
+}
+
+/// In a line of status.
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (since, met) = (self.since.mailq(), self.met.mailq());
+        let reason = &self.reason;
+        write!(f, "takes no mail since {since}, last tried {met}: {reason}")
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,21 +52,26 @@ struct Outage {
     text: String,
     told: bool,
     lasts: bool,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    met: Timestamp,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Outages(BTreeMap<String, Outage>);
 
 impl Outages {
-    /// Whether it is a new one.
-    pub(super) fn begin(&mut self, report: OutageReport, now: Timestamp) -> bool {
+    pub(super) fn begin(&mut self, report: OutageReport, now: Timestamp) {
         let full = self.0.len() >= MOST;
-        let known = self.0.get_mut(&report.what);
-        let is_new = known.is_none();
-        match known {
-            Some(known) if known.told => {}
-            Some(known) => (known.headline, known.text) = (report.headline, report.text),
-            None if full => return false,
+        match self.0.get_mut(&report.what) {
+            Some(known) => {
+                (known.reason, known.met) = (report.reason, now);
+                if !known.told {
+                    (known.headline, known.text) = (report.headline, report.text);
+                }
+            }
+            None if full => {}
             None => {
                 let outage = Outage {
                     since: now,
@@ -54,11 +80,12 @@ impl Outages {
                     text: report.text,
                     told: false,
                     lasts: report.lasts,
+                    reason: report.reason,
+                    met: now,
                 };
                 self.0.insert(report.what, outage);
             }
         }
-        is_new
     }
 
     /// Its end, if its beginning was told.
@@ -74,6 +101,21 @@ impl Outages {
             ),
             strangers: false,
         })
+    }
+
+    /// Those that were met within so long a time.
+    pub(super) fn down(&self, within: Duration, now: Timestamp) -> Vec<Down> {
+        let going_on = self.0.iter().filter_map(|(what, outage)| {
+            let (mut since, mut met) = (outage.since, outage.met);
+            let reason = outage.reason.clone()?;
+            (met.age(now) <= within).then(|| Down {
+                what: what.clone(),
+                since: since.noted(now),
+                met,
+                reason,
+            })
+        });
+        going_on.collect()
     }
 
     pub(super) fn knows(&self, what: &str) -> bool {

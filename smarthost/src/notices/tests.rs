@@ -34,6 +34,7 @@ fn began(what: &str, patience: u64) -> Event {
         headline: format!("mx.example: {what} takes no mail"),
         text: format!("{what} takes no mail: refused\n"),
         lasts: true,
+        reason: Some("refused".to_owned()),
     })
 }
 

@@ -9,7 +9,7 @@
 //! See also: `control`, the asking side.
 
 use std::{
-    io,
+    fmt, io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -41,7 +41,10 @@ use super::{
 use crate::{
     activity::Slot,
     admin::{Answer, Controlled, Request, answer},
+    config::Config,
+    destination::Destination,
     link::Waiting,
+    notices::Down,
     policy::refusals::Refusal,
     server::{Server, listen::Deaf},
     trail::Trail,
@@ -57,6 +60,8 @@ const WAITING: usize = 32;
 const RECENT: Duration = Duration::from_secs(1);
 const COSTLY: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(30);
+/// So much later than due a next hop is tried again at the latest.
+const LATE: Duration = Duration::from_mins(30);
 /// Pause after the system refused to accept.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -239,20 +244,57 @@ impl Control {
         self.listen.iter().cloned().chain(late).collect()
     }
 
+    /// How relayhosts do, and which other next hops of ours take no mail.
+    fn next_hops(&self, config: &Config) -> Vec<Service> {
+        let retried = config.retry.schedule.maximal + LATE;
+        let down = self.server.dispatch.news().lock();
+        let down = down.down(retried, clock::now());
+        let first = config.relayhost.first();
+        let relayhost = first.map(|it| Destination::relayhost(it.nexthop.clone()).to_string());
+        let (of_relayhost, others): (Vec<_>, Vec<_>) = down
+            .into_iter()
+            .partition(|it| Some(&it.what) == relayhost.as_ref());
+        let others = others.into_iter();
+        let others = others.map(|it| {
+            let text = it.to_string();
+            Service::new("next hop", it.what, false, text)
+        });
+        self.relayhosts(config, of_relayhost.first())
+            .into_iter()
+            .chain(others)
+            .collect()
+    }
+
+    /// `down`: what was known before the start, where none was asked since.
+    fn relayhosts(&self, config: &Config, down: Option<&Down>) -> Vec<Service> {
+        let of = |name: &dyn fmt::Display, works, text: String| {
+            Service::new("relayhost", name, works, text)
+        };
+        let known = self.next_hops.lock();
+        let known = known
+            .unwrap_or_else(PoisonError::into_inner)
+            .relayhosts(Instant::now());
+        let unused = || "not used since the start".to_owned();
+        let text = down.map_or_else(unused, Down::to_string);
+        match (config.relayhost.as_slice(), known.as_slice()) {
+            ([], _) => Vec::new(),
+            (all, []) => all
+                .iter()
+                .map(|it| of(it, down.is_none(), text.clone()))
+                .collect(),
+            (_, known) => known
+                .iter()
+                .map(|(name, works, text)| of(name, *works, text.clone()))
+                .collect(),
+        }
+    }
+
     fn status(&self) -> Status {
         let setup = self.server.current.get();
         let identity = setup.identity.as_ref();
         let validity = identity.and_then(|identity| identity.validity);
         let mut services = self.server.world.services(&setup);
-        let next_hops = self
-            .next_hops
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let relayhosts = next_hops.relayhosts(Instant::now()).into_iter();
-        drop(next_hops);
-        services.extend(
-            relayhosts.map(|(name, works, text)| Service::new("relayhost", name, works, text)),
-        );
+        services.extend(self.next_hops(&setup.config));
         services.extend(self.server.state.fault().map(|(since, why)| {
             let text = format!("not written since {}: {why}", since.mailq());
             Service::new("counters", setup.config.state.display(), false, text)

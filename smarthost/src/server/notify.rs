@@ -202,6 +202,7 @@ pub(super) fn of_no_room(server: &Server, error: &SpoolError) {
         headline: format!("{host}: no mail can be taken"),
         text,
         lasts: true,
+        reason: None,
     }));
 }
 

@@ -66,6 +66,7 @@ pub(super) fn of_list(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<New
                 headline,
                 text,
                 lasts: false,
+                reason: None,
             }));
         }
         Some(News::On { list }) => {
@@ -126,6 +127,7 @@ pub(super) fn of_verification(
                 headline,
                 text,
                 lasts: false,
+                reason: None,
             }));
         }
         Some(verify::News::Over { place }) => {

@@ -65,9 +65,9 @@ impl std::fmt::Debug for Services {
 }
 
 impl Services {
-    /// How each does that was asked.
-    pub(super) fn status(&self) -> Vec<Service> {
-        self.standings.all("policy server")
+    /// How one does.
+    pub(super) fn standing(&self, endpoint: &Endpoint) -> Service {
+        self.standings.of("policy server", endpoint)
     }
 
     /// The action that a server answers with.

@@ -49,15 +49,6 @@ impl Standings {
             |trouble| told(kind, endpoint, trouble),
         )
     }
-
-    /// All that were asked, by name.
-    pub(super) fn all(&self, kind: &str) -> Vec<Service> {
-        let all = self.lock();
-        let told = |(endpoint, trouble): (&Endpoint, &Unanswered)| told(kind, endpoint, trouble);
-        let mut told: Vec<_> = all.iter().map(told).collect();
-        told.sort_by(|a, b| a.name.cmp(&b.name));
-        told
-    }
 }
 
 fn told(kind: &str, endpoint: &Endpoint, trouble: &Unanswered) -> Service {

@@ -16,10 +16,12 @@ use tokio::sync::{Mutex as Turn, mpsc, oneshot};
 
 use super::learned::{Learned, News};
 use crate::{
+    config::Config,
     destination::{Destination, Kind},
     dispatch::Probe,
     policy::{
         self,
+        rule::Rule,
         verify::{Recipients, Step, Verified},
     },
     setup::Setup,
@@ -48,9 +50,11 @@ impl Verification {
             .alarms(&setup.config.verify.settings, clock::now())
     }
 
-    /// How it does, once anybody was asked about.
-    pub(super) fn status(&self) -> Option<Service> {
-        let (works, text) = self.recipients().standing()?;
+    /// How it does, where a rule wants it or anybody was asked about.
+    pub(super) fn status(&self, config: &Config) -> Option<Service> {
+        let is_wanted = config.restrictions.iter().any(Rule::verifies);
+        let not_yet = || is_wanted.then(|| (true, "not asked yet".to_owned()));
+        let (works, text) = self.recipients().standing().or_else(not_yet)?;
         Some(Service::new("verification", "recipients", works, text))
     }
 

@@ -25,7 +25,10 @@ use crate::{
     dispatch::Probe,
     dns::{Dnssec, Lookups},
     limits::{Counted, Limits},
-    policy::{Answer, ClientName, Listing, MailDomain, Query, greylist::Greylist, health::Health},
+    policy::{
+        Answer, ClientName, Listing, MailDomain, Query, greylist::Greylist, health::Health,
+        rule::Rule,
+    },
     setup::Setup,
     state,
 };
@@ -99,8 +102,11 @@ impl World {
         let milters = setup.config.milters.iter();
         all.extend(milters.map(|it| self.milters.of("milter", &it.endpoint)));
         all.extend(self.budget.status());
-        all.extend(self.services.status());
-        all.extend(self.verification.status());
+        let servers = setup.config.restrictions.iter().filter_map(Rule::service);
+        let mut told = HashSet::new();
+        let servers = servers.filter(|endpoint| told.insert(*endpoint));
+        all.extend(servers.map(|endpoint| self.services.standing(endpoint)));
+        all.extend(self.verification.status(&setup.config));
         all
     }
 

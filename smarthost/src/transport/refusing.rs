@@ -34,6 +34,7 @@ impl Transports {
                      To look further: smarthost status\n"
                 ),
                 lasts: true,
+                reason: None,
                 what,
             }));
         }

@@ -191,17 +191,15 @@ impl Memory {
         }
     }
 
-    /// How each relayhost does, if there are several or one is of note: `host:port`, whether it
-    /// works, and that in words.
+    /// How each relayhost does, also one alone: `host:port`, whether it works, and that in words;
+    /// nothing before the first delivery.
     pub fn relayhosts(&self, now: Instant) -> Vec<(String, bool, String)> {
-        let several = self.relayhosts.len() > 1;
         let all = self.relayhosts.iter();
         let all = all.map(|host| (host, self.standing(host, now)));
         let all: Vec<_> = all.collect();
         let works = |standing: &Standing| standing.failing.is_none();
         let others = all.iter().any(|(_, standing)| works(standing));
-        let told = all.iter().filter(|(_, it)| several || it.clear.is_some());
-        let told = told.map(|(host, standing)| {
+        let told = all.iter().map(|(host, standing)| {
             let name = format!("{}:{}", host.name, host.port);
             (name, works(standing), standing.text(others))
         });

@@ -1,0 +1,121 @@
+//! Who takes no mail is told by `status`, the page and `/health`, whatever it is that is asked.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tests::{
+    http::{self, get},
+    session::Session,
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::{free_address, until},
+};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What `/health` warns of, the page's state and the failing services of `status`.
+fn looked_at(page: SocketAddr, relay: &Smarthost) -> (Vec<String>, bool, Vec<String>) {
+    let health = get(page, "/health/ready");
+    assert_eq!(health.code, 200, "it does its work: {health:?}");
+    let told: Value = serde_json::from_str(&health.body).unwrap();
+    let named = |one: &Value, parts: [&str; 2]| {
+        let parts = parts.map(|part| one[part].as_str().unwrap());
+        format!("{}: {}", parts[0], parts[1])
+    };
+    let warnings = told["warnings"].as_array().unwrap().iter();
+    let warnings = warnings.map(|it| named(it, ["what", "text"])).collect();
+    let token = text(&relay.admin(&["web", "token"]).stdout);
+    let token = format!("Authorization: Bearer {}\r\n", token.trim());
+    let overview = http::request(page, "GET", "/", &token, "");
+    assert_eq!(overview.code, 200, "{overview:?}");
+    let is_good = overview
+        .body
+        .contains("<p class=\"state\">Takes and sends mail</p>");
+    let output = relay.admin(&["status", "--json"]);
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let services = status["services"].as_array().unwrap().iter();
+    let failing = services.filter(|it| it["works"] == false);
+    let failing = failing.map(|it| {
+        let kind = it["kind"].as_str().unwrap();
+        format!("{kind} {}", named(it, ["name", "text"]))
+    });
+    (warnings, is_good, failing.collect())
+}
+
+/// The only relayhost is down, and the way of one domain.
+#[test]
+fn next_hops_that_take_no_mail_are_told_by_status_health_and_page_until_they_do() {
+    let (page, relayhost, route) = (free_address(), free_address(), free_address());
+    let mut relay = Smarthost::start(&format!(
+        "web = \"{page}\"\nrelayhost = \"{}\"\n\
+         routes = {{ \"near.example\" = \"{}\" }}\n",
+        nexthop(relayhost),
+        nexthop(route)
+    ));
+    let unused = text(&relay.admin(&["status"]).stdout);
+    let told = format!(
+        "ok    relayhost {}: not used since the start",
+        nexthop(relayhost)
+    );
+    assert!(unused.contains(&told), "{unused}");
+    assert_eq!(looked_at(page, &relay), (Vec::new(), true, Vec::new()));
+
+    let mut session = Session::greeted(relay.address());
+    let mail = b"Subject: x\r\n\r\nx\r\n";
+    session.delivers("a@one.example", &["b@far.example", "c@near.example"], mail);
+    let both = |told: &[String]| {
+        let of = |name: &str, port: u16| {
+            let port = port.to_string();
+            let is_it = |it: &&String| it.starts_with(name) && it.contains(&port);
+            told.iter()
+                .find(is_it)
+                .is_some_and(|it| it.contains("refused"))
+        };
+        of("relayhost ", relayhost.port()) && of("next hop smtp:", route.port())
+    };
+    let bad = |(warnings, is_good, failing): &(Vec<String>, bool, Vec<String>)| {
+        both(warnings) && both(failing) && !is_good && warnings == failing
+    };
+    until("both are told", || {
+        Some(looked_at(page, &relay)).filter(bad)
+    });
+    // A restart has not mended it.
+    drop(session);
+    relay.kill();
+    relay.run();
+    until("both are told again", || {
+        Some(looked_at(page, &relay)).filter(bad)
+    });
+
+    let _sinks = [relayhost, route].map(|it| Sink::on(it, Script::default()));
+    let flushed = relay.admin(&["queue", "flush", "--all"]);
+    assert!(flushed.status.success(), "{flushed:?}");
+    until("all is well", || {
+        Some(looked_at(page, &relay)).filter(|it| *it == (Vec::new(), true, Vec::new()))
+    });
+    let well = text(&relay.admin(&["status"]).stdout);
+    let told = format!("ok    relayhost {}: works", relayhost.ip());
+    assert!(
+        well.contains(&told) || well.contains(": works, last connected "),
+        "{well}"
+    );
+}
+
+/// A policy server and verification that nobody had to ask yet stand in the list as milters do.
+#[test]
+fn whoever_is_to_be_asked_is_told_before_the_first_question() {
+    let relay = Smarthost::start(
+        "restrictions = [\"reject_unauth_destination\", \"reject_unverified_recipient\", \
+         \"check_policy_service inet:127.0.0.1:9\"]\n",
+    );
+    let told = text(&relay.admin(&["status"]).stdout);
+    for service in [
+        "ok    policy server inet:127.0.0.1:9: not asked yet",
+        "ok    verification recipients: not asked yet",
+    ] {
+        assert!(told.contains(service), "{service}: {told}");
+    }
+}
