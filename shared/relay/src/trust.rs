@@ -365,6 +365,91 @@ mod tests {
         }
     }
 
+    const DIGITS: [(&str, &str); 3] = [
+        (
+            "sha256:",
+            "78513e3aeba607cb8cef95d763e197959c444228227599115a02bb87c5de2138",
+        ),
+        (
+            "cert-sha256:",
+            "e6243fe1599d5761e4c7a0173ffa66b14d005bfe709110b495929a620b7d318c",
+        ),
+        ("sha1:", "d375e7a5d3483b89a38685f8271dfb59e30dc7d2"),
+    ];
+
+    #[test]
+    fn a_pin_of_which_any_one_digit_is_another_one_matches_nothing() {
+        let peer = PeerKey::of_certificate(&v1()).unwrap();
+        for (kind, digits) in DIGITS {
+            for place in 0..digits.len() {
+                let (before, rest) = digits.split_at(place);
+                let (digit, after) = rest.split_at(1);
+                for other in "0123456789abcdef".chars() {
+                    let pin = Pin::parse(&format!("{kind}{before}{other}{after}")).unwrap();
+                    assert_eq!(pin.matches(&peer), digit == other.to_string(), "{pin}");
+                }
+            }
+            for (other, _) in DIGITS.iter().filter(|(other, _)| *other != kind) {
+                // A SHA-1 digest is no SHA-256 digest at all.
+                let crossed = Pin::parse(&format!("{other}{digits}"));
+                assert!(
+                    !crossed.is_ok_and(|pin| pin.matches(&peer)),
+                    "{other}{digits}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_pin_of_any_other_length_or_with_any_other_sign_in_it_is_none() {
+        for (kind, digits) in DIGITS {
+            let endless = digits.repeat(3);
+            for length in (0..=endless.len()).filter(|length| *length != digits.len()) {
+                let text = format!("{kind}{}", &endless[..length]);
+                assert!(Pin::parse(&text).is_err(), "{text}");
+            }
+            let signs = (0..=0x2ff)
+                .chain([0xff11, 0x0661])
+                .filter_map(char::from_u32);
+            for sign in signs.filter(|sign| *sign != ':') {
+                for place in 0..=digits.len() {
+                    let (before, after) = digits.split_at(place);
+                    let longer = Pin::parse(&format!("{kind}{before}{sign}{after}"));
+                    let at_the_edge = place == digits.len() && sign.is_whitespace();
+                    assert_eq!(longer.is_ok(), at_the_edge, "{sign:?} at {place}");
+                    let rest = after.get(1..).filter(|_| !sign.is_ascii_hexdigit());
+                    if let Some(rest) = rest {
+                        let replaced = Pin::parse(&format!("{kind}{before}{sign}{rest}"));
+                        assert!(replaced.is_err(), "{sign:?} in place of {place}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn case_and_colons_make_no_other_pin() {
+        for (kind, digits) in DIGITS {
+            let pin = Pin::parse(&format!("{kind}{digits}")).unwrap();
+            let same = |text: String| assert_eq!(Pin::parse(&text).as_ref(), Ok(&pin), "{text}");
+            for place in 0..digits.len() {
+                let (before, after) = digits.split_at(place);
+                same(format!("{kind}{before}:{after}"));
+                same(format!("{kind}{before}{}", after.to_ascii_uppercase()));
+                same(format!("{kind}{}{after}", before.to_ascii_uppercase()));
+            }
+            let pairs: Vec<&str> = (0..digits.len())
+                .step_by(2)
+                .map(|at| &digits[at..at + 2])
+                .collect();
+            same(format!(
+                " {}{}\n",
+                kind.to_ascii_uppercase(),
+                pairs.join(":")
+            ));
+        }
+    }
+
     #[test]
     fn a_certificate_cut_anywhere_has_no_key() {
         let whole = v1();

@@ -5,8 +5,8 @@
 //! changes nothing. Neither holds back or copies more than it must: a piece without dots at line
 //! starts is copied in one go.
 //! Failures: [`BareLineEnd`]: a CR without LF or an LF without CR. In the decoder it is the peer's
-//! fault and ends the session; in the encoder it is the content's, and the bare byte has not been
-//! written.
+//! fault and ends the session; in the encoder it is the content's, and nothing has been written of
+//! the piece that has the bare byte.
 //! RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency), §2.3.8 (lines).
 #![cfg_attr(
     not(test),
@@ -97,6 +97,7 @@ pub struct Encoder {
 impl Encoder {
     /// Appends `content` to `out`, a dot before each dot that begins a line.
     pub fn encode(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), BareLineEnd> {
+        let before = out.len();
         let mut kept = content;
         let mut rest = content;
         if self.place == Place::Cr
@@ -124,7 +125,11 @@ impl Encoder {
                     (Place::Cr, after)
                 }
                 (Place::Cr, b'\n') => (Place::LineStart, after),
-                (Place::Cr, _) | (_, b'\n') => return Err(BareLineEnd),
+                (Place::Cr, _) | (_, b'\n') => {
+                    // Also the CR of the piece before, whose LF came with this one.
+                    out.truncate(before);
+                    return Err(BareLineEnd);
+                }
                 _ => (Place::Text, line_end(rest)),
             };
         }

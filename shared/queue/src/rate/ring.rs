@@ -192,6 +192,112 @@ mod tests {
         }
     }
 
+    /// A slot of a window of one second.
+    const WIDTH: u64 = 7;
+    const SECOND: Window = Window {
+        limit: 1,
+        span: Duration::from_secs(1),
+    };
+    const START: u64 = WIDTH * 1_000_000;
+
+    /// The same without cleverness: the slot of each event, one by one.
+    #[derive(Clone, Default)]
+    struct Naive(Vec<u64>);
+
+    impl Naive {
+        fn advance(&mut self, now: u64) {
+            let current = now / WIDTH;
+            self.0.retain(|slot| slot + SLOTS >= current);
+            self.0
+                .iter_mut()
+                .for_each(|slot| *slot = (*slot).min(current));
+        }
+
+        fn add(&mut self, now: u64) {
+            self.advance(now);
+            self.0.push(now / WIDTH);
+        }
+
+        fn take_back(&mut self, then: u64) {
+            if let Some(at) = self.0.iter().position(|slot| *slot == then / WIDTH) {
+                self.0.remove(at);
+            }
+        }
+
+        fn count(&self, now: u64) -> u32 {
+            let counts = self.0.iter().filter(|slot| **slot + SLOTS >= now / WIDTH);
+            u32::try_from(counts.count()).unwrap()
+        }
+
+        fn free_at(&self, limit: u32, now: u64) -> Option<u64> {
+            let beginnings = (1..=SLOTS + 1).map(|slot| (now / WIDTH + slot) * WIDTH);
+            let mut moments = std::iter::once(now).chain(beginnings);
+            moments.find(|moment| self.count(*moment) < limit)
+        }
+    }
+
+    fn agree(ring: &Ring, naive: &Naive, now: u64, what: impl std::fmt::Debug) {
+        let at = Timestamp::from_millis(now);
+        assert_eq!(ring.count(at), naive.count(now), "{what:?}, at {now}");
+        for limit in 0..4 {
+            let free = ring.free_at(limit, at).map(Timestamp::as_millis);
+            assert_eq!(
+                free,
+                naive.free_at(limit, now),
+                "{what:?}, {limit} at {now}"
+            );
+        }
+    }
+
+    /// Moments that lie at both ends of slots, over a window and what is beyond it.
+    #[test]
+    fn any_choice_of_moments_counts_as_a_list_of_all_events_does() {
+        let moments =
+            [0, 6, 7, 300, 301, 999, 1000, 1007, 1008, 1014, 1015, 1022].map(|ms| START + ms);
+        for chosen in 0..1u32 << moments.len() {
+            let (mut ring, mut naive) = (Ring::new(SECOND), Naive::default());
+            for (nth, now) in moments.into_iter().enumerate() {
+                if chosen & (1 << nth) != 0 {
+                    ring.add(Timestamp::from_millis(now));
+                    naive.add(now);
+                }
+                let counts = ring.count(Timestamp::from_millis(now));
+                assert_eq!(counts, naive.count(now), "{chosen:b} at {now}");
+            }
+            for now in [1022, 1300, 2015, 2022, 2023, 2030, 2031, 2100].map(|ms| START + ms) {
+                agree(&ring, &naive, now, chosen);
+            }
+        }
+    }
+
+    /// With a clock that is set back and forth, and events that are taken back.
+    #[test]
+    fn any_four_things_that_happen_count_as_in_a_list_of_all_events() {
+        const MOMENTS: [u64; 5] = [START, START + 6, START + 7, START + 1014, START + 1015];
+        for mut number in 0..10u32.pow(4) {
+            let (mut ring, mut naive) = (Ring::new(SECOND), Naive::default());
+            let what = number;
+            for _ in 0..4 {
+                let moment = MOMENTS[number as usize % 5];
+                let at = Timestamp::from_millis(moment);
+                if number % 10 < 5 {
+                    ring.add(at);
+                    naive.add(moment);
+                } else {
+                    ring.take_back(at);
+                    naive.take_back(moment);
+                }
+                number /= 10;
+            }
+            for now in [START, START + 1015, START + 1022] {
+                ring.advance(Timestamp::from_millis(now));
+                naive.advance(now);
+                agree(&ring, &naive, now, what);
+            }
+            assert!(ring.slots.iter().all(|(_, count)| *count > 0), "{what}");
+        }
+    }
+
     #[test]
     fn what_is_taken_back_counts_no_more_and_what_was_kept_counts_again() {
         let window = Window {

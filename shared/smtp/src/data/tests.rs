@@ -161,3 +161,130 @@ proptest! {
         }
     }
 }
+
+/// All strings of dots, CR, LF and text that have this length.
+fn all_strings(length: u32) -> impl Iterator<Item = Vec<u8>> {
+    (0..4_usize.pow(length)).map(move |number| {
+        let digit = |place| number / 4_usize.pow(place) % 4;
+        (0..length).map(|place| b".\r\na"[digit(place)]).collect()
+    })
+}
+
+/// Whether a CR has no LF or an LF no CR; that of a CR at the end may still come.
+fn has_bare(bytes: &[u8]) -> bool {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let closed = text.strip_suffix('\r').unwrap_or(&text);
+    closed.replace("\r\n", "").contains(['\r', '\n'])
+}
+
+/// What RFC 5321 makes of a wire, line by line: content so far, and what belonged to the message if
+/// it ended.
+fn by_the_book(wire: &[u8]) -> Result<(Vec<u8>, Option<usize>), BareLineEnd> {
+    let (mut content, mut start) = (Vec::new(), 0);
+    while let Some(length) = wire[start..].windows(2).position(|two| two == b"\r\n") {
+        let line = &wire[start..start + length];
+        start += length + 2;
+        if line.contains(&b'\r') || line.contains(&b'\n') {
+            return Err(BareLineEnd);
+        }
+        if line == b"." {
+            return Ok((content, Some(start)));
+        }
+        content.extend(line.strip_prefix(b".").unwrap_or(line));
+        content.extend(b"\r\n");
+    }
+    let open = &wire[start..];
+    if has_bare(open) {
+        return Err(BareLineEnd);
+    }
+    // The end is not seen yet.
+    if open != b".\r" {
+        content.extend(open.strip_prefix(b".").unwrap_or(open));
+    }
+    Ok((content, None))
+}
+
+/// In any pieces, too: that one cut changes neither what comes out nor the state says by induction
+/// that no number of cuts does.
+#[test]
+fn any_short_wire_is_read_by_the_book_in_whatever_pieces() {
+    for wire in (0..=9).flat_map(all_strings) {
+        let (mut decoder, mut content) = (Decoder::default(), Vec::new());
+        let told = decoder.decode(&wire, &mut content);
+        let shown = wire.escape_ascii();
+        match by_the_book(&wire) {
+            Err(bare) => assert_eq!(told, Err(bare), "{shown}"),
+            Ok((expected, end)) => {
+                let all = end.map_or(Decoded::More, |consumed| Decoded::End { consumed });
+                assert_eq!((told, &content), (Ok(all), &expected), "{shown}");
+            }
+        }
+        for cut in 1..wire.len() {
+            let (mut cut_decoder, mut pieces) = (Decoder::default(), Vec::new());
+            let first = cut_decoder.decode(&wire[..cut], &mut pieces);
+            let told_of_pieces = match first {
+                Ok(Decoded::More) => match cut_decoder.decode(&wire[cut..], &mut pieces) {
+                    Ok(Decoded::End { consumed }) => Ok(Decoded::End {
+                        consumed: cut + consumed,
+                    }),
+                    other => other,
+                },
+                ended => ended,
+            };
+            assert_eq!(told_of_pieces, told, "{shown}, cut at {cut}");
+            if told.is_ok() {
+                assert_eq!(
+                    (cut_decoder, &pieces),
+                    (decoder, &content),
+                    "{shown}, {cut}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn any_short_content_comes_back_unchanged_or_is_refused_for_a_bare_line_end() {
+    for content in (0..=9).flat_map(all_strings) {
+        let shown = content.escape_ascii();
+        let (mut encoder, mut wire) = (Encoder::default(), Vec::new());
+        let told = encoder.encode(&content, &mut wire);
+        assert!(!has_bare(&wire) && !wire.ends_with(b"\r"), "{shown}");
+        for cut in 1..content.len() {
+            let (mut pieces, mut written) = (Encoder::default(), Vec::new());
+            let first = pieces.encode(&content[..cut], &mut written);
+            let both = first.and_then(|()| pieces.encode(&content[cut..], &mut written));
+            assert_eq!(both, told, "{shown}, cut at {cut}");
+            assert!(
+                !has_bare(&written) && !written.ends_with(b"\r"),
+                "{shown}, {cut}"
+            );
+            if told.is_ok() {
+                assert_eq!(
+                    (pieces, &written),
+                    (encoder, &wire),
+                    "{shown}, cut at {cut}"
+                );
+            }
+        }
+        let told = told.and_then(|()| encoder.finish(&mut wire));
+        let bare = has_bare(&content) || content.ends_with(b"\r");
+        assert_eq!(told.is_err(), bare, "{shown}");
+        let mut checker = Checker::default();
+        let checked = checker.check(&content).and_then(|()| checker.finish());
+        assert_eq!(checked.is_err(), bare, "{shown}");
+        if bare {
+            continue;
+        }
+        let mut expected = content.clone();
+        if checked == Ok(true) {
+            expected.extend(b"\r\n");
+        }
+        let whole = Ok((expected, Some(wire.len())));
+        assert_eq!(by_the_book(&wire), whole, "{shown}");
+        assert_eq!(
+            decode(&wire, &[]).map(|(read, _)| read),
+            whole.map(|(read, _)| read)
+        );
+    }
+}

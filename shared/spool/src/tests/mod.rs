@@ -7,6 +7,7 @@ mod closed;
 mod crash;
 mod failing;
 mod faults;
+mod framing;
 mod ledger;
 mod model;
 mod older;
