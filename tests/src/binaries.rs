@@ -18,6 +18,8 @@ pub struct Binaries {
     pub sendmail: PathBuf,
     /// The agent and its administrator's commands.
     pub sendmail_shim: PathBuf,
+    /// The disk that fails.
+    pub disk: PathBuf,
 }
 
 impl Binaries {
@@ -67,15 +69,16 @@ fn build() -> Binaries {
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the programs do not build");
-    let [smarthost, sendmail, sendmail_shim] =
-        ["smarthost", "sendmail", "sendmail-shim"].map(|name| profile.join(name));
-    for built in [&smarthost, &sendmail, &sendmail_shim] {
+    let [smarthost, sendmail, sendmail_shim, disk] =
+        ["smarthost", "sendmail", "sendmail-shim", "disk"].map(|name| profile.join(name));
+    for built in [&smarthost, &sendmail, &sendmail_shim, &disk] {
         assert!(built.is_file(), "cargo did not leave {}", built.display());
     }
     Binaries {
         smarthost,
         sendmail,
         sendmail_shim,
+        disk,
     }
 }
 

@@ -24,6 +24,7 @@
 //! | [`shown`] | what commands print, as the manual shows it |
 //! | [`terminal`] | a program in a terminal, where somebody looks and types |
 //! | [`store`] | a store in which several smarthosts meet |
+//! | [`disk`] | a file system on a disk that is slow, fails and forgets |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
 //! | [`postfix`] | a Postfix that ends with its test |
@@ -43,6 +44,7 @@ pub mod compat;
 pub mod daemon;
 pub mod demo;
 pub mod dialog;
+pub mod disk;
 pub mod enrolment;
 pub mod http;
 pub mod https;

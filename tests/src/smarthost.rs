@@ -27,7 +27,8 @@ use crate::{
 pub struct Smarthost {
     installation: Installation,
     address: SocketAddr,
-    mounts: Option<String>,
+    /// Words before the command that starts it.
+    within: Vec<String>,
 }
 
 impl Smarthost {
@@ -43,7 +44,7 @@ impl Smarthost {
         let smarthost = Self {
             installation: Installation::new(),
             address: free_address(),
-            mounts: None,
+            within: Vec::new(),
         };
         smarthost.configure(config);
         smarthost
@@ -70,7 +71,13 @@ impl Smarthost {
         let filled_in = format!("resolver = {}\n", names());
         let config = fs::read_to_string(self.config()).unwrap();
         write(&self.config(), config.replace(&filled_in, ""));
-        self.mounts = Some(self.placed(script));
+        let script = format!("{} && exec \"$@\"", self.placed(script));
+        self.run_within(["unshare", "--mount", "sh", "-c", &script, "sh"].map(str::to_owned));
+    }
+
+    /// Puts these words before the command that starts it, from the next start on.
+    pub fn run_within(&mut self, words: impl IntoIterator<Item = String>) {
+        self.within = words.into_iter().collect();
     }
 
     /// Starts it (again) and waits until it takes connections at all its addresses.
@@ -82,17 +89,11 @@ impl Smarthost {
     fn start_command(&self) -> Command {
         let mut plain = self.command();
         plain.arg("run");
-        let Some(mounts) = &self.mounts else {
+        let Some((first, rest)) = self.within.split_first() else {
             return plain;
         };
-        let mut command = hermetic("unshare");
-        command.args([
-            "--mount",
-            "sh",
-            "-c",
-            &format!("{mounts} && exec \"$@\""),
-            "sh",
-        ]);
+        let mut command = hermetic(first);
+        command.args(rest);
         command.arg(plain.get_program()).args(plain.get_args());
         command
     }
