@@ -18,7 +18,7 @@ use crate::{
     config::settings::Settings,
     plan::Submission,
     submit::{
-        agent::{self, Submitted},
+        agent::{self, HandedOver},
         ready::Ready,
         report::Report,
     },
@@ -35,7 +35,7 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Comman
         .and_then(|target| ready(settings, target))
         .map_err(|error| CommandError::new(Exit::Software, error))?;
     match agent::send(&settings.socket, &ready) {
-        Submitted::Outcomes(outcomes) => {
+        HandedOver::Outcomes(outcomes) => {
             let report = Report::of(&ready.names(), &outcomes, true);
             report.lines.iter().for_each(say);
             match outcomes.first().and_then(queue_id) {
@@ -51,7 +51,7 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Comman
                 _ => Ok(report.exit),
             }
         }
-        Submitted::NotTaken(failure) => {
+        HandedOver::NotTaken(failure) => {
             complain(
                 "sendmail-shim",
                 format_args!("not taken by the agent: {}", failure.log_text()),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use queue::retry::Schedule;
+use relay::tls::TlsVersion;
 use settings::{
     Span,
     form::{Form, Number},
@@ -27,6 +28,7 @@ pub(super) const GREET_WAIT: Form<Span> = Form::new("greet_wait", SECOND).within
 );
 
 pub(super) const RELAY_LEVEL: Form<Level> = Form::open("relay_tls.level");
+pub(super) const TLS_MINIMUM: Form<TlsVersion> = Form::new("tls.minimum", TlsVersion::V1_2);
 pub(super) const TLS_LEVEL: Form<TlsLevel> = Form::new("tls_out.level", TlsLevel::Opportunistic);
 pub(super) const MTA_STS: Form<bool> = Form::new("mta_sts", false);
 pub(super) const PROVIDER_PRESETS: Form<bool> = Form::new("provider_presets", true);

@@ -26,7 +26,7 @@ pub(super) const COMMIT: Duration = Duration::from_mins(2);
 
 /// What the agent did.
 #[derive(Debug)]
-pub enum Submitted {
+pub enum HandedOver {
     /// One outcome for each recipient, in order.
     Outcomes(Vec<Outcome>),
     /// It certainly does not have the message, for this reason: somebody else may be tried.
@@ -34,12 +34,12 @@ pub enum Submitted {
 }
 
 /// Hands a program's message over.
-pub fn send(socket: &Path, ready: &Ready) -> Submitted {
+pub fn send(socket: &Path, ready: &Ready) -> HandedOver {
     hand_over(socket, transaction(ready), &ready.message)
 }
 
 /// Hands a message over with an envelope that is made already; the outcomes are in its order.
-pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> Submitted {
+pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> HandedOver {
     let settings = Settings {
         helo: "localhost".to_owned(),
         protocol: Protocol::Smtp,
@@ -57,16 +57,16 @@ pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> 
     };
     let mut connection = match Connection::open(&Place::unix(socket), &settings, ANSWER) {
         Ok(connection) => connection,
-        Err(failure) => return Submitted::NotTaken(failure),
+        Err(failure) => return HandedOver::NotTaken(failure),
     };
     let outcomes = match message.reader() {
         Ok(mut content) => connection.send(transaction, &mut content),
-        Err(error) => return Submitted::NotTaken(unreadable(&error)),
+        Err(error) => return HandedOver::NotTaken(unreadable(&error)),
     };
     connection.quit();
     match surely_not_taken(&outcomes) {
-        Some(failure) => Submitted::NotTaken(failure.clone()),
-        None => Submitted::Outcomes(outcomes),
+        Some(failure) => HandedOver::NotTaken(failure.clone()),
+        None => HandedOver::Outcomes(outcomes),
     }
 }
 

@@ -15,7 +15,7 @@ use settings::ConfigError;
 use system::{patient::Patient, sysexits::Exit};
 
 use super::{
-    agent::{self, Submitted},
+    agent::{self, HandedOver},
     direct, misread,
     ready::Ready,
     report::Report,
@@ -159,8 +159,10 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
         socket = &config.salvaged()?.socket;
     }
     let failure = match agent::send(socket, ready) {
-        Submitted::Outcomes(outcomes) => return Ok(Report::of(&ready.names(), &outcomes, verbose)),
-        Submitted::NotTaken(failure) => failure,
+        HandedOver::Outcomes(outcomes) => {
+            return Ok(Report::of(&ready.names(), &outcomes, verbose));
+        }
+        HandedOver::NotTaken(failure) => failure,
     };
     let no_agent = match failure.reply {
         Some(_) => format!("the agent did not take it: {}", failure.log_text()),

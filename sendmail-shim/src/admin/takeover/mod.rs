@@ -41,7 +41,7 @@ use crate::{
         dma, postfix,
         queue::{self, Left, Queued},
     },
-    submit::agent::{self, Submitted},
+    submit::agent::{self, HandedOver},
 };
 
 /// Where what was taken is moved to, in the other program's spool.
@@ -245,8 +245,8 @@ impl Takeover<'_> {
         for recipients in queued.recipients.chunks(limits::RECIPIENTS) {
             let transaction = transaction(queued, recipients, message);
             let outcomes = match agent::hand_over(&self.settings.socket, transaction, message) {
-                Submitted::NotTaken(failure) => return Err(Stays::NoAgent(failure.log_text())),
-                Submitted::Outcomes(outcomes) => outcomes,
+                HandedOver::NotTaken(failure) => return Err(Stays::NoAgent(failure.log_text())),
+                HandedOver::Outcomes(outcomes) => outcomes,
             };
             for outcome in &outcomes {
                 match outcome {

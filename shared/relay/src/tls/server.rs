@@ -7,6 +7,8 @@ use rustls::{
     crypto::ring,
     server::{ProducesTickets, ServerSessionMemoryCache},
 };
+use serde::{Deserialize, Deserializer};
+use settings::form::{self, Word};
 
 use super::{
     certificate::{pair, unfit},
@@ -15,24 +17,23 @@ use super::{
 };
 
 /// The oldest version that is spoken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum TlsVersion {
     #[default]
-    #[serde(rename = "1.2")]
     V1_2,
-    #[serde(rename = "1.3")]
     V1_3,
 }
 
-impl TlsVersion {
-    /// As settings name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::V1_2 => "1.2",
-            Self::V1_3 => "1.3",
-        }
+impl Word for TlsVersion {
+    const WORDS: &'static [(&'static str, Self)] = &[("1.2", Self::V1_2), ("1.3", Self::V1_3)];
+}
+impl<'de> Deserialize<'de> for TlsVersion {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        form::word(from)
     }
+}
 
+impl TlsVersion {
     /// This one, and what is newer.
     fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
         static NEWEST: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];

@@ -7,7 +7,7 @@ use settings::{
 
 use super::super::{
     budget::{NODES, ON_OUTAGE},
-    forms::GREET_WAIT,
+    forms::{GREET_WAIT, TLS_MINIMUM},
 };
 use super::written::{Row, listener, node};
 
@@ -49,9 +49,9 @@ pub(super) const CLIENTS: &[Row] = &[
         |c| Some(path(&c.tls.key)),
     )
     .otherwise("made with it"),
-    Row::new(
-        "tls.minimum",
-        "The oldest version of TLS that clients may speak, \"1.2\" or \"1.3\". Whoever has none that is spoken here sends in clear text over port 25, and cannot log in. Default: \"1.2\".",
+    Row::form(
+        &TLS_MINIMUM,
+        "The oldest version of TLS that clients may speak. Whoever has none that is spoken here sends in clear text over port 25, and cannot log in.",
         |c| Some(quote(c.tls_minimum.as_str())),
     ),
     Row::new(
