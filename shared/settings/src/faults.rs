@@ -137,7 +137,8 @@ pub fn read<T: DeserializeOwned, C>(
     synonyms: &[(&str, &'static str)],
     make: impl Fn(T) -> Result<C, Wrong>,
 ) -> Result<C, ConfigError> {
-    if let Some(made) = at_once(layers, &make) {
+    let made = |table: DeTable<'_>| form(table).and_then(&make);
+    if let Some(made) = at_once(layers, &made) {
         return Ok(made);
     }
     let mut found = Found::new(layers);
@@ -148,7 +149,7 @@ pub fn read<T: DeserializeOwned, C>(
         found.settle(&mut table, &|table| form::<T>(table).map(drop));
         layers::lay_below(&mut all, table, synonyms);
     }
-    let settled = found.settle(&mut all, &|table| form(table).and_then(&make));
+    let settled = found.settle(&mut all, &made);
     match settled.filter(|_| found.faults.is_empty()) {
         Some(result) => Ok(result),
         None => Err(found.told()),
@@ -156,17 +157,15 @@ pub fn read<T: DeserializeOwned, C>(
 }
 
 /// What is made of one right file, which needs no second look: each start of `sendmail` reads one.
-fn at_once<T: DeserializeOwned, C>(
-    layers: &[Layer],
-    make: impl Fn(T) -> Result<C, Wrong>,
-) -> Option<C> {
+fn at_once<C>(layers: &[Layer], made: &dyn Fn(DeTable<'_>) -> Result<C, Wrong>) -> Option<C> {
     let [(_, text)] = layers else {
         return None;
     };
-    let table = DeTable::parse(text).ok()?.into_inner();
-    form(table).and_then(make).ok()
+    made(DeTable::parse(text).ok()?.into_inner()).ok()
 }
 
+/// Once in the program: it is most of what reading a configuration is made of.
+#[inline(never)]
 fn form<T: DeserializeOwned>(table: DeTable<'_>) -> Result<T, Wrong> {
     let table = Deserializer::from(Spanned::new(0..0, table));
     T::deserialize(table).map_err(|error| Wrong::of_form(&error))

@@ -125,15 +125,17 @@ impl Settings {
     pub fn parse(path: Option<&Path>, text: &str) -> Result<Self, ConfigError> {
         let files: Vec<_> = path.map(Path::to_owned).into_iter().collect();
         let name = path.unwrap_or(Path::new("(defaults)")).to_owned();
-        faults::read(&[(name, text.to_owned())], &[], |file| {
-            Self::of(files.clone(), file)
-        })
+        Self::read(&[(name, text.to_owned())], &files)
     }
 
     /// From several files of one directory: what an earlier one leaves open, a later one decides.
     pub fn layered(layers: &[Layer]) -> Result<Self, ConfigError> {
         let files: Vec<_> = layers.iter().map(|(path, _)| path.clone()).collect();
-        faults::read(layers, &[], |file| Self::of(files.clone(), file))
+        Self::read(layers, &files)
+    }
+
+    fn read(layers: &[Layer], files: &[PathBuf]) -> Result<Self, ConfigError> {
+        faults::read(layers, &[], |file| Self::of(files.to_vec(), file))
     }
 
     /// The same with what lines of smarthosts have set, if any have.
