@@ -1,5 +1,5 @@
 //! What is written from the programs' own tables when they are compiled for a package: manual
-//! pages, the shells' completions, and a machine's configuration with every setting as a comment.
+//! pages, the shells' completions, and both configurations with every setting as a comment.
 //!
 //! | part | what |
 //! |---|---|
@@ -45,10 +45,12 @@ pub fn files(manual: &Path) -> io::Result<Vec<File>> {
     }
     let completions = completions::files().into_iter();
     files.extend(completions.map(|(name, text)| (format!("completions/{name}"), text)));
-    files.push((
-        "examples/sendmail-shim-all.toml".to_owned(),
-        settings::example_of_sendmail_shim(),
-    ));
+    for (program, text) in [
+        ("sendmail-shim", settings::example_of_sendmail_shim()),
+        ("smarthost", settings::example_of_smarthost()),
+    ] {
+        files.push((format!("examples/{program}-all.toml"), text));
+    }
     Ok(files)
 }
 

@@ -22,11 +22,20 @@ pub(crate) fn of_smarthost() -> String {
 /// The configuration of a machine as a file in which everything stands, with its default, as a
 /// comment.
 pub(crate) fn example_of_sendmail_shim() -> String {
-    let mut text = String::from(
-        "# /etc/sendmail-shim/config.toml: all settings, each with its default where it has one.\n\
-         # `sendmail-shim check` tells what is wrong with them, `sendmail-shim config` which differ.\n",
+    example("sendmail-shim", sendmail::config::rows::rows())
+}
+
+/// The same of a smarthost.
+pub(crate) fn example_of_smarthost() -> String {
+    example("smarthost", smarthost::config::rows::all())
+}
+
+fn example<S: 'static>(program: &str, rows: impl Iterator<Item = &'static Row<S>>) -> String {
+    let mut text = format!(
+        "# /etc/{program}/config.toml: all settings, each with its default where it has one.\n\
+         # `{program} check` tells what is wrong with them, `{program} config` which differ.\n"
     );
-    for row in sendmail::config::rows::rows() {
+    for row in rows {
         text.push_str("\n#");
         let mut width = 1;
         for word in row.about().split(' ') {

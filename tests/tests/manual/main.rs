@@ -3,8 +3,10 @@
 
 mod guide;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use sendmail::config::settings::Settings;
+use smarthost::config::Config;
 use tests::binaries::repository;
 
 fn manual() -> PathBuf {
@@ -29,6 +31,10 @@ fn the_manual_pages_say_what_the_programs_do() {
             "examples/sendmail-shim-all.toml",
             "\n#retry.lifetime = \"5d\"\n",
         ),
+        (
+            "examples/smarthost-all.toml",
+            "\n#concurrency.client = 50\n",
+        ),
         ("completions/bash/smarthost", "limits"),
     ] {
         assert!(text(page).contains(told), "{page}: {told}");
@@ -39,6 +45,29 @@ fn the_manual_pages_say_what_the_programs_do() {
             .find(|line| line.starts_with('@') && line.ends_with('@'));
         assert_eq!(unread, None, "{name}");
     }
+}
+
+/// Whoever takes the comment signs away in the examples changes nothing.
+#[test]
+fn the_defaults_in_the_examples_are_those_of_the_programs() {
+    let files = documents::files(&manual()).unwrap();
+    let defaults = |name: &str| -> String {
+        let (_, text) = files.iter().find(|(known, _)| known == name).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix('#'));
+        let set = lines.filter(|line| !line.starts_with(' ') && line.contains(" = "));
+        // Of tables that say something only once they are there.
+        let set = set.filter(|line| !line.starts_with("budget.") && !line.contains(".NAME."));
+        set.map(|line| format!("{line}\n")).collect()
+    };
+    let of_agent = defaults("examples/sendmail-shim-all.toml");
+    let settings = |text: &str| Settings::parse(None, text).unwrap();
+    assert!(of_agent.lines().count() > 15, "{of_agent}");
+    assert_eq!(settings(&of_agent), settings(""));
+    let of_smarthost = defaults("examples/smarthost-all.toml");
+    let path = Path::new("/etc/smarthost/config.toml");
+    let settings = |text: &str| Config::parse(path, text, "vm1.example.org").unwrap().set();
+    assert!(of_smarthost.lines().count() > 25, "{of_smarthost}");
+    assert_eq!(settings(&of_smarthost), settings(""));
 }
 
 /// An option or a setting without a sentence would be an empty entry.
