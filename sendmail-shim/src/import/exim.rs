@@ -49,10 +49,7 @@ const WORDS: Words = &[
 
 /// Reads all of them.
 pub fn read(lookup: &Lookup<'_>) -> Plan {
-    let mut plan = Plan {
-        from_override: Some(true),
-        ..Plan::default()
-    };
+    let mut plan = Plan::keeping_senders();
     let Some(source) = lookup(CONFIG) else {
         return plan;
     };

@@ -34,10 +34,7 @@ const FILES: [&str; 15] = [
 
 /// Reads all of them.
 pub fn read(lookup: &Lookup<'_>) -> Plan {
-    let mut plan = Plan {
-        from_override: Some(true),
-        ..Plan::default()
-    };
+    let mut plan = Plan::keeping_senders();
     if let Some(source) = lookup(CONFIG) {
         let mut kinds = Vec::new();
         for (at, line) in lines(&source) {

@@ -108,6 +108,14 @@ pub struct Place<'a> {
 }
 
 impl Plan {
+    /// Of a program under which others choose their own From.
+    pub fn keeping_senders() -> Self {
+        Self {
+            from_override: Some(true),
+            ..Self::default()
+        }
+    }
+
     /// Notes what became of a key.
     pub fn note(&mut self, verdict: Verdict, at: Place<'_>, key: &str, text: impl Into<String>) {
         let key = key.chars().filter(|c| !c.is_control()).take(120).collect();

@@ -29,10 +29,7 @@ pub fn spool(lookup: &Lookup<'_>) -> String {
 
 /// Reads it, and the table of passwords.
 pub fn read(lookup: &Lookup<'_>) -> Plan {
-    let mut plan = Plan {
-        from_override: Some(true),
-        ..Plan::default()
-    };
+    let mut plan = Plan::keeping_senders();
     let Some(source) = lookup(CONFIG) else {
         return plan;
     };
