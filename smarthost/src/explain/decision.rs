@@ -17,7 +17,7 @@ use smtp::{sasl::prepared, session::Session};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    answer::{Client, Decision, Filter, Known, Recipient, Stage, Warnings, warn},
+    answer::{Client, Decision, Filter, Known, Recipient, Warnings, warn},
     rehearsal::Rehearsal,
     told::Place,
 };
@@ -58,12 +58,7 @@ pub(super) async fn decide(
         login: login(&setup, client, &warnings),
         ..client.clone()
     };
-    let name = client.pin.as_deref().or(client.login.as_deref());
-    let peer = Peer {
-        address,
-        name: name.map(Into::into),
-        unnamed: false,
-    };
+    let peer = peer(client);
     let own = peer.name.is_some() || setup.policy.may_relay(address);
     let counted = counted(&memory, &peer, &everywhere);
     let (probes, asked) = Dispatch::probes();
@@ -72,19 +67,13 @@ pub(super) async fn decide(
     answering_too.spawn(answering);
     let helo = client.helo.clone().unwrap_or_else(|| literal(address));
     let budget = Arc::new(Budget::seen(&memory, everywhere));
-    let mut session = Rehearsal {
-        machine: Session::new(spoken(&setup, client, own), Instant::now()),
-        world: Arc::new(World::new(&memory, budget, probes)),
-        client: client.clone(),
-        sender: None,
-        size: None,
-        stage: Stage::default(),
-        heard: Vec::new(),
-        refused: false,
-        closed,
-        warnings: Arc::clone(&warnings),
-        setup: Arc::clone(&setup),
-    };
+    let mut session = Rehearsal::new(
+        Session::new(spoken(&setup, client, own), Instant::now()),
+        World::new(&memory, budget, probes),
+        client,
+        (&setup, &warnings),
+    );
+    session.closed = closed;
     let sender = client.sender.clone().unwrap_or_default();
     let stages = session.run(&helo, &sender).await;
     let accepted = !session.refused;
@@ -104,6 +93,16 @@ pub(super) async fn decide(
         limits: counted,
         exempt: setup.config.limits.exempt.contains(address),
         warnings: told.clone(),
+    }
+}
+
+/// As whom it is counted.
+fn peer(client: &Client) -> Peer {
+    let name = client.pin.as_deref().or(client.login.as_deref());
+    Peer {
+        address: client.address.to_canonical(),
+        name: name.map(Into::into),
+        unnamed: false,
     }
 }
 

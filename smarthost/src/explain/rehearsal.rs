@@ -29,22 +29,44 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The session.
 pub(super) struct Rehearsal {
-    pub(super) machine: Session,
-    pub(super) setup: Arc<Setup>,
-    pub(super) world: Arc<World>,
-    pub(super) client: Client,
-    pub(super) sender: Option<Sender>,
-    pub(super) size: Option<u64>,
+    machine: Session,
+    setup: Arc<Setup>,
+    world: Arc<World>,
+    client: Client,
+    sender: Option<Sender>,
+    size: Option<u64>,
     /// The command that is being answered.
-    pub(super) stage: Stage,
-    pub(super) heard: Vec<u8>,
+    stage: Stage,
+    heard: Vec<u8>,
     pub(super) refused: bool,
     /// Nobody may log in from there.
     pub(super) closed: bool,
-    pub(super) warnings: Warnings,
+    warnings: Warnings,
 }
 
 impl Rehearsal {
+    /// At its beginning.
+    pub(super) fn new(
+        machine: Session,
+        world: World,
+        client: &Client,
+        (setup, warnings): (&Arc<Setup>, &Warnings),
+    ) -> Self {
+        Self {
+            machine,
+            setup: Arc::clone(setup),
+            world: Arc::new(world),
+            client: client.clone(),
+            sender: None,
+            size: None,
+            stage: Stage::default(),
+            heard: Vec::new(),
+            refused: false,
+            closed: false,
+            warnings: Arc::clone(warnings),
+        }
+    }
+
     pub(super) async fn run(&mut self, helo: &str, sender: &str) -> Vec<Stage> {
         self.machine.handle(Event::Connected, Instant::now());
         let mut stages = vec![self.answered("(connection)".to_owned()).await];
