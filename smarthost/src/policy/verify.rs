@@ -17,8 +17,10 @@ use mail::{
     clock::Timestamp,
     outcome::{Failure, Outcome, Stage},
 };
-use serde::{Deserialize, Deserializer};
-use settings::form::{self, Word};
+
+mod outage;
+
+pub use outage::OutageMode;
 
 use crate::network::Network;
 
@@ -40,30 +42,6 @@ const CATCH_ALL: Duration = Duration::from_hours(1);
 pub const CAP: u64 = 1024 * 1024;
 /// Longest reason, in characters.
 const REASON: usize = 200;
-
-/// What is done while the next hop does not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OutageMode {
-    /// Who is known gets mail, others come again; after a day everybody gets small mail.
-    AcceptKnown,
-    /// Everybody gets small mail.
-    AcceptAll,
-    /// Others come again, however long it takes.
-    Defer,
-}
-
-impl Word for OutageMode {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("accept-known", Self::AcceptKnown),
-        ("accept-all", Self::AcceptAll),
-        ("defer", Self::Defer),
-    ];
-}
-impl<'de> Deserialize<'de> for OutageMode {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
 
 /// The administrator's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,8 @@
 //! | [`smtp`](self::smtp) | the hosts behind a next hop, whom to believe, passwords |
 //! | [`demands`] | what each host must show: authorities, DANE |
 //! | [`lmtp`] | a server that is named |
-//! | [`session`] | what these two share: the delivery core's driver over tokio |
+//! | [`course`] | what these two share: the delivery core's driver over tokio |
+//! | [`session`] | what it asks for: peers, hosts, connections |
 //! | [`forwarding`] | the sender of mail that is passed on for others |
 //! | [`signing`] | what a peer gets: fitted to it, and signed |
 //! | [`pool`] | connections that wait for the next message |
@@ -16,6 +17,7 @@
 //! Contract: one outcome for each recipient, in order; what is not known is deferred. `None`: it
 //! was not made, its turn comes again.
 
+mod course;
 mod demands;
 mod forwarding;
 mod job;
@@ -48,10 +50,10 @@ use crate::{
 pub(crate) async fn deliver(transports: &Transports, job: Job) -> Option<Vec<Outcome>> {
     match &job.destination.kind {
         Kind::Smtp { .. } | Kind::Lmtp(_) => {
-            session::deliver(transports, &job, Some(&job.stored)).await
+            course::deliver(transports, &job, Some(&job.stored)).await
         }
         Kind::Pipe(_) | Kind::Program(_) if job.pipe().socket.is_some() => {
-            session::deliver(transports, &job, Some(&job.stored)).await
+            course::deliver(transports, &job, Some(&job.stored)).await
         }
         Kind::Pipe(_) | Kind::Program(_) => Some(blocking(job, pipe::deliver).await),
         Kind::Maildir(_) => Some(blocking(job, maildir::deliver).await),
@@ -65,7 +67,7 @@ pub(crate) async fn deliver(transports: &Transports, job: Job) -> Option<Vec<Out
 
 /// Whether a next hop would take these recipients: MAIL and RCPT, no message.
 pub(crate) async fn probe(transports: &Transports, errand: &Errand) -> Vec<Outcome> {
-    let asked = session::deliver(transports, errand, None).await;
+    let asked = course::deliver(transports, errand, None).await;
     asked.unwrap_or_default()
 }
 

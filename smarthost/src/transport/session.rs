@@ -1,8 +1,6 @@
-//! What SMTP and LMTP share: the driver of [`Delivery`] over tokio, and the connections.
+//! What SMTP and LMTP share: who the peer is, its hosts, and the connections to them.
 //!
-//! Contract: what is tried and in which order is [`relay::delivery`]'s. What the setup in force
-//! when a delivery begins says holds to its end.
-//! RFC 5321 §5.1.
+//! Contract: what the setup in force when a delivery begins says holds to its end.
 
 use std::{
     io::Read,
@@ -17,8 +15,7 @@ use mail::{
 };
 use relay::{
     delivery::{
-        Action, Batch, Delivery, Dial, Event, Found, Host, Locality, Patience, Place, Sent, Way,
-        clear_text_goes_on, fit,
+        Batch, Dial, Found, Host, Locality, Patience, Place, Sent, Way, clear_text_goes_on, fit,
     },
     tls::ClientTls,
     token,
@@ -29,7 +26,6 @@ use tokio::task::block_in_place;
 
 use super::{
     demands::Demands,
-    forwarding,
     job::{Errand, all},
     lmtp,
     pool::{Kept, Site},
@@ -50,7 +46,7 @@ use crate::{
 const HURRIED: Duration = Duration::from_secs(10);
 
 /// Whom a delivery is made to.
-enum Peer<'a> {
+pub(super) enum Peer<'a> {
     Smtp {
         nexthop: &'a mail::nexthop::Nexthop,
         relayhost: bool,
@@ -60,180 +56,16 @@ enum Peer<'a> {
 }
 
 /// One delivery under way.
-struct Session<'a> {
-    transports: &'a Transports,
-    errand: &'a Errand,
+pub(super) struct Session<'a> {
+    pub(super) transports: &'a Transports,
+    pub(super) errand: &'a Errand,
     /// `None`: a question, and no message.
-    stored: Option<&'a Stored>,
-    peer: Peer<'a>,
-}
-
-/// Delivers to a next hop, or without a message only asks; `None`: it was not made, its turn comes
-/// again.
-pub(super) async fn deliver(
-    transports: &Transports,
-    errand: &Errand,
-    stored: Option<&Stored>,
-) -> Option<Vec<Outcome>> {
-    let parts = match peer(errand) {
-        Peer::Smtp { .. } => forwarding::parts(&errand.setup, &errand.envelope),
-        Peer::Lmtp(_) => Vec::new(),
-    };
-    if parts.len() < 2 {
-        return Box::pin(converse(transports, errand, stored, false)).await;
-    }
-    let mut outcomes = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        let part_of_it = Errand {
-            destination: Arc::clone(&errand.destination),
-            envelope: errand.envelope.with_only(part),
-            setup: Arc::clone(&errand.setup),
-            hurried: errand.hurried,
-        };
-        let made = Box::pin(converse(transports, &part_of_it, stored, number > 0)).await?;
-        outcomes.extend(part.iter().zip(made));
-    }
-    outcomes.sort_by_key(|(index, _)| *index);
-    Some(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
-}
-
-/// The same of recipients who all get it from the same sender; `has_place`: another part of it has
-/// gone already, and it is not asked any more whether it may.
-async fn converse(
-    transports: &Transports,
-    errand: &Errand,
-    stored: Option<&Stored>,
-    has_place: bool,
-) -> Option<Vec<Outcome>> {
-    let session = Session {
-        transports,
-        errand,
-        stored,
-        peer: peer(errand),
-    };
-    let envelope = &errand.envelope;
-    let demands = match session.demands().await {
-        Ok(demands) => demands,
-        Err(failure) => return Some(all(envelope.recipients.len(), failure)),
-    };
-    let mut course = Course {
-        session: &session,
-        demands,
-        asked: has_place,
-        site: Site::new(&errand.destination, &[]),
-        hosts: Vec::new(),
-        open: None,
-    };
-    let sender = envelope.sender.to_string();
-    let mut delivery = Delivery::new(envelope.recipients.len(), sender, session.patience());
-    while let Some(action) = delivery.next_action() {
-        match course.carry_out(action).await {
-            Next::Event(event) => {
-                delivery.handle(event, &mut transports.memory(), Instant::now());
-            }
-            Next::Nothing => {}
-            Next::Withdrawn => return None,
-        }
-    }
-    transports.tell_of_refusals();
-    if let Some(kept) = course.open.filter(|kept| kept.connection.is_ready()) {
-        let setup = transports.current.get();
-        let destination = &errand.destination;
-        transports.pool.put(destination, kept, &setup).await;
-    }
-    Some(delivery.finish().0)
-}
-
-/// How far a delivery is.
-struct Course<'a> {
-    session: &'a Session<'a>,
-    demands: Option<Demands>,
-    /// It has begun, or its turn is not asked for any more.
-    asked: bool,
-    /// The hosts behind the destination, as they are counted.
-    hosts: Vec<Arc<str>>,
-    site: Site,
-    open: Option<Kept>,
-}
-
-/// What follows from an action.
-enum Next {
-    Event(Event),
-    Nothing,
-    /// The delivery has its turn later.
-    Withdrawn,
-}
-
-impl Course<'_> {
-    async fn carry_out(&mut self, action: Action) -> Next {
-        let session = self.session;
-        Next::Event(match action {
-            Action::Reuse => self.reuse().await,
-            Action::Find => {
-                let way = session.way(self.demands.as_mut()).await;
-                self.hosts = way.as_ref().map_or_else(|_| Vec::new(), names);
-                self.site = Site::new(&session.errand.destination, &self.hosts);
-                Event::Way(way)
-            }
-            Action::Lookup(host) => {
-                // Before anything was tried, the delivery can still have its turn later.
-                let first = !std::mem::replace(&mut self.asked, true) && session.stored.is_some();
-                if first && !session.has_a_place(&self.hosts) {
-                    return Next::Withdrawn;
-                }
-                let found = session.find(&host, self.demands.as_mut()).await;
-                if first && !session.is_admitted(&host, &found) {
-                    return Next::Withdrawn;
-                }
-                Event::Found(found)
-            }
-            Action::Open(dial) => self.connect(dial).await,
-            Action::Send(batch) => {
-                let sent = session.send(self.open.as_mut(), &batch).await;
-                self.asked |= sent.outcomes.iter().any(is_answered);
-                Event::Sent(sent)
-            }
-            Action::Leave => {
-                if let Some(kept) = self.open.take() {
-                    kept.connection.quit_and_wait().await;
-                }
-                return Next::Nothing;
-            }
-        })
-    }
-
-    /// The connection that was used last to this destination, if one is kept.
-    async fn reuse(&mut self) -> Event {
-        let policy = self.demands.as_ref().and_then(Demands::enforced);
-        let Session {
-            transports, errand, ..
-        } = self.session;
-        let kept = transports
-            .pool
-            .take(&errand.destination, &errand.setup, policy);
-        self.open = kept.await;
-        self.kept()
-    }
-
-    /// One that another destination with the same hosts has kept, or a new one.
-    async fn connect(&mut self, dial: Dial) -> Event {
-        let (session, demands) = (self.session, self.demands.as_ref());
-        self.open = session.others(&self.site, &dial, demands);
-        if self.open.is_some() {
-            return self.kept();
-        }
-        let opened = session.connect(&self.site, dial, demands).await;
-        Event::Opened(opened.map(|kept| self.open = Some(kept)))
-    }
-
-    fn kept(&self) -> Event {
-        let open = self.open.as_ref();
-        Event::Kept(open.map(|kept| kept.dial.clone().into()))
-    }
+    pub(super) stored: Option<&'a Stored>,
+    pub(super) peer: Peer<'a>,
 }
 
 /// A program that runs elsewhere is spoken to by LMTP.
-fn peer(job: &Errand) -> Peer<'_> {
+pub(super) fn peer(job: &Errand) -> Peer<'_> {
     match &job.destination.kind {
         Kind::Smtp {
             nexthop,
@@ -252,18 +84,13 @@ fn peer(job: &Errand) -> Peer<'_> {
     }
 }
 
-/// The hosts behind a destination, as they are counted.
-fn names(way: &Way) -> Vec<Arc<str>> {
-    way.hosts.iter().map(counted).collect()
-}
-
-fn counted(host: &Host) -> Arc<str> {
+pub(super) fn counted(host: &Host) -> Arc<str> {
     format!("{}:{}", host.name.to_ascii_lowercase(), host.port).into()
 }
 
 impl Session<'_> {
     /// Whether others with the same hosts leave it one.
-    fn has_a_place(&self, hosts: &[Arc<str>]) -> bool {
+    pub(super) fn has_a_place(&self, hosts: &[Arc<str>]) -> bool {
         let Some(dispatch) = &self.transports.dispatch else {
             return true;
         };
@@ -274,7 +101,7 @@ impl Session<'_> {
     /// Whether there are not too many deliveries to this host or one of its addresses already,
     /// whatever the domains are called. Another port is another service, and strangers have but
     /// one.
-    fn is_admitted(&self, host: &Host, found: &Result<Found, Failure>) -> bool {
+    pub(super) fn is_admitted(&self, host: &Host, found: &Result<Found, Failure>) -> bool {
         let mut hosts = vec![counted(host)];
         for (place, _) in found.iter().flat_map(|found| &found.places) {
             if let Place::Tcp(address) = place {
@@ -289,7 +116,7 @@ impl Session<'_> {
         queue.admits(&self.errand.destination, &hosts, clock::now())
     }
 
-    fn patience(&self) -> Patience {
+    pub(super) fn patience(&self) -> Patience {
         if self.errand.destination.is_relayhost() {
             Patience::AMONG_RELAYHOSTS
         } else {
@@ -298,7 +125,7 @@ impl Session<'_> {
     }
 
     /// What others than the relayhost and servers of ours must show.
-    async fn demands(&self) -> Result<Option<Demands>, Failure> {
+    pub(super) async fn demands(&self) -> Result<Option<Demands>, Failure> {
         match &self.peer {
             Peer::Smtp {
                 nexthop,
@@ -309,7 +136,7 @@ impl Session<'_> {
         }
     }
 
-    async fn way(&self, demands: Option<&mut Demands>) -> Result<Way, Failure> {
+    pub(super) async fn way(&self, demands: Option<&mut Demands>) -> Result<Way, Failure> {
         match &self.peer {
             Peer::Smtp {
                 nexthop,
@@ -327,7 +154,11 @@ impl Session<'_> {
         }
     }
 
-    async fn find(&self, host: &Host, demands: Option<&mut Demands>) -> Result<Found, Failure> {
+    pub(super) async fn find(
+        &self,
+        host: &Host,
+        demands: Option<&mut Demands>,
+    ) -> Result<Found, Failure> {
         let setup = &self.errand.setup;
         let mut found = match (&self.peer, demands) {
             (Peer::Smtp { .. }, Some(demands)) => demands.find(setup, host).await?,
@@ -350,7 +181,12 @@ impl Session<'_> {
     }
 
     /// A connection that another destination with the same hosts has kept.
-    fn others(&self, site: &Site, dial: &Dial, demands: Option<&Demands>) -> Option<Kept> {
+    pub(super) fn others(
+        &self,
+        site: &Site,
+        dial: &Dial,
+        demands: Option<&Demands>,
+    ) -> Option<Kept> {
         let fits = self.stored.is_some() && asks_what_anybody_asks(dial, demands);
         let pool = &self.transports.pool;
         fits.then(|| pool.take_anybodys(site, dial, &self.errand.setup))?
@@ -365,7 +201,7 @@ impl Session<'_> {
 
     /// Opens a connection of its own, after those that would be too many beside it were ended; all
     /// that wait for others, where the host says so.
-    async fn connect(
+    pub(super) async fn connect(
         &self,
         site: &Site,
         dial: Dial,
@@ -468,7 +304,7 @@ impl Session<'_> {
         }
     }
 
-    async fn send(&self, kept: Option<&mut Kept>, batch: &Batch) -> Sent {
+    pub(super) async fn send(&self, kept: Option<&mut Kept>, batch: &Batch) -> Sent {
         let Some(Kept { connection, .. }) = kept else {
             return Sent::default();
         };
@@ -515,14 +351,6 @@ fn ended(connection: &Connection, outcomes: Vec<Outcome>) -> Sent {
         outcomes,
         open: connection.is_ready(),
         accepted: connection.accepted(),
-    }
-}
-
-/// Whether the peer has decided something: the delivery has begun.
-fn is_answered(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Delivered(_) | Outcome::Failed(_) => true,
-        Outcome::Deferred(failure) => failure.reply.is_some(),
     }
 }
 

@@ -1,0 +1,196 @@
+//! The driver of [`Delivery`] over tokio, for SMTP and LMTP.
+//!
+//! Contract: what is tried and in which order is [`relay::delivery`]'s.
+//! RFC 5321 §5.1.
+
+use std::{sync::Arc, time::Instant};
+
+use mail::outcome::Outcome;
+use relay::delivery::{Action, Delivery, Dial, Event, Way};
+use spool::Stored;
+
+use super::{
+    demands::Demands,
+    forwarding,
+    job::{Errand, all},
+    pool::{Kept, Site},
+    session::{Peer, Session, counted, peer},
+    transports::Transports,
+};
+
+/// Delivers to a next hop, or without a message only asks; `None`: it was not made, its turn comes
+/// again.
+pub(super) async fn deliver(
+    transports: &Transports,
+    errand: &Errand,
+    stored: Option<&Stored>,
+) -> Option<Vec<Outcome>> {
+    let parts = match peer(errand) {
+        Peer::Smtp { .. } => forwarding::parts(&errand.setup, &errand.envelope),
+        Peer::Lmtp(_) => Vec::new(),
+    };
+    if parts.len() < 2 {
+        return Box::pin(converse(transports, errand, stored, false)).await;
+    }
+    let mut outcomes = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let part_of_it = Errand {
+            destination: Arc::clone(&errand.destination),
+            envelope: errand.envelope.with_only(part),
+            setup: Arc::clone(&errand.setup),
+            hurried: errand.hurried,
+        };
+        let made = Box::pin(converse(transports, &part_of_it, stored, number > 0)).await?;
+        outcomes.extend(part.iter().zip(made));
+    }
+    outcomes.sort_by_key(|(index, _)| *index);
+    Some(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// The same of recipients who all get it from the same sender; `has_place`: another part of it has
+/// gone already, and it is not asked any more whether it may.
+async fn converse(
+    transports: &Transports,
+    errand: &Errand,
+    stored: Option<&Stored>,
+    has_place: bool,
+) -> Option<Vec<Outcome>> {
+    let session = Session {
+        transports,
+        errand,
+        stored,
+        peer: peer(errand),
+    };
+    let envelope = &errand.envelope;
+    let demands = match session.demands().await {
+        Ok(demands) => demands,
+        Err(failure) => return Some(all(envelope.recipients.len(), failure)),
+    };
+    let mut course = Course {
+        session: &session,
+        demands,
+        asked: has_place,
+        site: Site::new(&errand.destination, &[]),
+        hosts: Vec::new(),
+        open: None,
+    };
+    let sender = envelope.sender.to_string();
+    let mut delivery = Delivery::new(envelope.recipients.len(), sender, session.patience());
+    while let Some(action) = delivery.next_action() {
+        match course.carry_out(action).await {
+            Next::Event(event) => {
+                delivery.handle(event, &mut transports.memory(), Instant::now());
+            }
+            Next::Nothing => {}
+            Next::Withdrawn => return None,
+        }
+    }
+    transports.tell_of_refusals();
+    if let Some(kept) = course.open.filter(|kept| kept.connection.is_ready()) {
+        let setup = transports.current.get();
+        let destination = &errand.destination;
+        transports.pool.put(destination, kept, &setup).await;
+    }
+    Some(delivery.finish().0)
+}
+
+/// How far a delivery is.
+struct Course<'a> {
+    session: &'a Session<'a>,
+    demands: Option<Demands>,
+    /// It has begun, or its turn is not asked for any more.
+    asked: bool,
+    /// The hosts behind the destination, as they are counted.
+    hosts: Vec<Arc<str>>,
+    site: Site,
+    open: Option<Kept>,
+}
+
+/// What follows from an action.
+enum Next {
+    Event(Event),
+    Nothing,
+    /// The delivery has its turn later.
+    Withdrawn,
+}
+
+impl Course<'_> {
+    async fn carry_out(&mut self, action: Action) -> Next {
+        let session = self.session;
+        Next::Event(match action {
+            Action::Reuse => self.reuse().await,
+            Action::Find => {
+                let way = session.way(self.demands.as_mut()).await;
+                self.hosts = way.as_ref().map_or_else(|_| Vec::new(), names);
+                self.site = Site::new(&session.errand.destination, &self.hosts);
+                Event::Way(way)
+            }
+            Action::Lookup(host) => {
+                // Before anything was tried, the delivery can still have its turn later.
+                let first = !std::mem::replace(&mut self.asked, true) && session.stored.is_some();
+                if first && !session.has_a_place(&self.hosts) {
+                    return Next::Withdrawn;
+                }
+                let found = session.find(&host, self.demands.as_mut()).await;
+                if first && !session.is_admitted(&host, &found) {
+                    return Next::Withdrawn;
+                }
+                Event::Found(found)
+            }
+            Action::Open(dial) => self.connect(dial).await,
+            Action::Send(batch) => {
+                let sent = session.send(self.open.as_mut(), &batch).await;
+                self.asked |= sent.outcomes.iter().any(is_answered);
+                Event::Sent(sent)
+            }
+            Action::Leave => {
+                if let Some(kept) = self.open.take() {
+                    kept.connection.quit_and_wait().await;
+                }
+                return Next::Nothing;
+            }
+        })
+    }
+
+    /// The connection that was used last to this destination, if one is kept.
+    async fn reuse(&mut self) -> Event {
+        let policy = self.demands.as_ref().and_then(Demands::enforced);
+        let Session {
+            transports, errand, ..
+        } = self.session;
+        let kept = transports
+            .pool
+            .take(&errand.destination, &errand.setup, policy);
+        self.open = kept.await;
+        self.kept()
+    }
+
+    /// One that another destination with the same hosts has kept, or a new one.
+    async fn connect(&mut self, dial: Dial) -> Event {
+        let (session, demands) = (self.session, self.demands.as_ref());
+        self.open = session.others(&self.site, &dial, demands);
+        if self.open.is_some() {
+            return self.kept();
+        }
+        let opened = session.connect(&self.site, dial, demands).await;
+        Event::Opened(opened.map(|kept| self.open = Some(kept)))
+    }
+
+    fn kept(&self) -> Event {
+        let open = self.open.as_ref();
+        Event::Kept(open.map(|kept| kept.dial.clone().into()))
+    }
+}
+
+/// The hosts behind a destination, as they are counted.
+fn names(way: &Way) -> Vec<Arc<str>> {
+    way.hosts.iter().map(counted).collect()
+}
+
+/// Whether the peer has decided something: the delivery has begun.
+fn is_answered(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered(_) | Outcome::Failed(_) => true,
+        Outcome::Deferred(failure) => failure.reply.is_some(),
+    }
+}
