@@ -130,12 +130,11 @@ fn nothing_is_smuggled_in_by_any_kind_of_port() {
             assert_eq!(held, Ok(()), "{how}: {}", dialog.path.display());
         }
     }
-    for (how, session) in [
+    for (how, mut session) in [
         ("mx", Session::greeted(mx)),
         ("submission", Session::greeted(submission)),
         ("a proxy", carried().ehlo()),
     ] {
-        let mut session = session;
         let injected = b"STARTTLS\r\nEHLO forged.example\r\nMAIL FROM:<forged@example.org>\r\n";
         session.send(injected).unwrap();
         assert_eq!(session.reply().code, 220, "{how}");

@@ -137,7 +137,7 @@ impl Reader {
             let values = packing.packed(|again| {
                 twice.push((again.key.to_owned(), again.later, again.first));
             });
-            // An entry that includes files may stand in front of the one that was packed, or behind.
+            // An entry that includes files may stand in front of the packed one, or behind it.
             let packed = |name: &str| Some(values.get(name)?.1);
             self.table.entries.retain(|name, entry| {
                 let Some(line) = packed(name) else {
