@@ -3,9 +3,13 @@
 
 use std::{
     fs,
-    io::ErrorKind,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
 };
 
 /// Links that are followed.
@@ -49,8 +53,9 @@ fn in_words(obstacle: &Obstacle, user: &str, group: Option<&str>) -> String {
     )
 }
 
+/// Without opening it: a FIFO would wait for who writes.
 fn is_denied(file: &Path) -> bool {
-    fs::File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    access(file, Access::READ_OK) == Err(Errno::ACCESS)
 }
 
 /// The last on the way to a file that can be seen: a folder that cannot be passed, or the file.
