@@ -59,7 +59,7 @@ fn each_wrong_line_is_named_and_the_rest_is_kept() {
         "/etc/aliases:2: there is no colon",
         "/etc/aliases:3: there is no name",
         "/etc/aliases:4: `empty` has no value",
-        "/etc/aliases:6: `ROOT` is given again in line 5",
+        "/etc/aliases:6: `root` is given again in line 5",
         "/etc/aliases:7: text after `#` is ignored",
     ];
     assert_eq!(problems.len(), starts.len(), "{problems:?}");
