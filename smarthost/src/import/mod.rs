@@ -37,6 +37,8 @@ mod tls;
 mod transports;
 #[cfg(test)]
 mod way_tests;
+#[cfg(test)]
+mod wild_tests;
 mod words;
 
 pub use reader::Files;

@@ -242,6 +242,7 @@ fn networks(reader: &mut Reader<'_>) {
     if reader.is_set("mynetworks") {
         reader.note_if_set(Verdict::Ignored, "mynetworks_style", "mynetworks counts");
         let (networks, lost) = networks_of(reader, "mynetworks");
+        let nothing_lost = lost.is_empty();
         for (member, why) in lost {
             let text = format!("`{member}` is not taken over: {why}");
             reader.note(Verdict::NotSupported, "mynetworks", text);
@@ -252,8 +253,13 @@ fn networks(reader: &mut Reader<'_>) {
             reader.note(Verdict::Decide, "mynetworks", why);
         }
         if members.is_empty() {
+            let verdict = if nothing_lost {
+                Verdict::Mapped
+            } else {
+                Verdict::Decide
+            };
             let text = "no network is left; the machine itself may relay, as always";
-            reader.note(Verdict::Mapped, "mynetworks", text);
+            reader.note(verdict, "mynetworks", text);
         } else if refused.len() < members.len() {
             reader.note(Verdict::Mapped, "mynetworks", "networks");
         }

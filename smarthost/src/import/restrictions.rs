@@ -330,7 +330,10 @@ fn permission(reader: &mut Reader<'_>, relay: &[Item], recipient: &[Item]) {
     };
     let end = list.iter().position(ends);
     let before = list.get(..end.unwrap_or(list.len())).unwrap_or_default();
-    if end.is_none() && !reader.value(name).is_empty() {
+    // `permit` alone is left out of the list that it stands in.
+    let written = [name, RELAY].into_iter();
+    let mut written = written.filter(|name| reader.is_set(name) && !reader.value(name).is_empty());
+    if let (None, Some(name)) = (end, written.next()) {
         let text =
             "nothing in it refuses strangers who relay; here it is refused, whatever stands there";
         reader.note(Verdict::Decide, name, text);

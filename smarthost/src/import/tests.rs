@@ -28,7 +28,7 @@ fn main_cf(text: &str) -> Import {
 }
 
 /// What was said of a parameter.
-fn told(import: &Import, key: &str) -> Vec<(Verdict, String)> {
+pub(super) fn told(import: &Import, key: &str) -> Vec<(Verdict, String)> {
     let of = |it: &&super::report::Note| it.key.split(" (").next() == Some(key);
     let notes = import.notes.iter().filter(of);
     notes

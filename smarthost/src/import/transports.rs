@@ -35,9 +35,9 @@ fn relayhost(reader: &mut Reader<'_>) {
     for host in reader.list("relayhost") {
         if reader.has("relayhost") {
             let text = format!(
-                "`{host}`: there is one relayhost here; several hosts behind one name, or an MX, do the same"
+                "`{host}`: the first one alone is taken over. Several are tried in turn here too, and share relay_auth and relay_tls: relayhost = [\"…\", \"{host}\"]"
             );
-            reader.note(Verdict::NotSupported, "relayhost", text);
+            reader.note(Verdict::Decide, "relayhost", text);
         } else {
             reader.map_text("relayhost", "relayhost", &host);
         }
@@ -46,7 +46,7 @@ fn relayhost(reader: &mut Reader<'_>) {
         reader.note_if_set(Verdict::Default, "relayhost", "empty: by MX");
     }
     if !reader.value("smtp_fallback_relay").is_empty() {
-        let text = "there is no second way here: mail waits for the first one";
+        let text = "mail that no host of its own takes waits for these here; of relayhosts there can be several, each for all mail: relayhost = [\"first\", \"second\"]";
         reader.note_if_set(Verdict::NotSupported, "smtp_fallback_relay", text);
     }
 }

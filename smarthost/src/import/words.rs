@@ -352,8 +352,34 @@ const OFF: [(&str, &str); 6] = [
     ("smtp_tcp_port", "25"),
 ];
 
+/// Parameters of which nothing is lost but with such a value, as part of the whole one.
+const LOST_WITH: &[(&str, &str, &str)] = &[
+    (
+        "smtpd_reject_unlisted_recipient",
+        "no",
+        "who is in no table is refused here: name all recipients (aliases, virtual, relay_recipients), or a catch-all in virtual",
+    ),
+    (
+        "smtp_sasl_mechanism_filter",
+        "xoauth2",
+        "a token of OAuth 2.0 is given so: relay_auth = { user = \"…\", token = { command = [\"…\"] } }",
+    ),
+    (
+        "smtp_sasl_mechanism_filter",
+        "oauthbearer",
+        "a token of OAuth 2.0 is given so: relay_auth = { user = \"…\", token = { command = [\"…\"] } }",
+    ),
+];
+
 /// What becomes of a parameter with this value.
 pub(super) fn of(name: &str, value: &str) -> (Verdict, String) {
+    let lost = LOST_WITH.iter().find(|(of, part, _)| {
+        let mut words = value.split([' ', ',', '\t']);
+        *of == name && words.any(|word| word.eq_ignore_ascii_case(part))
+    });
+    if let Some((_, _, text)) = lost {
+        return (Verdict::NotSupported, (*text).to_owned());
+    }
     let find = |words: Words| {
         let found = words
             .iter()
@@ -415,6 +441,13 @@ pub(super) fn of(name: &str, value: &str) -> (Verdict, String) {
 
 /// All of which nothing was said yet.
 pub(super) fn read(reader: &mut Reader<'_>) {
+    let (name, other) = ("smtp_helo_name", reader.value("smtp_helo_name"));
+    if reader.is_set(name) && !other.eq_ignore_ascii_case(&reader.value("myhostname")) {
+        let text = format!(
+            "EHLO says hostname here: where next hops must hear {other}, which DNS should have for this machine's address, set hostname = \"{other}\""
+        );
+        reader.note(Verdict::NotSupported, name, text);
+    }
     let written: Vec<String> = reader.main.names().map(str::to_owned).collect();
     for name in &written {
         let expanded = reader.main.expanded(name);
