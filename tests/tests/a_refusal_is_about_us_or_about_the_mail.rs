@@ -21,7 +21,16 @@ fn machine_with(relayhost: &str) -> Agent {
     Agent::start(&format!("relayhost = {relayhost}\ntls = \"none\"\n"))
 }
 
+/// What stands for the end of the message.
+const END: &str = ".";
+
 fn answering(command: &str, reply: &str) -> Script {
+    if command == END {
+        return Script {
+            after_message: reply.to_owned(),
+            ..Script::default()
+        };
+    }
     Script {
         answers: vec![(command.to_owned(), reply.to_owned())],
         ..Script::default()
@@ -49,6 +58,16 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
             "550 5.7.30 Basic authentication is not supported for Client Submission.",
             "takes no passwords",
         ),
+        (
+            END,
+            "554 5.7.1 <b@example.net>: Relay access denied",
+            "does not relay for this machine",
+        ),
+        (
+            END,
+            "503 5.5.1 Error: need AUTH command first",
+            "wants a login",
+        ),
     ] {
         let sink = Sink::with(answering(command, reply));
         let mut smarthost = relay_to(&sink.nexthop());
@@ -65,9 +84,12 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
         ] {
             assert!(listing.contains(&reply[..9]), "{listing}");
         }
-        let checked = machine.admin(&["check"]);
-        let checked = String::from_utf8_lossy(&checked.stdout);
-        assert!(checked.contains(remedy), "{reply}: {checked}");
+        // No message is sent by it.
+        if command != END {
+            let checked = machine.admin(&["check"]);
+            let checked = String::from_utf8_lossy(&checked.stdout);
+            assert!(checked.contains(remedy), "{reply}: {checked}");
+        }
         sink.play(Script::default());
         assert!(smarthost.admin(&["queue", "flush"]).status.success());
         assert!(machine.sendmail(&["-q"], "").status.success());
@@ -184,6 +206,31 @@ fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
     }
 }
 
+/// What it says may be about this machine in words that nobody knows; then it refuses the bounce,
+/// too, and that stays on hold: nothing of the message is lost.
+#[test]
+fn a_bounce_has_all_of_a_large_message_that_the_relayhost_refuses_when_it_has_seen_it() {
+    let sink = Sink::with(answering(END, "554 5.7.1 not from there"));
+    let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+    let line = format!("{}\n", "x".repeat(70)).repeat(4000);
+    let message = format!("Subject: raid\n\n{line}the last line\n");
+    machine.send(&["b@example.net"], &message);
+    let held = |listing: &str| -> Vec<String> {
+        let words = listing.lines().filter_map(|line| line.split(' ').next());
+        let ids = words.filter_map(|word| word.strip_suffix('!'));
+        ids.map(str::to_owned).collect()
+    };
+    let listing = machine.wait_for_mailq("the bounce on hold", |text| !held(text).is_empty());
+    sink.play(Script::default());
+    for id in held(&listing) {
+        assert!(machine.admin(&["queue", "release", &id]).status.success());
+    }
+    until_true("the bounce comes with all of it", || {
+        let all = sink.journal().messages();
+        all.iter().any(|it| it.text().contains("the last line"))
+    });
+}
+
 /// A first relayhost that is busy is no reason to wait while a second one is there.
 #[test]
 fn what_the_first_relayhost_takes_not_now_the_second_one_takes() {
@@ -201,6 +248,10 @@ fn what_the_first_relayhost_takes_not_now_the_second_one_takes() {
         after_message: "451 4.3.0 disk".to_owned(),
         ..Script::default()
     });
+    firsts.push(answering(
+        END,
+        "554 5.7.1 <b@example.net>: Relay access denied",
+    ));
     firsts.push(Script {
         greeting: "554 5.3.2 closed".to_owned(),
         ..Script::default()

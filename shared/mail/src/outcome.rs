@@ -141,6 +141,8 @@ pub struct Failure {
     pub text: String,
     /// What the administrator can do about it, where that is known.
     pub remedy: Option<&'static str>,
+    /// A next hop that the administrator named answered so.
+    pub named: bool,
 }
 
 /// Longest text kept from a peer, in bytes after escaping.
@@ -157,6 +159,7 @@ impl Failure {
             relay: None,
             text: escape(text.as_bytes(), MAX_TEXT),
             remedy: None,
+            named: false,
         }
     }
 
@@ -194,6 +197,7 @@ impl Failure {
             relay: None,
             text: escape(text.as_bytes(), MAX_TEXT),
             remedy: None,
+            named: false,
         }
     }
 
@@ -215,6 +219,7 @@ impl Failure {
             relay: None,
             text: format!("delivery time expired; last: {}", self.log_text()),
             remedy: None,
+            named: false,
         }
     }
 
@@ -225,6 +230,13 @@ impl Failure {
             status: self.status.for_now(),
             ..self
         }
+    }
+
+    /// Whether a relayhost that has seen the message refuses it for reasons of policy (5.7.x). What
+    /// it means is guessed from words, and the notification about it takes the same way.
+    pub fn is_of_policy_late(&self) -> bool {
+        let late = matches!(self.stage, Stage::Body | Stage::Message);
+        self.named && late && self.status.subject() == 7
     }
 
     /// Whether it speaks against trying the same next hop with any other mail now: no session came

@@ -2,8 +2,10 @@
 //! and what the administrators are told of dead mail.
 //!
 //! Contract: never a notification of a notification (null sender), never against NOTIFY. A bounce
-//! carries the whole original while that is small, so that no content is lost by a misjudged one;
-//! its header alone with RET=HDRS, and where a stranger brought it: what he writes is not carried
+//! carries the whole original while that is small, so that no content is lost by a misjudged one,
+//! and far more where the relayhost itself has seen it and refuses it for policy: if that was about
+//! this machine, the notification is refused, too, and all is in it where it stays on hold. Its
+//! header alone with RET=HDRS, and where a stranger brought it: what he writes is not carried
 //! to whom he names. Composing is [`mail::notice`]; the message is complete, and its envelope has
 //! the null sender.
 //! Failures: the message cannot be read; nothing is told then, and the caller asks again later.
@@ -22,6 +24,10 @@ use spool::Stored;
 
 /// Most of a returned message, bytes (Postfix `bounce_size_limit`).
 pub const RETURNED: u64 = 50_000;
+
+/// The same where what was said may be about this machine: whole but for a giant, since a report is
+/// made in memory.
+const DOUBTFUL: u64 = 8 * 1024 * 1024;
 
 /// Where a report came from, in front of the id that it is about; behind it, where that came from.
 pub const REPORT: &str = "report on ";
@@ -73,8 +79,14 @@ pub fn report(
         return Ok(None);
     }
     let body = match occasion {
-        Occasion::Failed { stranger, .. } if is_returned(envelope.ret, stored.size(), stranger) => {
-            Some(stored.beginning(RETURNED)?)
+        Occasion::Failed { stranger, .. } => {
+            let doubtful = failed
+                .iter()
+                .any(|(_, failure)| failure.is_of_policy_late());
+            let small = doubtful || stored.size() <= RETURNED;
+            let most = if doubtful { DOUBTFUL } else { RETURNED };
+            let goes = is_returned(envelope.ret, small, stranger);
+            goes.then(|| stored.beginning(most)).transpose()?
         }
         _ => None,
     };
@@ -165,12 +177,12 @@ pub fn dead(
 }
 
 /// Whether the body goes back, too.
-fn is_returned(ret: Option<Ret>, size: u64, stranger: bool) -> bool {
+fn is_returned(ret: Option<Ret>, small: bool, stranger: bool) -> bool {
     match ret {
         _ if stranger => false,
         Some(Ret::Headers) => false,
         Some(Ret::Full) => true,
-        None => size <= RETURNED,
+        None => small,
     }
 }
 
@@ -329,6 +341,27 @@ mod tests {
             assert!(
                 text.contains("Subject: lost?") && text.len() < 60_000,
                 "{case}"
+            );
+        }
+        // The relayhost has seen it: perhaps it is about this machine.
+        let mut doubtful = failures(&[0]);
+        let (status, text) = (EnhancedStatus::new(5, 7, 1), "550 5.7.1 no");
+        let mut refused = Failure::new(Blame::Peer, Stage::Message, status, text);
+        for (named, ret, stranger, whole) in [
+            (true, None, false, true),
+            (true, Some(Ret::Full), false, true),
+            (true, Some(Ret::Headers), false, false),
+            (true, None, true, false),
+            (false, None, false, false),
+        ] {
+            refused.named = named;
+            doubtful[0].1 = refused.clone();
+            let stored = stored("s@example.org", ret, &large);
+            let text = bounce(&stored, &doubtful, stranger).unwrap();
+            assert_eq!(
+                text.len() > large.len(),
+                whole,
+                "{named} {ret:?} {stranger}"
             );
         }
         let stored = stored("s@example.org", Some(Ret::Full), b"the body");

@@ -4,6 +4,8 @@
 mod judge;
 mod learn;
 
+pub use judge::RETRACTIONS;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},

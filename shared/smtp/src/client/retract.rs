@@ -80,7 +80,8 @@ fn is_about_parameters(reply: &Reply, expect: Expect) -> bool {
         .status
         .map(|status| (status.subject(), status.detail()));
     match (reply.code.value(), status) {
-        (..400, _) => false,
+        // 503 is about the order of commands: "503 5.5.4 send AUTH first".
+        (..400 | 503, _) => false,
         (_, Some((5, 4) | (3, 3)))
         | (455 | 504 | 555, _)
         | (500..=502, None | Some((5 | 0, _))) => true,

@@ -11,10 +11,11 @@
 //! | that we send too much, that the account that sends is bad | us, at every stage |
 //! | nobody like the recipient, a list or group that is not open to all | the mail |
 //! | relaying, a login, a sender that is not ours, an address of ours | us, up to DATA |
-//! | a login or a quota, and nothing else | us, at the end of the message |
+//! | the same in words or codes that leave no doubt, and nothing of content | us, at the end of the message |
 //!
 //! Until the message was seen nobody has looked at it; then a filter's `552 5.7.0` is about
-//! content, and 5.7.30 without words about passwords is REQUIRETLS (RFC 8689).
+//! content. 5.7.30 is about passwords, unless it speaks of REQUIRETLS (RFC 8689). A login that
+//! cannot be verified now (4yz) is a host in trouble, and no refusal.
 //! Words are compared as words ([`Words`]); the table of what real servers say, and what each
 //! means, is the test.
 
@@ -26,8 +27,9 @@ use mail::{
 mod phrases;
 
 use self::phrases::{
-    ACCOUNT, ACCOUNT_EARLY, ACCOUNT_FIRST, ADDRESS, AUTHOR, LOGIN, LOGIN_EARLY, NO, NOT_ALONE,
-    PASSWORDS, QUOTA, RECIPIENT, RELAY, RELAYING, SENDER, SESSION, TLS,
+    ACCOUNT, ACCOUNT_EARLY, ACCOUNT_FIRST, ADDRESS, ADDRESS_LATE, AUTHOR, CONTENT, LOGIN,
+    LOGIN_EARLY, LOGIN_PASSING, NO, NOT_ALONE, PASSWORDS, QUOTA, RECIPIENT, RELAY, RELAYING,
+    REQUIRE_TLS, SENDER, SENDER_LATE, SESSION, TLS,
 };
 use super::words::Words;
 
@@ -115,7 +117,10 @@ pub(in crate::delivery) fn about_us(failure: &Failure, named: bool) -> Option<Re
         return None;
     }
     let words = Words::of(&failure.text);
-    if words.say(PASSWORDS) && (named || failure.stage == Stage::Auth) {
+    if is_passing(failure, code, &words) {
+        return None;
+    }
+    if speaks_of_passwords(failure.status, &words) && (named || failure.stage == Stage::Auth) {
         return Some(Refusal::Passwords);
     }
     if matches!(code, 530 | 534 | 535 | 538) || failure.stage == Stage::Auth {
@@ -129,23 +134,43 @@ pub(in crate::delivery) fn about_us(failure: &Failure, named: bool) -> Option<Re
         return None;
     }
     if failure.stage > Stage::Data {
-        late(&words, failure.status)
+        late(&words, code, failure.status)
     } else {
         early(&words, failure)
     }
 }
 
+/// Whether a login cannot be verified now: "454 4.7.0 Temporary authentication failure" (RFC 4954
+/// §6). 432 wants another password.
+fn is_passing(failure: &Failure, code: u16, words: &Words) -> bool {
+    let wants_another = code == 432 || failure.status.says(7, 12);
+    let of_login = failure.stage == Stage::Auth || words.say(LOGIN_PASSING);
+    code < 500 && of_login && !wants_another
+}
+
+fn speaks_of_passwords(status: EnhancedStatus, words: &Words) -> bool {
+    words.say(PASSWORDS) || status.says(7, 30) && !words.say(REQUIRE_TLS)
+}
+
 /// The message was seen: it may be the reason.
-fn late(words: &Words, status: EnhancedStatus) -> Option<Refusal> {
-    let alone = !words.say(NOT_ALONE) && !words.say(RECIPIENT);
+fn late(words: &Words, code: u16, status: EnhancedStatus) -> Option<Refusal> {
+    let clean = !words.say(CONTENT) && !words.say(RECIPIENT);
+    let alone = clean && !words.say(NOT_ALONE);
+    // A status of the system, of routing or of content means what it says.
+    let open = matches!(status.subject(), 0 | 7);
     let found = [
         (words.say(ACCOUNT), Refusal::Account),
         (alone && words.say(LOGIN), Refusal::Login),
         (alone && words.say(QUOTA), Refusal::Quota),
-        // "Client does not have permissions to send as this sender": Exchange looks late.
-        (alone && status.says(7, 60), Refusal::Permission),
+        (
+            open && alone && words.say(RELAYING) && words.say(NO),
+            Refusal::Permission,
+        ),
+        (clean && words.say(SENDER_LATE), Refusal::Permission),
+        (open && clean && words.say(ADDRESS_LATE), Refusal::Address),
     ];
-    found.into_iter().find_map(|(says, of)| says.then_some(of))
+    let found = found.into_iter().find_map(|(says, of)| says.then_some(of));
+    found.or_else(|| by_late_code(code, status))
 }
 
 /// Nobody has looked at the message.
@@ -154,7 +179,7 @@ fn early(words: &Words, failure: &Failure) -> Option<Refusal> {
     if words.say(AUTHOR) || is_named && names_recipient(words) {
         return None;
     }
-    let alone = !words.say(NOT_ALONE);
+    let alone = !words.say(CONTENT) && !words.say(NOT_ALONE);
     let login = words.say(LOGIN) || words.say(LOGIN_EARLY);
     let account = words.say(ACCOUNT) || words.say(ACCOUNT_EARLY);
     let found = [
@@ -194,27 +219,29 @@ pub(in crate::delivery) fn speaks_of_recipient(failure: &Failure) -> bool {
 }
 
 /// Whether a code says that a message cannot be known to come from whom it names (DKIM, SPF, DMARC,
-/// ARC, a sender's null MX): RFC 7372, 7505, 8617; Microsoft 365 has 5.7.509 and 5.7.515 for it. It
-/// is about the mail however early it is said and whatever the words are: other senders' mail goes,
-/// and no login of ours would change it.
+/// ARC, a sender's null MX): RFC 7372, 7505, 8617; Microsoft 365 has 5.7.509 and 5.7.515 for it, and
+/// 5.7.512 for a From that is none. It is about the mail however early it is said and whatever the
+/// words are: other senders' mail goes, and no login of ours would change it.
 fn is_about_author(status: EnhancedStatus) -> bool {
-    status.subject() == 7 && matches!(status.detail(), 20..=24 | 26 | 27 | 29 | 509 | 515)
+    status.subject() == 7 && matches!(status.detail(), 20..=24 | 26 | 27 | 29 | 509 | 512 | 515)
 }
 
 /// Whether a code says that this recipient, once named, is not there, is full or takes no mail of
-/// this sender: RFC 3463 §3.2 to §3.5, RFC 7504 (556), RFC 7505; Microsoft's 5.7.12, 5.7.12x and
-/// 5.7.13x are restrictions of mailboxes and groups. Words do not change it.
+/// this sender: RFC 3463 §3.2 to §3.5, RFC 7504 (556), RFC 7505; Microsoft's 5.7.12, 5.7.12x,
+/// 5.7.13x, 5.7.504, 505 and 507 are restrictions of mailboxes and groups. Words do not change it.
 fn is_about_recipient(failure: &Failure) -> bool {
     if failure.stage < Stage::Recipient {
         return false;
     }
     let code = failure.reply.map_or(0, ReplyCode::value);
     match (failure.status.subject(), failure.status.detail()) {
-        (1, 1..=4 | 6 | 10) | (4, 4) | (7, 120..=139 | 193) => true,
+        (1, 1..=4 | 6 | 10) | (4, 4) | (7, 120..=139 | 193 | 504 | 505 | 507) => true,
+        // SendAsDenied: the login may not use this sender.
+        (2, 252) => false,
         // At the end of the message it may be the mailbox that sends, and sends too much.
         (2, _) => failure.stage < Stage::Body || !Words::of(&failure.text).say(QUOTA),
-        // 432 4.7.12 is the login's (RFC 4954).
-        (7, 12) => code != 432,
+        // 432 and 524 are the login's (RFC 4954).
+        (7, 12) => !matches!(code, 432 | 524),
         _ => code == 556,
     }
 }
@@ -222,16 +249,30 @@ fn is_about_recipient(failure: &Failure) -> bool {
 /// Codes that are about this machine whatever the words are, before anybody saw the message.
 fn by_code(code: u16, status: EnhancedStatus) -> Option<Refusal> {
     Some(match (status.subject(), status.detail()) {
-        // RFC 7372, 7505 and 4954, RFC 5248; Exchange and Microsoft 365 use 5.7.5xx to 5.7.7xx.
-        (7, 10 | 11) => Refusal::Tls,
-        (7, 13) => Refusal::Account,
-        (7, 4 | 8 | 9 | 57) => Refusal::Login,
-        (7, 25 | 500..=699) => Refusal::Address,
-        (7, 54 | 60 | 64 | 367) => Refusal::Permission,
-        (7, 232 | 233 | 700..=799) => Refusal::Quota,
+        (7, 4) => Refusal::Login,
+        (7, 500..=699) => Refusal::Address,
         (3, 2) => Refusal::Session,
         // Commands that every server knows, in an order that every server takes.
         _ if matches!(code, 500 | 502 | 503 | 521) => Refusal::Session,
+        _ => return by_late_code(code, status),
+    })
+}
+
+/// The same whoever has seen what: no message is the reason.
+fn by_late_code(code: u16, status: EnhancedStatus) -> Option<Refusal> {
+    Some(match (status.subject(), status.detail()) {
+        // RFC 7372 and 4954, RFC 5248; Exchange and Microsoft 365 use 5.7.5xx to 5.7.7xx.
+        (7, 10 | 11) => Refusal::Tls,
+        (7, 13) => Refusal::Account,
+        (7, 8 | 9 | 57) => Refusal::Login,
+        (7, 25 | 506 | 508 | 606..=649 | 708) => Refusal::Address,
+        (7, 54 | 60 | 64 | 367 | 750) => Refusal::Permission,
+        (7, 232 | 233 | 700..=799) => Refusal::Quota,
+        // A mechanism that is not known; another password is wanted.
+        (7, 4) if code == 504 => Refusal::Login,
+        _ if matches!(code, 432 | 524) => Refusal::Login,
+        _ if code == 523 => Refusal::Tls,
+        _ if code == 525 => Refusal::Account,
         _ => return None,
     })
 }

@@ -13,17 +13,20 @@ use crate::delivery::{
 };
 
 /// Refusals of parameters in one delivery, before it waits.
-const RETRACTIONS: usize = 4;
+pub const RETRACTIONS: usize = 4;
 
 impl Delivery {
     pub(super) fn judge(
         &mut self,
         dial: &Dial,
-        outcome: Outcome,
+        mut outcome: Outcome,
         progress: bool,
         memory: &mut Memory,
         now: Instant,
     ) -> (Outcome, Verdict) {
+        if let Outcome::Deferred(failure) | Outcome::Failed(failure) = &mut outcome {
+            failure.named = dial.host.named;
+        }
         let failure = match &outcome {
             Outcome::Delivered(_) => return (outcome, Verdict::Stands),
             Outcome::Deferred(failure) | Outcome::Failed(failure) => failure,

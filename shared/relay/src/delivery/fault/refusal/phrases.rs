@@ -19,6 +19,16 @@ pub(super) const PASSWORDS: &[&str] = &[
     "basic authentication is not supported",
     "basic authentication is disabled",
 ];
+/// 5.7.30 is of RFC 8689 with these.
+pub(super) const REQUIRE_TLS: &[&str] = &["requiretls*", "require-tls", "require tls"];
+/// A login that cannot be verified now.
+pub(super) const LOGIN_PASSING: &[&str] = &[
+    "temporary authentication*",
+    "temporary login failure*",
+    "authentication temporarily*",
+    "temporarily unable to authenticate",
+    "cannot authenticate now",
+];
 /// About the login, at whatever stage.
 pub(super) const LOGIN: &[&str] = &[
     "authentication required",
@@ -40,6 +50,13 @@ pub(super) const LOGIN: &[&str] = &[
     "unauthenticated client*",
     "smtp auth*",
     "auth required",
+    "auth first",
+    "auth command",
+    "auth needed",
+    "need auth",
+    "needs auth",
+    "send auth",
+    "issue auth",
     "login required",
     "not logged in",
     "please log in",
@@ -54,28 +71,33 @@ pub(super) const LOGIN_EARLY: &[&str] = &[
     "logon",
     "logged on",
 ];
-/// With one of these words a refusal is about more than the login.
-pub(super) const NOT_ALONE: &[&str] = &[
+/// With one of these words a refusal is of what is in the message, or of who wrote it.
+pub(super) const CONTENT: &[&str] = &[
     "spf",
     "dkim*",
     "dmarc*",
     "arc",
     "arc-*",
-    "domain*",
     "spam*",
     "virus*",
     "malware*",
     "phish*",
     "content*",
     "attachment*",
-    "policy",
-    "policies",
     "signature*",
     "signed",
+    "header*",
+    "url",
+    "urls",
+];
+/// With one of these, or of `CONTENT`, it is about more than the login.
+pub(super) const NOT_ALONE: &[&str] = &[
+    "domain*",
+    "policy",
+    "policies",
     "reputation",
     "blocked",
     "bulk",
-    "header*",
     "from address",
     "from field",
     "unauthenticated mail",
@@ -205,6 +227,17 @@ pub(super) const SENDER: &[&str] = &[
     "sending suspended",
     "access to submit",
 ];
+/// The same without any doubt, when the message was seen.
+pub(super) const SENDER_LATE: &[&str] = &[
+    "not owned by",
+    "allowed to send as",
+    "permission to send as",
+    "permissions to send as",
+    "sendasdenied",
+    "verified sender",
+    "address is not verified",
+    "not authorized to perform",
+];
 pub(super) const ADDRESS: &[&str] = &[
     "client host",
     "client address",
@@ -228,6 +261,20 @@ pub(super) const ADDRESS: &[&str] = &[
     "blacklist*",
     "your server*",
     "your host*",
+];
+/// The same without any doubt, when the message was seen.
+pub(super) const ADDRESS_LATE: &[&str] = &[
+    "client host",
+    "client address",
+    "helo command",
+    "helo name",
+    "ehlo name",
+    "ptr record*",
+    "reverse dns",
+    "rdns",
+    "banned sending ip*",
+    "from this ip*",
+    "from your ip*",
 ];
 /// The account that sends, at whatever stage.
 pub(super) const ACCOUNT: &[&str] = &["bad outbound sender"];

@@ -168,10 +168,6 @@ fn what_is_about_the_mail_stays_the_mails() {
             Stage::Message,
             "554 5.7.1 Message not authenticated by DKIM",
         ),
-        (
-            Stage::Message,
-            "554 5.7.1 <x@y.example>: Relay access denied",
-        ),
         (Stage::Message, "550 5.7.30 REQUIRETLS support required"),
         (Stage::Mail, "550 5.7.30 REQUIRETLS support required"),
         (Stage::Recipient, "550 5.1.1 no such user"),
@@ -209,6 +205,40 @@ fn what_is_about_the_mail_stays_the_mails() {
         None,
         "a stranger's server"
     );
+}
+
+#[test]
+fn a_login_that_cannot_be_verified_now_is_no_refusal_of_it() {
+    let text =
+        "454 4.7.0 Temporary authentication failure: Connection lost to authentication server";
+    for stage in [
+        Stage::Auth,
+        Stage::Mail,
+        Stage::Recipient,
+        Stage::Data,
+        Stage::Message,
+    ] {
+        assert_eq!(said(stage, text, true), None, "{stage:?}");
+    }
+    for text in [
+        "451 4.3.0 internal error",
+        "450 4.7.1 later",
+        "454 4.7.8 later",
+    ] {
+        assert_eq!(said(Stage::Auth, text, true), None, "{text}");
+    }
+    for text in [
+        "432 4.7.12 A password transition is needed",
+        "535 5.7.8 Error: authentication failed",
+        "501 5.5.2 cannot decode",
+        "534 5.7.9 mechanism too weak",
+    ] {
+        assert_eq!(
+            said(Stage::Auth, text, true),
+            Some(Refusal::Login),
+            "{text}"
+        );
+    }
 }
 
 #[test]
