@@ -163,8 +163,12 @@ impl Conversation {
                 }
                 Some(Action::Failed(failure)) => {
                     self.ready = false;
-                    let failure = End::Failed(failure.at(&self.relay));
-                    self.ended.get_or_insert(failure);
+                    let mut failure = failure.at(&self.relay);
+                    // It came behind what would have opened the session.
+                    if let Some(End::Ready) = self.ended.take_if(|end| matches!(end, End::Ready)) {
+                        failure.stage = Stage::Helo;
+                    }
+                    self.ended.get_or_insert(End::Failed(failure));
                 }
                 Some(Action::Close) => self.close(),
                 None => break,

@@ -66,6 +66,7 @@ impl Client {
             }
             self.finish(&Outcome::Deferred(failure));
         } else {
+            self.why_closed = Some(failure.clone());
             self.actions.push_back(Action::Failed(failure));
         }
         self.close();
@@ -87,12 +88,15 @@ impl Client {
     }
 
     pub(super) fn refuse_closed(&mut self, transaction: &Transaction) {
-        let failure = Failure::new(
-            Blame::Local,
-            Stage::Connect,
-            EnhancedStatus::new(4, 4, 2),
-            "the connection is closed already",
-        );
+        let unknown = || {
+            Failure::new(
+                Blame::Local,
+                Stage::Connect,
+                EnhancedStatus::new(4, 4, 2),
+                "the connection is closed already",
+            )
+        };
+        let failure = self.why_closed.clone().unwrap_or_else(unknown);
         let recipients = transaction.recipients.len();
         self.actions.push_back(Action::Finished(
             Attempt::new(recipients, Purpose::Deliver, Asked::default())

@@ -149,6 +149,8 @@ pub struct Client {
     /// The transaction's own, up to the end of the message.
     pub(super) patience: Option<Duration>,
     pub(super) actions: VecDeque<Action>,
+    /// Why the connection is of no use any more, if nobody has been told of it with a transaction.
+    pub(super) why_closed: Option<Failure>,
     /// The last progress: what is awaited is awaited from here on.
     pub(super) since: Option<Instant>,
 }
@@ -175,6 +177,7 @@ impl Client {
             accepted: 0,
             patience: None,
             actions: VecDeque::new(),
+            why_closed: None,
             since: None,
         }
     }

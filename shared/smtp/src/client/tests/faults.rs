@@ -285,6 +285,18 @@ fn over_a_kept_connection_a_refusal_counts_once_quit_proves_that_the_replies_are
     assert!(!dialog.sent.concat().contains("QUIT") && dialog.ready);
 }
 
+#[test]
+fn a_transaction_behind_a_reply_that_nobody_asked_for_hears_of_that_reply() {
+    let mut dialog = Dialog::begun(Security::None, "220 mx\r\n|250 mx\r\n250 more\r\n");
+    let why = "the peer sent a reply that nobody asked for: 250 more";
+    assert_eq!(dialog.failed.as_ref().unwrap().text, why);
+    dialog.event(Event::Begin(mail(&["a@x.example"])));
+    assert_eq!(
+        brief(&dialog.finished.pop().unwrap()),
+        [format!("4 4.5.0 {why}")]
+    );
+}
+
 /// Last words of an idle connection, and replies that nobody asked for, in front of the real ones.
 #[test]
 fn replies_of_a_kept_connection_that_are_out_of_step_say_nothing_of_the_mail() {
