@@ -304,10 +304,10 @@ fn recipient(
             return findings.fail("recipient", error.to_string(), remedy);
         }
     };
-    let outcomes = connection.probe(Transaction::of(&envelope, 1024));
+    let outcomes = connection.probe(&Transaction::of(&envelope, 1024));
     for (to, outcome) in envelope.recipients.iter().zip(&outcomes) {
         let way = format!("from <{}> to <{}>", envelope.sender, to.address);
-        judged(&way, outcome, relay, findings);
+        judged(&way, &envelope.sender.to_string(), outcome, relay, findings);
     }
 }
 
@@ -327,7 +327,7 @@ fn of_root(settings: &Settings) -> Result<Envelope, RewriteError> {
 }
 
 /// What the relayhost answered to one recipient.
-fn judged(way: &str, outcome: &Outcome, relay: IpAddr, findings: &mut Findings) {
+fn judged(way: &str, sender: &str, outcome: &Outcome, relay: IpAddr, findings: &mut Findings) {
     let text = |words: &str| format!("{way}: {words}");
     let said = |failure: &Failure| {
         let told = text(&failure.log_text());
@@ -348,6 +348,9 @@ fn judged(way: &str, outcome: &Outcome, relay: IpAddr, findings: &mut Findings) 
             let own = own_address(relay);
             let remedy = match remedy {
                 Some(remedy) => format!("{remedy} (it sees {own})"),
+                None if speaks_of_sender(failure) => format!(
+                    "it does not take mail of <{sender}>, whoever gets it: may {own} send as this address? revaliases says as whom root's mail leaves"
+                ),
                 None => format!(
                     "does this address exist? aliases and admin lead root's mail there; may {own} send to it over this relayhost?"
                 ),
@@ -355,6 +358,13 @@ fn judged(way: &str, outcome: &Outcome, relay: IpAddr, findings: &mut Findings) 
             findings.fail("recipient", told, &remedy);
         }
     }
+}
+
+/// Whether a refusal is of the sender: said before anybody else was named, or naming him.
+fn speaks_of_sender(failure: &Failure) -> bool {
+    let status = (failure.status.subject(), failure.status.detail());
+    let named = || failure.text.to_ascii_lowercase().contains("sender");
+    failure.stage == Stage::Mail || matches!(status, (1, 7 | 8)) || named()
 }
 
 /// The address with which this machine comes to that of a relayhost: where it has several, one may
@@ -396,6 +406,8 @@ fn remedy(settings: &Settings, nexthop: &Nexthop, failure: &Failure) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mail::status::{EnhancedStatus, ReplyCode};
+
     use super::*;
 
     #[test]
@@ -419,5 +431,74 @@ mod tests {
         assert_eq!(at(false, 1_009_999_999), (Level::Warning, "certificate"));
         assert_eq!(at(true, 1_009_999_999), (Level::Ok, "certificate"));
         assert_eq!(at(true, 999_999_999), (Level::Warning, "clock"));
+    }
+
+    #[test]
+    fn a_refusal_to_mail_has_a_remedy_about_the_sender_and_one_to_rcpt_about_the_recipient() {
+        let said = |stage, text: &str| {
+            let code = ReplyCode::new(text.get(..3).unwrap().parse().unwrap()).unwrap();
+            let status = text.split(' ').nth(1).and_then(EnhancedStatus::parse);
+            let outcome = Failure::replied(stage, code, status, text).outcome();
+            let mut findings = Findings::default();
+            let relay = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            judged("way", "root@a.example", &outcome, relay, &mut findings);
+            let finding = findings.0.pop().unwrap();
+            (finding.level, finding.remedy.unwrap())
+        };
+        for (stage, text, level, remedy) in [
+            (
+                Stage::Mail,
+                "550 5.1.0 rejected",
+                Level::Critical,
+                "<root@a.example>",
+            ),
+            (
+                Stage::Mail,
+                "552 5.3.4 too big",
+                Level::Critical,
+                "<root@a.example>",
+            ),
+            (
+                Stage::Mail,
+                "553 5.1.3 bad address",
+                Level::Critical,
+                "<root@a.example>",
+            ),
+            (
+                Stage::Recipient,
+                "550 5.1.8 Sender address rejected: Domain not found",
+                Level::Critical,
+                "<root@a.example>",
+            ),
+            (
+                Stage::Recipient,
+                "550 5.1.1 unknown",
+                Level::Critical,
+                "does this address exist",
+            ),
+            (
+                Stage::Mail,
+                "503 5.5.1 need AUTH",
+                Level::Critical,
+                "wants a login",
+            ),
+            (
+                Stage::Mail,
+                "503 AUTH first (#5.5.1)",
+                Level::Critical,
+                "wants a login",
+            ),
+            (
+                Stage::Mail,
+                "550 5.7.708 traffic not accepted from this IP",
+                Level::Critical,
+                "this machine's address",
+            ),
+            (Stage::Mail, "451 4.3.0 later", Level::Warning, "mail waits"),
+        ] {
+            let (found, said) = said(stage, text);
+            assert_eq!(found, level, "{text}");
+            assert!(said.contains(remedy), "{text}: {said}");
+        }
     }
 }

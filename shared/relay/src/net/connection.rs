@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     conversation::{Conversation, End, Step, Trusting, closed, unreachable},
-    delivery::{Place, clear_text_goes_on},
+    delivery::{Place, RETRACTIONS, clear_text_goes_on},
     tls::ClientTls,
     trust::PeerKey,
 };
@@ -23,7 +23,7 @@ use mail::{
 };
 use smtp::{
     capability::Capabilities,
-    client::{Security, Settings, Transaction},
+    client::{Security, Settings, Transaction, is_retraction},
 };
 use system::socket;
 
@@ -195,12 +195,21 @@ impl Connection {
     }
 
     /// Asks whether the recipients would be accepted, without a message: for those, `Delivered`
-    /// holds the peer's words.
-    pub fn probe(&mut self, transaction: Transaction) -> Vec<Outcome> {
+    /// holds the peer's words. What the peer refuses of parameters is left out then, as in a
+    /// delivery.
+    pub fn probe(&mut self, transaction: &Transaction) -> Vec<Outcome> {
         let recipients = transaction.recipients.len();
-        self.conversation
-            .transact(transaction, true, Instant::now());
-        self.outcomes(&mut io::empty(), recipients, 0, None)
+        let mut again = RETRACTIONS;
+        loop {
+            let asked = transaction.clone();
+            self.conversation.transact(asked, true, Instant::now());
+            let outcomes = self.outcomes(&mut io::empty(), recipients, 0, None);
+            let retracts = |outcome: &Outcome| matches!(outcome, Outcome::Deferred(failure) if is_retraction(failure));
+            if again == 0 || !self.is_ready() || !outcomes.iter().any(retracts) {
+                return outcomes;
+            }
+            again = again.saturating_sub(1);
+        }
     }
 
     fn outcomes(

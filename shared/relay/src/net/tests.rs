@@ -19,7 +19,7 @@ use crate::{
 use mail::{
     address::Address,
     envelope::{Envelope, Recipient},
-    outcome::{Failure, Outcome, Stage},
+    outcome::{Blame, Failure, Outcome, Stage},
 };
 use smtp::{
     capability::Capabilities,
@@ -352,6 +352,46 @@ fn a_relay_that_closes_or_talks_nonsense_defers_at_every_step() {
             "{outcomes:?}"
         );
         assert!(!connection.is_usable());
+        relay.join().unwrap();
+    }
+}
+
+#[test]
+fn a_reply_too_many_behind_ehlo_is_told_as_what_it_is_and_not_as_a_closed_connection() {
+    let (address, relay) = peer(&[("", "220 relay\r\n"), ("\r\n", "250 relay\r\n250 more\r\n")]);
+    let failure = open(address, None, &settings(Security::None))
+        .err()
+        .unwrap();
+    assert_eq!(
+        failure.text,
+        "the peer sent a reply that nobody asked for: 250 more"
+    );
+    assert_eq!((failure.stage, failure.blame), (Stage::Helo, Blame::Peer));
+    assert!(failure.stops_destination());
+    relay.join().unwrap();
+}
+
+/// As a delivery does.
+#[test]
+fn a_probe_asks_again_without_what_the_peer_refuses_of_parameters() {
+    for (last, brief) in [("250 ok\r\n", "D"), ("501 5.5.4 syntax\r\n", "F")] {
+        let script: &'static [(&str, &str)] = Box::leak(Box::new([
+            ("", "220 relay\r\n"),
+            ("\r\n", "250-relay\r\n250 SIZE\r\n"),
+            ("SIZE=5\r\n", "501 5.5.4 syntax\r\n"),
+            ("MAIL FROM:<>\r\n", last),
+            ("RCPT TO:<admins@example.org>\r\n", "250 ok\r\n"),
+        ]));
+        let (address, relay) = peer(script);
+        let mut connection = open(address, None, &settings(Security::None)).unwrap();
+        let outcomes = connection.probe(&mail());
+        let found = match &outcomes[..] {
+            [Outcome::Delivered(_)] => "D",
+            [Outcome::Failed(_)] => "F",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, brief);
+        connection.quit();
         relay.join().unwrap();
     }
 }
