@@ -235,6 +235,41 @@ fn what_is_not_known_for_certain_is_sent() {
     assert_eq!(waiting(&machine.mailq()).len(), 1);
 }
 
+/// `collapse` masks numbers, too.
+#[test]
+fn what_is_new_is_sent_at_once_though_storms_are_counted() {
+    let sink = Sink::start();
+    let more = "collapse = { window = \"1h\" }\n";
+    let settings = format!("{}{more}", unchanged("1d"));
+    let mut machine = Agent::start(&config(&sink.nexthop(), &settings));
+    let full = |count: usize, text: &str| {
+        let messages = sink.journal().messages();
+        let messages = messages.iter().filter(|message| !is_digest(message));
+        messages
+            .filter(|message| message.text().contains(text))
+            .count()
+            == count
+    };
+    for (text, count) in [
+        ("0 failed disks", 1),
+        ("0 failed disks", 1),
+        ("1 failed disks", 1),
+        ("7 failed disks", 0),
+        ("0 failed disks", 2),
+    ] {
+        report(&machine, "one", text);
+        until_true(text, || full(count, text));
+        settled(&mut machine);
+    }
+    let listing = machine.mailq();
+    assert_eq!(
+        listing.matches("says the same as on").count(),
+        2,
+        "{listing}"
+    );
+    assert!(!listing.contains("kept for the digest"), "{listing}");
+}
+
 /// The relay is down, and somebody empties the queue.
 #[test]
 fn a_report_whose_full_copy_never_arrived_is_sent_and_not_told_as_known() {

@@ -175,8 +175,11 @@ impl<'a> Transaction<'a> {
         if matches!(terms.report, unchanged::Verdict::Wait { .. }) {
             return self.accept(draft, &prepared, terms);
         }
-        // Mail that waited elsewhere is no storm, however alike it is.
-        if let Some(duplicates) = self.agent.duplicates.as_ref().filter(|_| !self.mail.queued) {
+        // Mail that waited elsewhere is no storm, however alike it is; and a report that says
+        // something new goes at once.
+        let new = matches!(terms.report, unchanged::Verdict::Send { .. });
+        let alike = self.agent.duplicates.as_ref();
+        if let Some(duplicates) = alike.filter(|_| !self.mail.queued && !new) {
             match duplicates.judge(spool, &prepared.envelope, header, draft.small()) {
                 duplicates::Verdict::Counted { by, count } => {
                     let size = draft.size();
@@ -184,8 +187,6 @@ impl<'a> Transaction<'a> {
                 }
                 duplicates::Verdict::Keep { likeness, until } => {
                     (terms.likeness, terms.until) = (Some(likeness), Some(until));
-                    // Perhaps nobody will see all of it.
-                    terms.report = unchanged::Verdict::Free;
                 }
                 duplicates::Verdict::Send(likeness) => terms.likeness = likeness,
             }

@@ -24,7 +24,7 @@ use spool::{Entry, Event, Hold, QueueId, Spool};
 
 use super::{
     report::{self, Report},
-    table::{Table, Waiting},
+    table::{Judged, Table, Waiting},
 };
 use crate::{
     agent::{duplicates::likeness, maillog},
@@ -52,7 +52,9 @@ pub(in crate::agent) enum Verdict {
     Free,
     /// It waits: it says the same as on that day.
     Wait { as_on: Timestamp },
-    /// It is sent; say [`Reports::sent`].
+    /// It says the same as one that is on its way, or there is no room for it to wait: sent.
+    Again,
+    /// It says something new, and is sent at once; say [`Reports::sent`].
     Send { user: u32, report: Box<Report> },
 }
 
@@ -76,6 +78,7 @@ impl Reports {
             .map(|entry| (entry.id, entry.arrival))
             .collect();
         let path = directory.join("unchanged");
+        let _ = system::fs::clear_unfinished(&path);
         let release = |id: &QueueId| spool.record(*id, Event::Released);
         let Some(settings) = settings else {
             // What comes meanwhile would not be known.
@@ -121,12 +124,15 @@ impl Reports {
         let report = report::report(envelope, header, body);
         let mut table = self.lock();
         let group = report::group(envelope);
-        let same = table.judge((id, party, group), &report, clock::now());
-        if let Some(as_on) = same {
-            if self.keep(&table) {
-                return Verdict::Wait { as_on };
+        match table.judge((id, party, group), &report, clock::now()) {
+            Judged::Waits(as_on) => {
+                if self.keep(&table) {
+                    return Verdict::Wait { as_on };
+                }
+                table.ended(&[id]);
             }
-            table.ended(&[id]);
+            Judged::Again => return Verdict::Again,
+            Judged::New => {}
         }
         if table.forget(&report.job) {
             self.keep(&table);
@@ -276,6 +282,7 @@ mod tests {
                 reports.left(id, true);
                 false
             }
+            Verdict::Again => false,
             Verdict::Free => panic!("root is listed"),
         }
     }

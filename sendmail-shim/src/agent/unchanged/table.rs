@@ -44,6 +44,20 @@ struct Last {
     full: Option<QueueId>,
 }
 
+/// What becomes of a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judged {
+    /// It waits: it says the same as on that day.
+    Waits(Timestamp),
+    /// It says something new, as far as is known: sent, and the new last one. Say
+    /// [`Table::forget`] before, and [`Table::remember`] after it is in the queue.
+    New,
+    /// It says the same as one that is still on its way, or there is no room for it: sent, and the
+    /// last one stays what it is. Else a stream of them that is faster than the relay would never
+    /// have one that has arrived.
+    Again,
+}
+
 /// A report that waits.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
@@ -60,24 +74,29 @@ pub(crate) struct Waiting {
 }
 
 impl Table {
-    /// Decides about a report that is about to be taken: it waits, as on that day, or it is sent.
-    /// Then say [`Table::forget`] before, and [`Table::remember`] after it is in the queue.
+    /// Decides about a report that is about to be taken.
     pub(crate) fn judge(
         &mut self,
         (id, user, group): (QueueId, u32, u128),
         report: &Report,
         now: Timestamp,
-    ) -> Option<Timestamp> {
-        let said = report.said.as_ref()?;
-        let last = self.jobs.iter_mut().find(|last| last.job == report.job)?;
-        // Whoever reads "as on" must have the full copy.
-        if last.full.is_some() || last.content != said.content || last.sent.age(now) > REPEAT {
-            return None;
+    ) -> Judged {
+        let mut known = self.jobs.iter_mut();
+        let last = known.find(|last| last.job == report.job);
+        let Some((last, said)) = last.zip(report.said.as_ref()) else {
+            return Judged::New;
+        };
+        if last.content != said.content || last.sent.age(now) > REPEAT {
+            return Judged::New;
         }
-        let (as_on, differing) = (last.sent, differing(&last.numbers, &said.numbers)?);
+        let (as_on, on_its_way) = (last.sent, last.full.is_some());
+        let Some(differing) = differing(&last.numbers, &said.numbers) else {
+            return Judged::New;
+        };
         let of_one = self.waiting.iter().filter(|it| it.user == user).count();
-        if of_one >= OF_ONE || self.waiting.len() >= MOST {
-            return None;
+        // Whoever reads "as on" must have the full copy.
+        if on_its_way || of_one >= OF_ONE || self.waiting.len() >= MOST {
+            return Judged::Again;
         }
         self.waiting.push(Waiting {
             id,
@@ -87,7 +106,7 @@ impl Table {
             differing,
             arrival: None,
         });
-        Some(as_on)
+        Judged::Waits(as_on)
     }
 
     /// The report is in the queue, and waits.
@@ -276,17 +295,21 @@ mod tests {
 
     /// What the agent does with a report; whether it waits.
     fn take(table: &mut Table, number: u64, user: u32, report: &Report, now: Timestamp) -> bool {
-        let waits = table.judge((id(number), user, user.into()), report, now);
-        if waits.is_some() {
-            table.arrived(id(number), now);
-        } else {
-            table.forget(&report.job);
-            if let Some(said) = &report.said {
-                table.remember((id(number), user), report.job, said, now);
-                assert!(table.left(id(number), true));
+        match table.judge((id(number), user, user.into()), report, now) {
+            Judged::Waits(_) => {
+                table.arrived(id(number), now);
+                return true;
             }
+            Judged::New => {
+                table.forget(&report.job);
+                if let Some(said) = &report.said {
+                    table.remember((id(number), user), report.job, said, now);
+                    assert!(table.left(id(number), true));
+                }
+            }
+            Judged::Again => {}
         }
-        waits.is_some()
+        false
     }
 
     #[test]
@@ -319,11 +342,11 @@ mod tests {
         let one = report(1, 1, &[]);
         let said = one.said.as_ref().unwrap();
         table.remember((id(1), 0), one.job, said, at(0));
-        assert_eq!(table.judge((id(2), 0, 0), &one, at(1)), None, "on its way");
-        table.remember((id(2), 0), one.job, said, at(1));
-        assert!(!table.left(id(1), true), "of the second nothing is known");
-        assert!(table.left(id(2), false), "deleted, bounced");
-        assert_eq!(table.judge((id(3), 0, 0), &one, at(2)), None);
+        let judged = table.judge((id(2), 0, 0), &one, at(1));
+        assert_eq!(judged, Judged::Again, "on its way");
+        assert!(!table.left(id(2), true), "the first one counts");
+        assert!(table.left(id(1), false), "deleted, bounced");
+        assert_eq!(table.judge((id(3), 0, 0), &one, at(2)), Judged::New);
         table.remember((id(9), 0), one.job, said, at(2));
         table.goes_on_as(id(9), id(3));
         assert!(
@@ -332,9 +355,35 @@ mod tests {
         );
         let mut again = table.clone();
         again.found(&[]);
-        assert_eq!(again.judge((id(4), 0, 0), &one, at(3)), None, "a restart");
+        let judged = again.judge((id(4), 0, 0), &one, at(3));
+        assert_eq!(judged, Judged::New, "a restart");
         assert!(table.left(id(3), true));
-        assert_eq!(table.judge((id(4), 0, 0), &one, at(3)), Some(at(2)));
+        let judged = table.judge((id(4), 0, 0), &one, at(3));
+        assert_eq!(judged, Judged::Waits(at(2)));
+    }
+
+    #[test]
+    fn of_a_stream_that_is_faster_than_the_relay_the_first_that_arrives_lets_the_others_wait() {
+        let mut table = Table::default();
+        let one = |line| report(1, 1, &[line]);
+        let said = one(0).said.unwrap();
+        table.remember((id(1), 0), one(0).job, &said, at(0));
+        for number in 2..5 {
+            let judged = table.judge((id(number), 0, 0), &one(number.into()), at(number));
+            assert_eq!(judged, Judged::Again);
+        }
+        assert!(table.left(id(1), true));
+        for number in 5..8 {
+            let judged = table.judge((id(number), 0, 0), &one(number.into()), at(number));
+            assert_eq!(judged, Judged::Waits(at(0)));
+        }
+        // What is new while another one is on its way is new.
+        table.remember((id(8), 0), one(0).job, &said, at(8));
+        let ill = report(1, 2, &[0]);
+        assert_eq!(table.judge((id(9), 0, 0), &ill, at(9)), Judged::New);
+        let many: Vec<u128> = (0..100).collect();
+        let judged = table.judge((id(9), 0, 0), &report(1, 1, &many), at(9));
+        assert_eq!(judged, Judged::New, "more than a digest shows");
     }
 
     #[test]
@@ -394,9 +443,9 @@ mod tests {
         let one = report(255, 1, &[]);
         take(&mut table, 3, 8, &one, at(2));
         let of_one = OF_ONE as u64;
-        let waits =
-            (0..of_one + 5).filter(|n| table.judge((id(10 + n), 8, 1), &one, at(3)).is_some());
-        assert_eq!(waits.count(), OF_ONE);
+        let waits = (0..of_one + 5).map(|n| table.judge((id(10 + n), 8, 1), &one, at(3)));
+        let waits: Vec<_> = waits.filter(|it| *it != Judged::Again).collect();
+        assert_eq!(waits, [Judged::Waits(at(2)); OF_ONE]);
         assert!(take(&mut table, 9, 7, &other, at(4)));
     }
 

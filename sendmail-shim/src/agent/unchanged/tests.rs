@@ -9,7 +9,7 @@ use spool::QueueId;
 
 use super::{
     report::{Line, Report, Said},
-    table::Table,
+    table::{Judged, Table},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -48,6 +48,8 @@ enum Step {
         line: u128,
         crash: Crash,
     },
+    /// The relay takes all that is on its way.
+    Arrive,
     Digest {
         crash: bool,
     },
@@ -62,6 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0u8..3, 0u8..2, 0u128..3, crash)
             .prop_map(|(job, text, line, crash)| Step::Report { job, text, line, crash }),
+        5 => Just(Step::Arrive),
         2 => prop::bool::weighted(0.2).prop_map(|crash| Step::Digest { crash }),
         2 => (1u64..200_000).prop_map(Step::Pass),
         1 => (1u64..50_000_000).prop_map(Step::SetBack),
@@ -78,6 +81,8 @@ struct World {
     held: BTreeMap<QueueId, Timestamp>,
     sent: Vec<QueueId>,
     told: Vec<QueueId>,
+    /// Full copies that the relay has not taken yet.
+    on_its_way: Vec<QueueId>,
 }
 
 impl World {
@@ -96,11 +101,10 @@ impl World {
 
     /// Whether it was promised.
     fn report(&mut self, id: QueueId, report: &Report, now: Timestamp, crash: Crash) -> bool {
-        let waits = self
-            .table
-            .judge((id, 0, report.job[0].into()), report, now)
-            .is_some();
-        if !waits {
+        let whose = (id, 0, report.job[0].into());
+        let judged = self.table.judge(whose, report, now);
+        let waits = matches!(judged, Judged::Waits(_));
+        if judged == Judged::New {
             self.table.forget(&report.job);
         }
         self.write();
@@ -119,12 +123,11 @@ impl World {
             self.restart();
         } else if waits {
             self.table.arrived(id, now);
-        } else {
+        } else if judged == Judged::New {
             let said = report.said.as_ref().unwrap();
             self.table.remember((id, 0), report.job, said, now);
             self.write();
-            self.table.left(id, true);
-            self.write();
+            self.on_its_way.push(id);
         }
         true
     }
@@ -160,6 +163,12 @@ proptest! {
                     let report = report(job, text, line);
                     if world.report(id(number), &report, now, crash) {
                         taken.push(id(number));
+                    }
+                }
+                Step::Arrive => {
+                    for id in std::mem::take(&mut world.on_its_way) {
+                        world.table.left(id, true);
+                        world.write();
                     }
                 }
                 Step::Digest { crash } => {
