@@ -38,6 +38,7 @@ impl Outages {
     /// With what the last agent knew, in a file of this name.
     pub(crate) fn open(spool: &Path, name: &str) -> Self {
         let path = spool.join(name);
+        let _ = system::fs::clear_unfinished(&path);
         let known = fs::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());

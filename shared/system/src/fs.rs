@@ -9,8 +9,11 @@ use std::{
     ffi::OsString,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{
-        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{
+            DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+        },
     },
     path::{Path, PathBuf},
 };
@@ -144,6 +147,28 @@ fn temporary_name(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(temporary))
 }
 
+/// Removes what writers of this file have left behind who were killed. Nobody else may be writing
+/// it.
+pub fn clear_unfinished(path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    for entry in std::fs::read_dir(parent(path))? {
+        let entry = entry?;
+        if is_unfinished(entry.file_name().as_bytes(), name) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is a [`temporary_name`] of that file.
+fn is_unfinished(found: &[u8], name: &[u8]) -> bool {
+    let rest = found
+        .strip_prefix(b".")
+        .and_then(|it| it.strip_prefix(name));
+    let middle = rest.and_then(|it| it.strip_prefix(b".")?.strip_suffix(b".new"));
+    middle.is_some_and(|it| it.len() == 16 && it.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// The directory that holds `path`; `.` for a bare name.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
@@ -257,6 +282,30 @@ mod tests {
             );
         }
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_writer_of_a_file_has_left_goes_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let others = [
+            "key.pem",
+            ".key.pem",
+            ".key.pem.x.new",
+            ".other.0123456789abcdef.new",
+        ];
+        for name in others {
+            replace(&path(name), b"x", 0o600).unwrap();
+        }
+        std::fs::write(temporary_name(&path("key.pem")).unwrap(), b"half").unwrap();
+        clear_unfinished(&path("key.pem")).unwrap();
+        let left = std::fs::read_dir(directory.path()).unwrap();
+        let mut left: Vec<_> = left.map(|it| it.unwrap().file_name()).collect();
+        left.sort();
+        let mut others = others.map(OsString::from);
+        others.sort();
+        assert_eq!(left, others);
+        assert!(clear_unfinished(&path("nowhere/key.pem")).is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::{
 
 use mail::address::Domain;
 use relay::tls::{pins_of_file, self_signed};
-use sendmail::config::enrolled::KEY;
+use sendmail::config::enrolled::{FILE, KEY};
 
 /// Longest file, bytes.
 const MOST: u64 = 64 * 1024;
@@ -40,6 +40,15 @@ impl Keys {
 
     fn not_used_yet(&self) -> PathBuf {
         self.spool.join("identity.next.pem")
+    }
+
+    /// Removes what commands have left behind that were killed while they wrote a file. A private
+    /// key may be in it.
+    pub(super) fn clear_unfinished(&self) {
+        for path in [self.used(), self.not_used_yet(), self.spool.join(FILE)] {
+            // What stays is of no use to anybody, and is tried again.
+            let _ = system::fs::clear_unfinished(&path);
+        }
     }
 
     pub(super) fn is_used(&self) -> bool {

@@ -107,6 +107,7 @@ pub fn run(file: Option<&Path>, options: &Options) -> Result<Exit, CommandError>
     let _alone = alone::alone(&settings(file)?.spool)?;
     // As whoever was at work before has left them.
     let settings = settings(file)?;
+    Keys::of(&settings.spool).clear_unfinished();
     if options.roll {
         return roll::roll(&settings);
     }

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use rustls::{
     Error, InconsistentKeys,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
 };
 
 use super::error::TlsError;
@@ -27,8 +30,9 @@ pub(super) fn pair(
     }
     let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| {
         TlsError(format!(
-            "{}: no private key in PEM without a passphrase found ({error})",
-            key.display()
+            "{}: no private key in PEM without a passphrase found ({})",
+            key.display(),
+            said(&error)
         ))
     })?;
     Ok((chain, secret))
@@ -83,8 +87,9 @@ pub(super) fn chain_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsE
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| {
             TlsError(format!(
-                "{}: not a certificate in PEM ({error})",
-                file.display()
+                "{}: not a certificate in PEM ({})",
+                file.display(),
+                said(&error)
             ))
         })?;
     if chain.is_empty() {
@@ -94,6 +99,15 @@ pub(super) fn chain_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsE
         )));
     }
     Ok(chain)
+}
+
+/// Of a line that is missing or wrong rustls shows the bytes, as numbers.
+fn said(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it is cut off: its END line is missing".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is damaged".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
