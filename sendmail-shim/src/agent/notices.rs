@@ -100,7 +100,8 @@ fn wrong(agent: &Agent, what: &str, why: &str, consequence: &str) {
 /// a refusal of this machine.
 pub(super) fn unreached(agent: &Agent, failure: &Failure) {
     let (outages, now) = (&agent.outages, clock::now());
-    kept_or_logged(outages.goes_on(&failure.log_text(), now));
+    let of_all = !failure.refuses_mail();
+    kept_or_logged(outages.goes_on(&failure.log_text(), of_all, now));
     if failure.remedy.is_some() {
         return refused_for(agent, failure);
     }
@@ -140,7 +141,7 @@ pub(super) fn refused_elsewhere(agent: &Agent, failures: &[Failure]) {
 fn refused_for(agent: &Agent, failure: &Failure) {
     let (refusals, now) = (&agent.refusals, clock::now());
     refusals.ended_if_quiet(QUIET, now);
-    kept_or_logged(refusals.goes_on(&failure.log_text(), now));
+    kept_or_logged(refusals.goes_on(&failure.log_text(), false, now));
     if let Some(refusal) = refusals.to_tell(Duration::ZERO, now) {
         kept_or_logged(refusals.told());
         let host = &agent.settings.hostname;

@@ -15,11 +15,18 @@ use std::{
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
+fn yes() -> bool {
+    true
+}
+
 /// What an outage is known by.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Outage {
     pub(crate) since: Timestamp,
     pub(crate) reason: String,
+    /// Whether all mail waits for it, or that of some senders, which has its own reason.
+    #[serde(default = "yes")]
+    of_all: bool,
     /// Whether the administrator was written to.
     pub(crate) told: bool,
     /// When it was met last, as far as this process knows.
@@ -48,9 +55,12 @@ impl Outages {
         }
     }
 
-    /// Why the relayhost cannot be used now.
+    /// Why the relayhost cannot be used now, for whatever mail.
     pub(crate) fn reason(&self) -> Option<String> {
-        self.with(|outage| outage.as_ref().map(|outage| outage.reason.clone()))
+        self.with(|outage| {
+            let known = outage.as_ref().filter(|outage| outage.of_all)?;
+            Some(known.reason.clone())
+        })
     }
 
     /// Since when, and why.
@@ -61,10 +71,10 @@ impl Outages {
         })
     }
 
-    /// The relayhost was not reached.
-    pub(crate) fn goes_on(&self, reason: &str, now: Timestamp) -> io::Result<()> {
+    /// The relayhost was not reached, or refuses mail: all of it, as far as is known, or some.
+    pub(crate) fn goes_on(&self, reason: &str, of_all: bool, now: Timestamp) -> io::Result<()> {
         self.with(|outage| match outage {
-            Some(known) if known.reason == reason => {
+            Some(known) if known.reason == reason && known.of_all == of_all => {
                 known.seen = now;
                 Ok(())
             }
@@ -73,6 +83,7 @@ impl Outages {
                 let known = outage.insert(Outage {
                     since: before.as_ref().map_or(now, |before| before.since),
                     reason: reason.to_owned(),
+                    of_all,
                     told: before.is_some_and(|before| before.told),
                     seen: now,
                 });
@@ -147,8 +158,8 @@ mod tests {
         let patience = Duration::from_secs(100);
         let outages = Outages::open(spool.path(), "outage");
         assert_eq!(outages.reason(), None);
-        outages.goes_on("refused", at(1000)).unwrap();
-        outages.goes_on("timed out", at(1050)).unwrap();
+        outages.goes_on("refused", true, at(1000)).unwrap();
+        outages.goes_on("timed out", true, at(1050)).unwrap();
         assert_eq!(outages.to_tell(patience, at(1099)), None);
 
         let outages = Outages::open(spool.path(), "outage");
@@ -156,7 +167,7 @@ mod tests {
         let outage = outages.to_tell(patience, at(1100)).unwrap();
         assert_eq!(outage.since, at(1000), "it began with the first reason");
         outages.told().unwrap();
-        outages.goes_on("refused", at(1200)).unwrap();
+        outages.goes_on("refused", true, at(1200)).unwrap();
         assert_eq!(
             Outages::open(spool.path(), "outage").to_tell(patience, at(9999)),
             None
@@ -166,5 +177,19 @@ mod tests {
         assert!(outages.reason().is_some());
         outages.ended_if_quiet(patience, at(1300));
         assert_eq!(Outages::open(spool.path(), "outage").reason(), None);
+    }
+
+    #[test]
+    fn that_some_mail_is_refused_is_known_and_is_no_reason_why_other_mail_waits() {
+        let spool = tempfile::tempdir().unwrap();
+        let outages = Outages::open(spool.path(), "outage");
+        outages.goes_on("not owned", false, at(1000)).unwrap();
+        for outages in [outages, Outages::open(spool.path(), "outage")] {
+            assert_eq!(outages.reason(), None);
+            assert_eq!(outages.outage(), Some((at(1000), "not owned".to_owned())));
+        }
+        let outages = Outages::open(spool.path(), "outage");
+        outages.goes_on("timed out", true, at(1050)).unwrap();
+        assert_eq!(outages.reason().as_deref(), Some("timed out"));
     }
 }

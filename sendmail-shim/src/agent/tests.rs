@@ -133,7 +133,7 @@ impl Simulation {
             return self.tell(Event::Finished { ticket, outcomes });
         }
         self.probes += 1;
-        self.outages.goes_on("refused", at(self.now)).unwrap();
+        self.outages.goes_on("refused", true, at(self.now)).unwrap();
         if self.outages.to_tell(PATIENCE, at(self.now)).is_some() {
             self.outages.told().unwrap();
             self.warnings.push(self.now);

@@ -247,6 +247,17 @@ impl Failure {
         no_session || closing || self.blame == Blame::Us
     }
 
+    /// Whether the next hop is there, and refuses mail of this machine: that of one sender at
+    /// least, while it may take that of another.
+    pub fn refuses_mail(&self) -> bool {
+        let closing = self.reply.map(ReplyCode::value) == Some(421);
+        self.blame == Blame::Us
+            && (Stage::Mail..=Stage::Message).contains(&self.stage)
+            && self.reply.is_some()
+            && !closing
+            && !self.means_too_many_connections()
+    }
+
     /// Whether a peer says that it has too many connections or sessions of ours, in whatever words
     /// (row C7): fewer may be welcome.
     pub fn means_too_many_connections(&self) -> bool {

@@ -49,12 +49,14 @@ impl<O: Copy + Ord + Hash> Census<O> {
         destination: &mut Destination<D, O>,
         site: &Site<D>,
         slots: Slots,
+        now: Timestamp,
     ) -> Option<(O, Job)> {
         if site.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
             return None;
         }
         let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);
-        destination.take(|owner, job| {
+        let probes = destination.probes(site.delivering, now);
+        destination.take(probes, |owner, job| {
             below(self.owners.get(owner), slots.unproven_owner)
                 && below(self.messages.get(&job.id), slots.unproven_message)
         })

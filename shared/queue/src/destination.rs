@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use mail::outcome::{Blame, Failure};
+use mail::clock::Timestamp;
 use spool::QueueId;
 
 use crate::{Patience, Transport, refused::Refused, site::Key, turns::Turns};
@@ -20,8 +20,6 @@ pub(crate) struct Job {
     pub(crate) loaded: bool,
     /// As [`crate::Origin::sender`].
     pub(crate) sender: u64,
-    /// The number of its last refusal.
-    pub(crate) refused: u64,
 }
 
 /// Where some senders were refused, so many jobs of an owner are looked at for one of another.
@@ -101,8 +99,12 @@ impl<D, O: Copy + Ord> Destination<D, O> {
     }
 
     /// The next job in turn of an owner whose next job is allowed; those of senders that were
-    /// refused behind some of others.
-    pub(crate) fn take(&mut self, allowed: impl Fn(&O, &Job) -> bool) -> Option<(O, Job)> {
+    /// refused behind some of others, and only if there are `probes`.
+    pub(crate) fn take(
+        &mut self,
+        probes: bool,
+        allowed: impl Fn(&O, &Job) -> bool,
+    ) -> Option<(O, Job)> {
         let (looked, refused) = (self.looked(), &self.refused);
         let place = |own: &VecDeque<Job>| {
             let mut first = own.iter().take(looked);
@@ -112,7 +114,7 @@ impl<D, O: Copy + Ord> Destination<D, O> {
             let job = place(own).and_then(|place| own.get(place));
             job.is_some_and(|job| allowed(owner, job))
         };
-        let was_long = self.others >= OTHERS;
+        let was_long = probes && self.others >= OTHERS;
         let waits = was_long.then(|| self.longest_refused(&allowed)).flatten();
         let mut others = || {
             let owner = self.turns.next(&self.jobs, ready)?;
@@ -125,7 +127,10 @@ impl<D, O: Copy + Ord> Destination<D, O> {
             Some(_) if !self.refused.is_empty() => self.others + 1,
             _ => 0,
         };
-        let (owner, place) = next.or(waits).or_else(|| self.longest_refused(&allowed))?;
+        let (owner, place) = next.or(waits).or_else(|| {
+            let all = probes.then(|| self.longest_refused(&allowed));
+            all.flatten()
+        })?;
         let own = self.jobs.get_mut(&owner)?;
         let job = own.remove(place)?;
         if own.is_empty() {
@@ -134,13 +139,17 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         Some((owner, job))
     }
 
-    /// It has refused mail of this machine: whether some of a sender waits whom it may take.
-    pub(crate) fn may_take_others(&self, failure: &Failure) -> bool {
+    /// Whether mail of senders that were refused may be tried, beside so many deliveries to its
+    /// hosts: not in a pause, and after it one probe at a time.
+    pub(crate) fn probes(&self, delivering: usize, now: Timestamp) -> bool {
+        !self.refused.has_paused() || (self.refused.running(now).is_none() && delivering == 0)
+    }
+
+    /// Whether mail of a sender waits who was not refused.
+    pub(crate) fn has_others(&self) -> bool {
         let is_other = |job: &Job| self.refused.last(job.sender).is_none();
         let mut all = self.jobs.values();
-        failure.blame == Blame::Us
-            && !self.refused.is_everybody()
-            && all.any(|own| own.iter().take(LOOKED).any(is_other))
+        all.any(|own| own.iter().take(LOOKED).any(is_other))
     }
 
     /// So many jobs of an owner are looked at for the next one.
@@ -156,7 +165,7 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         });
         let refused = all.filter_map(|(owner, place, job)| {
             let number = self.refused.last(job.sender)?;
-            allowed(owner, job).then_some(((number, job.refused), *owner, place))
+            allowed(owner, job).then_some((number, *owner, place))
         });
         let first = refused.min_by_key(|(number, ..)| *number)?;
         Some((first.1, first.2))
@@ -166,6 +175,10 @@ impl<D, O: Copy + Ord> Destination<D, O> {
     pub(crate) fn extract(&mut self, which: impl Fn(&Job) -> bool) -> Vec<Job> {
         let mut taken = Vec::new();
         self.jobs.retain(|_, own| {
+            // Most have none.
+            if !own.iter().any(&which) {
+                return true;
+            }
             let (out, rest): (VecDeque<_>, VecDeque<_>) = own.drain(..).partition(|job| which(job));
             *own = rest;
             taken.extend(out);
@@ -206,7 +219,6 @@ mod tests {
                 recipients: vec![0],
                 loaded: false,
                 sender,
-                refused: 1,
             };
             destination.push(owner, job);
         };
@@ -216,7 +228,7 @@ mod tests {
         }
         let looked = Cell::new(0);
         for turn in 0..100 {
-            let taken = destination.take(|owner, _| {
+            let taken = destination.take(true, |owner, _| {
                 looked.set(looked.get() + 1);
                 *owner == 'B'
             });

@@ -17,6 +17,7 @@
 //! | `turns` | fair turns among those whose mail it is |
 //! | `timetable` | what waits in the spool, by the time it is due |
 //! | `progress` | accepted, loaded, delivered, deferred, bounced |
+//! | `refusing` | a next hop that is there, and refuses mail of some senders |
 //! | `settlement` | what an outcome means for its recipients: again, expired, returned, dead |
 //! | `orders` | flush, hold, release, return, remove |
 //! | [`retry`] | when a deferred recipient is tried again |
@@ -44,7 +45,8 @@
 //! Failures: a destination that cannot be reached is suspended for a growing time, and its mail is
 //! deferred with that reason (row C7), or stays in memory as it is where there is no other
 //! destination ([`BackOff::stays`]); where other connections to it work, only their number is
-//! lowered.
+//! lowered. One that is there and refuses the mail of some senders is asked at once for each other
+//! one, however many it refuses: only theirs waits, for a growing time.
 //! Memory: about 150 bytes a message with one recipient while it waits; envelopes are read from the
 //! spool when they are due.
 
@@ -63,6 +65,7 @@ mod orders;
 mod progress;
 mod random;
 mod refused;
+mod refusing;
 mod settlement;
 #[cfg(test)]
 mod simulation;

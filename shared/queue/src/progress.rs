@@ -63,7 +63,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
         if self.settings.back_off.stays {
             let destinations = routed.iter().filter_map(|it| it.destination.as_ref().ok());
-            destinations.for_each(|to| self.destinations.hurry(to));
+            destinations.for_each(|to| self.destinations.hurry(to, origin.sender));
         }
         // Behind what its owner has in the spool; one relayhost takes all of it in its order.
         let behind = self.settings.back_off.stays && self.has_due(origin.owner, now);
@@ -207,7 +207,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 recipients,
                 loaded,
                 sender,
-                refused: 0,
             };
             self.enqueue(&destination, job, flushed, now);
         }
@@ -215,13 +214,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     fn enqueue(&mut self, to: &Arc<D>, job: Job, flushed: bool, now: Timestamp) {
-        let stays = self.settings.back_off.stays;
         let suspension = self.destinations.suspension(to, job.sender, now);
-        if let Some(suspension) = suspension.filter(|_| !stays && !flushed) {
+        if let Some(suspension) = suspension.filter(|_| !flushed) {
             self.defer_suspended(job.id, job.recipients, &suspension, now);
             return;
         }
-        if stays && flushed {
+        if flushed {
             self.destinations.resume_one(to, now);
         }
         let Some(message) = self.messages.get_mut(&job.id) else {
@@ -235,11 +233,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     pub(crate) fn finished(&mut self, ticket: u64, outcomes: Vec<Outcome>, now: Timestamp) {
-        let Some(mut underway) = self.destinations.end(ticket, now) else {
+        let Some(underway) = self.destinations.end(ticket, now) else {
             return;
         };
-        self.destinations.judged(&mut underway, &outcomes);
+        self.judge(&underway, &outcomes, now);
         if let Some(failure) = setback(&outcomes, now.since(underway.began)).cloned() {
+            if failure.refuses_mail() {
+                return self.refused(underway, &failure, outcomes, now);
+            }
             let stays = self.settings.back_off.stays && outcomes.iter().all(stops);
             return self.set_back(underway, &failure, (!stays).then_some(outcomes), now);
         }
@@ -252,10 +253,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     pub(crate) fn unreached(&mut self, ticket: u64, failure: &Failure, now: Timestamp) {
-        if let Some(mut underway) = self.destinations.end(ticket, now) {
+        if let Some(underway) = self.destinations.end(ticket, now) {
             let count = underway.job.recipients.len();
             let outcomes = vec![failure.clone().outcome(); count];
-            self.destinations.judged(&mut underway, &outcomes);
+            self.judge(&underway, &outcomes, now);
+            if failure.refuses_mail() {
+                return self.refused(underway, failure, outcomes, now);
+            }
             let stays = self.settings.back_off.stays;
             self.set_back(underway, failure, (!stays).then_some(outcomes), now);
         }
@@ -273,11 +277,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let random = self.random.next();
         let setback = self.destinations.failed(&to, failure, random, now);
         if let Setback::Suspended(suspension) = &setback {
-            self.actions.push_back(Action::Suspended {
-                destination: Arc::clone(&to),
-                until: suspension.until,
-                reason: suspension.failure.log_text().into(),
-            });
+            self.tell_suspended(&to, suspension);
         }
         if failure.means_too_many_connections()
             && let Some(lesson) = self.destinations.lesson(&to)
@@ -293,6 +293,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if let Setback::Suspended(suspension) = &setback {
             self.interrupt(&to, suspension, now);
         }
+    }
+
+    pub(crate) fn tell_suspended(&mut self, to: &Arc<D>, suspension: &Suspension) {
+        self.actions.push_back(Action::Suspended {
+            destination: Arc::clone(to),
+            until: suspension.until,
+            reason: suspension.failure.log_text().into(),
+        });
     }
 
     pub(crate) fn withdrawn(&mut self, ticket: u64, now: Timestamp) {
@@ -315,6 +323,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.fail(id, recipients, &failure);
         } else if message.held || !self.destinations.is_its_way(&underway) {
             message.set(recipients, State::Waiting(now));
+        } else if let Some(pause) =
+            self.destinations
+                .refusal(&underway.destination, underway.job.sender, now)
+        {
+            self.defer_suspended(id, underway.job.recipients, &pause, now);
         } else {
             message.set(recipients, State::Queued);
             self.window += usize::from(underway.job.loaded);
@@ -344,19 +357,22 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 })
         });
         for job in jobs {
-            self.window -= usize::from(job.loaded);
-            let message = self.messages.get(&job.id);
-            if message.is_some_and(|message| message.epoch == job.epoch) {
-                let its = self.destinations.suspension(to, job.sender, now);
-                let its = its.as_ref().unwrap_or(suspension);
-                self.defer_suspended(job.id, job.recipients, its, now);
-                self.settle(job.id, now);
-            }
+            self.put_back(job, suspension, now);
+        }
+    }
+
+    /// A job that waited is deferred.
+    pub(crate) fn put_back(&mut self, job: Job, suspension: &Suspension, now: Timestamp) {
+        self.window -= usize::from(job.loaded);
+        let message = self.messages.get(&job.id);
+        if message.is_some_and(|message| message.epoch == job.epoch) {
+            self.defer_suspended(job.id, job.recipients, suspension, now);
+            self.settle(job.id, now);
         }
     }
 
     /// One outcome for each recipient.
-    fn conclude(
+    pub(crate) fn conclude(
         &mut self,
         id: QueueId,
         recipients: Vec<u32>,

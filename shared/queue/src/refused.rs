@@ -1,15 +1,21 @@
-//! Whose mail a next hop refused lately: others have their turn first.
+//! Whose mail a next hop refused lately, while sessions with it came about: theirs waits.
 //!
 //! A next hop that refuses this machine is told from one that refuses some of its senders only by
-//! trying somebody else. Contract: bounded; whose mail was refused has his turn behind others, of
-//! all of them first whoever was refused first; one success of his ends it.
+//! asking it for each of them. Contract: bounded; whoever was not refused waits for nobody who was,
+//! however many these are; theirs waits for pauses that grow, is probed by one delivery at a time,
+//! and has its turn behind that of others, of all of it first that of whoever was refused first.
+//! One success of anybody ends the pause, one of his own forgets that he was refused.
+//! Whoever is forgotten because there are too many is asked anew with his next attempt, which does
+//! not come before the pause is over.
 
-use crate::hashed::Map;
+use std::time::Duration;
+
+use mail::{clock::Timestamp, outcome::Failure};
+
+use crate::{BackOff, hashed::Map, site::Suspension};
 
 /// Senders that are remembered, the latest.
-const MOST: usize = 256;
-/// So many that were refused, and nobody taken between: it is nobody's fault but this machine's.
-const ALL: usize = 8;
+const MOST: usize = 1024;
 
 /// Senders whose mail was refused.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +24,10 @@ pub(crate) struct Refused {
     senders: Map<u64, u64>,
     /// Refusals.
     count: u64,
-    /// So many of them were before anybody's mail was taken last.
-    taken: u64,
+    /// Until when their mail waits, or waited.
+    pause: Option<Suspension>,
+    /// Pauses, and nobody taken between them.
+    pauses: u32,
 }
 
 impl Refused {
@@ -27,21 +35,41 @@ impl Refused {
         self.senders.is_empty()
     }
 
-    /// Mail of this sender was refused; the number of the refusal.
-    pub(crate) fn refuse(&mut self, sender: u64) -> u64 {
+    /// Mail of this sender was refused.
+    pub(crate) fn refuse(&mut self, sender: u64) {
         self.count += 1;
         self.senders.insert(sender, self.count);
         if self.senders.len() > MOST {
             let oldest = self.senders.values().copied().min();
             self.senders.retain(|_, number| Some(*number) != oldest);
         }
-        self.count
     }
 
-    /// Mail of this sender was taken.
-    pub(crate) fn take(&mut self, sender: u64) {
+    /// As mail of this machine is: the pause that begins now, if there is none yet. An attempt out
+    /// of turn makes nobody wait longer.
+    pub(crate) fn begin_pause(
+        &mut self,
+        failure: &Failure,
+        back_off: BackOff,
+        random: u32,
+        now: Timestamp,
+    ) -> Option<&Suspension> {
+        if self.running(now).is_some() {
+            return None;
+        }
+        let pause = back_off.pause(self.pauses, random);
+        self.pauses = self.pauses.saturating_add(1);
+        Some(
+            self.pause
+                .insert(Suspension::new(failure, now.after(pause), now)),
+        )
+    }
+
+    /// Mail of this sender was taken; whether it ends a pause.
+    pub(crate) fn take(&mut self, sender: u64) -> bool {
         self.senders.remove(&sender);
-        self.taken = self.count;
+        self.pauses = 0;
+        self.pause.take().is_some()
     }
 
     /// The number of the last refusal, if there was one.
@@ -49,34 +77,86 @@ impl Refused {
         self.senders.get(&sender).copied()
     }
 
-    /// Whether it refuses whoever sends.
-    pub(crate) fn is_everybody(&self) -> bool {
-        let since = self.senders.values().filter(|number| **number > self.taken);
-        since.take(ALL).count() == ALL
+    /// Why this sender waits, if he was refused, and until when: whoever was refused first comes
+    /// first. After the pause it is until `probed`.
+    pub(crate) fn wait_of(
+        &self,
+        sender: u64,
+        probed: Timestamp,
+        now: Timestamp,
+    ) -> Option<Suspension> {
+        let ago = self.count.saturating_sub(self.last(sender)?);
+        let behind = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_sub(ago);
+        let pause = self.pause.as_ref()?;
+        let until = if pause.until > now {
+            pause.until
+        } else {
+            probed
+        };
+        Some(Suspension {
+            until: until.after(Duration::from_millis(behind)),
+            ..pause.clone()
+        })
+    }
+
+    /// The pause, while it lasts.
+    pub(crate) fn running(&self, now: Timestamp) -> Option<&Suspension> {
+        self.pause.as_ref().filter(|pause| pause.until > now)
+    }
+
+    /// Nobody was taken since it began: its end is probed.
+    pub(crate) fn has_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// Administrator: they are asked again now.
+    pub(crate) fn end_pause(&mut self) {
+        self.pause = None;
+    }
+
+    /// New mail of a sender who was refused may be what brings the news that he is not any more.
+    pub(crate) fn hurry(&mut self, sender: u64, first: Duration) {
+        let known = self.senders.contains_key(&sender);
+        if let Some(pause) = self.pause.as_mut().filter(|_| known) {
+            pause.hurry(first);
+        }
+    }
+
+    /// The wall clock was set back: nothing waits longer than `longest`.
+    pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
+        if let Some(pause) = &mut self.pause {
+            pause.bound(longest, now);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mail::outcome::{Blame, Outcome, Stage};
+
     use super::*;
+    use crate::{retry::Schedule, simulation::replied};
+
+    fn refusal() -> Failure {
+        let Outcome::Failed(failure) = replied(Stage::Mail, 553) else {
+            panic!("553 is for good")
+        };
+        Failure {
+            blame: Blame::Us,
+            ..failure.for_now()
+        }
+    }
 
     #[test]
     fn whoever_was_refused_last_comes_last_and_a_success_forgets_it() {
         let mut refused = Refused::default();
-        for sender in 0..ALL as u64 {
-            assert!(!refused.is_everybody());
-            assert_eq!(refused.refuse(sender), sender + 1);
+        for sender in 0..8 {
+            refused.refuse(sender);
         }
-        assert!(refused.is_everybody());
         refused.refuse(0);
         assert!(refused.last(0) > refused.last(7) && refused.last(8).is_none());
         refused.take(3);
-        assert!(!refused.is_everybody() && refused.last(3).is_none());
-        // The same one again and again is one.
-        for _ in 0..100 {
-            refused.refuse(0);
-        }
-        assert!(!refused.is_everybody());
+        assert!(refused.last(3).is_none() && refused.last(4).is_some());
         for sender in 0..10_000 {
             refused.refuse(sender);
         }
@@ -86,17 +166,52 @@ mod tests {
     }
 
     #[test]
-    fn those_who_were_refused_before_a_success_of_another_count_again_when_they_are_refused_again()
-    {
+    fn pauses_grow_until_anybody_is_taken_and_those_who_are_asked_meanwhile_make_them_no_longer() {
+        let schedule = Schedule {
+            minimal: Duration::from_mins(5),
+            maximal: Duration::from_hours(4),
+            lifetime: Duration::from_hours(120),
+        };
+        let back_off = BackOff::of_many(&schedule);
+        let mut now = Timestamp::from_secs(1_000_000_000);
         let mut refused = Refused::default();
-        for _ in 0..3 {
-            for sender in 0..ALL as u64 {
-                assert!(!refused.is_everybody());
-                refused.refuse(sender);
+        for round in [1, 2, 3] {
+            for times in [1, 2, 4] {
+                let until = refused.begin_pause(&refusal(), back_off, 0, now);
+                let until = until.map(|it| it.until);
+                assert_eq!(until, Some(now.after(times * back_off.first)));
+                for sender in 0..100 {
+                    refused.refuse(sender);
+                    assert!(refused.begin_pause(&refusal(), back_off, 0, now).is_none());
+                }
+                assert_eq!(refused.running(now).map(|it| it.until), until);
+                now = now.after(times * back_off.first);
+                assert!(refused.running(now).is_none() && refused.has_paused());
             }
-            assert!(refused.is_everybody());
-            refused.take(99);
-            assert!(!refused.is_everybody() && refused.last(0).is_some());
+            assert!(refused.take(4711) && !refused.take(round) && !refused.has_paused());
         }
+    }
+
+    #[test]
+    fn new_mail_of_a_refused_sender_shortens_the_pause_and_that_of_others_does_not() {
+        let back_off = BackOff {
+            first: Duration::from_secs(5),
+            longest: Duration::from_mins(5),
+            stays: false,
+        };
+        let mut now = Timestamp::from_secs(1_000_000_000);
+        let mut refused = Refused::default();
+        refused.refuse(1);
+        for _ in 0..5 {
+            let pause = refused.begin_pause(&refusal(), back_off, 0, now);
+            now = pause.unwrap().until;
+        }
+        let begun = now;
+        refused.begin_pause(&refusal(), back_off, 0, now);
+        let until = |refused: &Refused| refused.running(begun).unwrap().until.since(begun);
+        refused.hurry(2, back_off.first);
+        assert_eq!(until(&refused), Duration::from_secs(160));
+        refused.hurry(1, back_off.first);
+        assert_eq!(until(&refused), back_off.first);
     }
 }

@@ -31,6 +31,19 @@ pub struct BackOff {
 }
 
 impl BackOff {
+    /// The pause after so many without a success between them.
+    pub(crate) fn pause(&self, before: u32, random: u32) -> Duration {
+        let pause = self.first.saturating_mul(1 << before.min(16));
+        let pause = pause.min(self.longest);
+        // Machines that lost the same relayhost do not come back together.
+        let pause = if self.stays {
+            pause.saturating_mul(8000 + random % 4001) / 10_000
+        } else {
+            pause
+        };
+        pause.max(Duration::from_millis(1))
+    }
+
     /// For many destinations: each is asked after a fifth of the shortest retry step at first,
     /// after the longest one at last.
     pub fn of_many(schedule: &Schedule) -> Self {

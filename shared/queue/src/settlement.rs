@@ -89,7 +89,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         suspension: &Suspension,
         now: Timestamp,
     ) {
-        let spread = suspension.until.since(now) / 5;
+        // Where there is one destination, what waits for it goes in its order.
+        let spread = if self.settings.back_off.stays {
+            Duration::ZERO
+        } else {
+            suspension.until.since(now) / 5
+        };
         let until = suspension
             .until
             .after(spread.saturating_mul(self.random.next() % 1000) / 1000);

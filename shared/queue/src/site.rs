@@ -56,6 +56,28 @@ pub(crate) struct Suspension {
     pub(crate) failure: Failure,
 }
 
+impl Suspension {
+    pub(crate) fn new(failure: &Failure, until: Timestamp, now: Timestamp) -> Self {
+        Self {
+            until,
+            failed: now,
+            reason: format!("delivery temporarily suspended: {}", failure.log_text()).into(),
+            failure: failure.clone(),
+        }
+    }
+
+    /// As after a first failure.
+    pub(crate) fn hurry(&mut self, first: Duration) {
+        self.until = self.until.min(self.failed.after(first));
+    }
+
+    /// The wall clock was set back.
+    pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
+        self.until = self.until.min(now.after(longest));
+        self.failed = self.failed.min(now);
+    }
+}
+
 /// The most connections that hosts took before they said that these were too many.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lesson {
@@ -185,23 +207,11 @@ impl<D: Eq + Hash> Site<D> {
         let suspended = self.suspended.as_ref().map(|suspension| suspension.until);
         // An attempt out of turn, by the administrator's order, makes nobody else wait longer.
         let until = suspended.filter(|until| *until > now).unwrap_or_else(|| {
-            let pause = back_off.first.saturating_mul(1 << self.failures.min(16));
+            let pause = back_off.pause(self.failures, random);
             self.failures = self.failures.saturating_add(1);
-            let pause = pause.min(back_off.longest);
-            // Machines that lost the same relayhost do not come back together.
-            let pause = if back_off.stays {
-                pause.saturating_mul(8000 + random % 4001) / 10_000
-            } else {
-                pause
-            };
-            now.after(pause.max(Duration::from_millis(1)))
+            now.after(pause)
         });
-        let suspension = Suspension {
-            until,
-            failed: now,
-            reason: format!("delivery temporarily suspended: {}", failure.log_text()).into(),
-            failure: failure.clone(),
-        };
+        let suspension = Suspension::new(failure, until, now);
         self.suspended = Some(suspension.clone());
         suspension
     }
@@ -209,7 +219,7 @@ impl<D: Eq + Hash> Site<D> {
     /// New mail may be what brings the news that it is back.
     pub(crate) fn hurry(&mut self, first: Duration) {
         if let Some(suspension) = &mut self.suspended {
-            suspension.until = suspension.until.min(suspension.failed.after(first));
+            suspension.hurry(first);
         }
     }
 
@@ -217,8 +227,7 @@ impl<D: Eq + Hash> Site<D> {
     /// `longest`.
     pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
         if let Some(suspension) = &mut self.suspended {
-            suspension.until = suspension.until.min(now.after(longest));
-            suspension.failed = suspension.failed.min(now);
+            suspension.bound(longest, now);
         }
         self.answered = self.answered.map(|then| then.min(now));
         self.lesson = self.lesson.map(|(most, then)| (most, then.min(now)));

@@ -181,15 +181,23 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
         if let Some(destination) = self.known.get_mut(to) {
             destination.push(owner, job);
+            // It may have waited for the end of a probe.
+            if destination.refused.has_paused() && destination.listed == Some(Listed::Blocked) {
+                destination.listed = None;
+            }
         }
         self.list(to, now);
     }
 
     /// New mail came for a destination.
-    pub(crate) fn hurry(&mut self, to: &D) {
-        let key = self.known.get(to).map(|destination| &destination.site);
-        if let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
-            site.hurry(self.settings.back_off.first);
+    pub(crate) fn hurry(&mut self, to: &D, sender: u64) {
+        let first = self.settings.back_off.first;
+        let Some(destination) = self.known.get_mut(to) else {
+            return;
+        };
+        destination.refused.hurry(sender, first);
+        if let Some(site) = self.sites.get_mut(&destination.site) {
+            site.hurry(first);
         }
     }
 
@@ -257,8 +265,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             self.move_to(to, Key::Alone(Arc::clone(to)), now);
         }
         let back_off = self.settings.back_off;
-        let destination = self.known.get(to);
-        let Some(site) = destination.and_then(|it| self.sites.get_mut(&it.site)) else {
+        let key = self.known.get(to).map(|destination| &destination.site);
+        let Some(site) = key.and_then(|key| self.sites.get_mut(key)) else {
             return Setback::Slower;
         };
         if site.slows(failure, now) {
@@ -266,9 +274,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return Setback::Slower;
         }
         let suspension = site.suspend(failure, back_off, random, now);
-        if back_off.stays && destination.is_some_and(|it| it.may_take_others(failure)) {
-            site.hurry(back_off.first);
-        }
         Setback::Suspended(site.suspended.clone().unwrap_or(suspension))
     }
 
@@ -290,13 +295,21 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             site.suspended = None;
             site.failures = 0;
         }
+        for destination in self.known.values_mut() {
+            destination.refused.end_pause();
+        }
         self.relist(now);
     }
 
     /// Administrator: try this one again now.
     pub(crate) fn resume_one(&mut self, to: &Arc<D>, now: Timestamp) {
-        let key = self.known.get(to).map(|destination| &destination.site);
-        if let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
+        let Some(destination) = self.known.get_mut(to) else {
+            return;
+        };
+        destination.refused.end_pause();
+        if self.settings.back_off.stays
+            && let Some(site) = self.sites.get_mut(&destination.site)
+        {
             site.suspended = None;
         }
         self.list(to, now);
@@ -308,6 +321,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             if step.is_back() {
                 site.bound(longest, now);
             }
+        }
+        for destination in self.known.values_mut().filter(|_| step.is_back()) {
+            destination.refused.bound(longest, now);
         }
         for underway in self.underway.values_mut() {
             underway.began = underway.began.min(now);
@@ -378,6 +394,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         {
             return Room::None;
         }
+        if !destination.probes(site.delivering, now) && !destination.has_others() {
+            return match destination.refused.running(now) {
+                Some(_) => Room::None,
+                None => Room::Behind(Wait::Site(destination.site.clone())),
+            };
+        }
         let transport = &destination.transport;
         let wait = self.sites.in_the_way(&destination.site, transport, now);
         wait.map_or(Room::Free, Room::Behind)
@@ -446,6 +468,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let sites = &self.sites;
         self.known.retain(|_, destination| {
             !destination.jobs.is_empty()
+                || destination.refused.running(now).is_some()
                 || sites.get(&destination.site).is_some_and(|site| {
                     let suspension = site.suspended.as_ref();
                     let bad = suspension.is_some_and(|it| it.until.after(keep) > now);

@@ -4,7 +4,8 @@
 //! Contract: what is tried and in which order is [`::relay::delivery`]'s. There are as many
 //! outcomes as recipients, in their order; what is not known is deferred.
 //! Failures: a relayhost that does not answer, or that cannot be trusted, is [`Event::Unreached`]
-//! with the reason; what goes wrong on this machine defers the message.
+//! with the reason; one that refuses this mail as that of this machine may take that of another
+//! sender, and this message is deferred; what goes wrong on this machine defers the message.
 
 use std::{
     sync::{
@@ -96,11 +97,15 @@ impl Attempts {
         let (mut outcomes, unusable) = self.send(ticket, &stored, &envelope);
         let untold = self.agent.memory().take_untold();
         notices::refused_elsewhere(&self.agent, &untold);
-        if let Some(failure) = unusable {
-            notices::unreached(&self.agent, &failure);
-            return Event::Unreached { ticket, failure };
+        match unusable {
+            Some(failure) => {
+                notices::unreached(&self.agent, &failure);
+                if !failure.refuses_mail() {
+                    return Event::Unreached { ticket, failure };
+                }
+            }
+            None => self.agent.outages.ended(),
         }
-        self.agent.outages.ended();
         outcomes.resize(
             count,
             Failure::ours("no result for this recipient").outcome(),

@@ -1,51 +1,78 @@
-//! A destination that refuses mail of this machine, as far as it was seen: what that means for mail
-//! of others.
+//! Whose mail a destination refuses as mail of this machine, and whose waits for it.
 
-use std::hash::Hash;
+use std::{hash::Hash, sync::Arc};
 
 use mail::{
     clock::Timestamp,
-    outcome::{Blame, Outcome, Stage},
+    outcome::{Blame, Failure, Outcome, Stage},
 };
 
 use super::{Destinations, Underway};
-use crate::site::Suspension;
+use crate::{destination::Job, site::Suspension};
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
-    /// The suspension of a destination, if it is suspended now for mail of this sender. One that
-    /// refuses mail of this machine, as far as it was seen, may take that of a sender whom it has
-    /// not refused: he waits for the first pause only, and those that it has refused for a fifth
-    /// more, so that others come before them.
+    /// The suspension of a destination, if mail of this sender is not to wait for it among the
+    /// jobs: that of its hosts, unless mail stays there all the same, or the pause of those whom it
+    /// has refused.
     pub(crate) fn suspension(&self, to: &D, sender: u64, now: Timestamp) -> Option<Suspension> {
-        let destination = self.known.get(to)?;
-        let suspension = self.sites.get(&destination.site)?.suspended.as_ref()?;
-        let mut until = suspension.until;
-        if suspension.failure.blame == Blame::Us {
-            let refused = &destination.refused;
-            if refused.last(sender).is_some() {
-                until = until.after(until.since(now) / 5);
-            } else if !refused.is_everybody() {
-                until = until.min(suspension.failed.after(self.settings.back_off.first));
-            }
-        }
-        (until > now).then(|| Suspension {
-            until,
-            ..suspension.clone()
-        })
+        let site = self.sites.get(&self.known.get(to)?.site)?;
+        let suspended = site.suspended.as_ref();
+        let suspended = suspended.filter(|it| it.until > now && !self.settings.back_off.stays);
+        suspended.cloned().or_else(|| self.refusal(to, sender, now))
     }
 
-    /// A delivery ended so: whether its sender's mail is refused as this machine's.
-    pub(crate) fn judged(&mut self, underway: &mut Underway<D, O>, outcomes: &[Outcome]) {
+    /// The pause of those whom a destination has refused, if this sender is one of them, or why he
+    /// waits for what comes of a probe.
+    pub(crate) fn refusal(&self, to: &D, sender: u64, now: Timestamp) -> Option<Suspension> {
+        let destination = self.known.get(to)?;
+        let site = self.sites.get(&destination.site)?;
+        let (refused, after) = (&destination.refused, self.settings.back_off.first);
+        if destination.probes(site.delivering, now) {
+            return None;
+        }
+        refused.wait_of(sender, now.after(after), now)
+    }
+
+    /// A delivery ended so; whether that ends the pause of those whom its destination has refused.
+    pub(crate) fn judged(&mut self, underway: &Underway<D, O>, outcomes: &[Outcome]) -> bool {
         let Some(destination) = self.known.get_mut(&underway.destination) else {
-            return;
+            return false;
         };
         let sender = underway.job.sender;
         let taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered(_));
         if outcomes.iter().any(taken) {
-            destination.refused.take(sender);
-        } else if outcomes.iter().any(is_of_this_machine) {
-            underway.job.refused = destination.refused.refuse(sender);
+            return destination.refused.take(sender);
         }
+        if outcomes.iter().any(is_of_this_machine) {
+            destination.refused.refuse(sender);
+        }
+        false
+    }
+
+    /// The pause that begins for those whom a destination has refused, if it does.
+    pub(crate) fn pause_refused(
+        &mut self,
+        to: &Arc<D>,
+        failure: &Failure,
+        random: u32,
+        now: Timestamp,
+    ) -> Option<Suspension> {
+        let refused = &mut self.known.get_mut(to)?.refused;
+        let pause = refused.begin_pause(failure, self.settings.back_off, random, now);
+        pause.cloned()
+    }
+
+    /// In such a pause: the jobs that have to wait for its end, taken out.
+    pub(crate) fn extract_refused(&mut self, to: &D, now: Timestamp) -> Vec<Job> {
+        let destination = self.known.get_mut(to);
+        let paused = destination.filter(|it| it.refused.running(now).is_some());
+        let Some(destination) = paused else {
+            return Vec::new();
+        };
+        let refused = std::mem::take(&mut destination.refused);
+        let jobs = destination.extract(|job| refused.last(job.sender).is_some());
+        destination.refused = refused;
+        jobs
     }
 }
 

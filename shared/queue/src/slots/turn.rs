@@ -94,7 +94,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 continue;
             }
             let hog = self.hog;
-            let taken = destination.take(|owner, _| hog != Some(*owner));
+            let site = self.sites.get(&destination.site);
+            let probes = destination.probes(site.map_or(0, |it| it.delivering), now);
+            let taken = destination.take(probes, |owner, _| hog != Some(*owner));
             if let Some((owner, job)) = taken {
                 let patience = if crowded {
                     Patience::Short
@@ -185,7 +187,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             self.hosts_full |= full;
             let taken = site
                 .filter(|_| !full)
-                .and_then(|site| census.take(destination, site, slots));
+                .and_then(|site| census.take(destination, site, slots, now));
             if let Some((owner, job)) = taken {
                 destination.listed = None;
                 let crowded =

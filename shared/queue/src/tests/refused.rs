@@ -4,8 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mail::outcome::{Blame, Failure, Outcome};
 
+use proptest::prelude::*;
+use spool::Event as Recorded;
+
 use super::*;
-use crate::{Origin, simulation::id};
+use crate::{Origin, Waiting, simulation::id};
+
+/// Whom nobody refuses.
+const GOOD: u64 = 1_000_000;
 
 /// A queue, what was queued, and a next hop that refuses some senders.
 struct World {
@@ -18,6 +24,8 @@ struct World {
     last: Option<(u64, bool)>,
     /// Seconds after the start, and whose.
     tries: Vec<(u64, u64)>,
+    /// What was recorded of messages that wait.
+    told: Vec<(QueueId, String)>,
     taken: BTreeMap<QueueId, Timestamp>,
 }
 
@@ -35,11 +43,28 @@ impl World {
             refuses,
             last: None,
             tries: Vec::new(),
+            told: Vec::new(),
             taken: BTreeMap::new(),
         }
     }
 
+    /// So many messages are found at a start.
+    fn restart(&mut self, count: u64, sender: impl Fn(u64) -> u64) {
+        let waiting = Waiting {
+            recipient: 0,
+            until: None,
+        };
+        for number in 0..count {
+            self.senders.insert(id(number + 1), sender(number));
+            self.handle(recovered(id(number + 1), false, false, vec![waiting]));
+        }
+    }
+
     fn arrives(&mut self, sender: u64) -> QueueId {
+        self.arrives_of(ORIGIN.owner, sender)
+    }
+
+    fn arrives_of(&mut self, owner: u32, sender: u64) -> QueueId {
         let number = self.senders.len() as u64 + 1;
         let Event::Accepted { id, recipients, .. } = accepted(number, &["relay"]) else {
             panic!("not accepted")
@@ -48,7 +73,11 @@ impl World {
         self.handle(Event::Accepted {
             id,
             arrival: self.now,
-            origin: Origin { sender, ..ORIGIN },
+            origin: Origin {
+                owner,
+                sender,
+                ..ORIGIN
+            },
             recipients,
         });
         id
@@ -61,6 +90,10 @@ impl World {
                 match action {
                     Action::Load { id, recipients } => events.push(self.loaded(id, recipients)),
                     Action::Deliver(delivery) => events.insert(0, self.delivered(&delivery)),
+                    Action::Record {
+                        id,
+                        event: Recorded::Deferred { reason, .. },
+                    } => self.told.push((id, reason.to_string())),
                     _ => {}
                 }
             }
@@ -142,11 +175,10 @@ fn is_one_of_three(sender: u64) -> bool {
     sender < 3
 }
 
-/// Three senders that are refused, and five messages of another one: they go after two short
-/// pauses at most.
+/// Three senders that are refused, and five messages of another one: they go at once.
 #[test]
 fn refusals_of_some_senders_hold_up_nobody_else() {
-    for (one, most) in [(true, 13), (false, 150)] {
+    for (one, most) in [(true, 1), (false, 1)] {
         let mut world = World::new(one, is_one_of_three);
         for sender in 0..3 {
             world.arrives(sender);
@@ -179,7 +211,7 @@ fn refusals_of_some_senders_hold_up_nobody_else() {
 /// A thousand refused messages were there first.
 #[test]
 fn mail_of_others_is_tried_before_a_backlog_of_what_was_refused() {
-    for (one, most) in [(true, 15), (false, 240)] {
+    for (one, most) in [(true, 1), (false, 1)] {
         let mut world = World::new(one, is_one_of_three);
         for number in 0..900 {
             world.arrives(number % 3);
@@ -195,6 +227,83 @@ fn mail_of_others_is_tried_before_a_backlog_of_what_was_refused() {
         assert!(gone.is_some_and(|gone| gone <= most), "{one}: {gone:?}");
         assert_eq!(world.taken.len(), 50);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// However many senders were refused, whosever mail it is, at whatever time after that, and
+    /// over a restart: whoever was not refused is asked at once, and those who were only as often
+    /// as the pauses say.
+    #[test]
+    fn however_many_senders_are_refused_another_one_is_asked_at_once(
+        one: bool, many in 1u64..300, same in 1u64..4, own: bool, restart: bool, after in 0u64..2000
+    ) {
+        let mut world = World::new(one, |sender| sender != GOOD);
+        world.restart(if restart { many * same } else { 0 }, |number| number % many);
+        for number in 0..if restart { 0 } else { many * same } {
+            world.arrives(number % many);
+        }
+        let begun = world.tries.len() as u64;
+        prop_assert!(begun >= many, "each of them was asked: {begun}");
+        for late in [after, after + 60, after + 7200] {
+            world.until(late);
+            let tries = world.tries.len();
+            let good = world.arrives_of(if own { ORIGIN.owner } else { 5 }, GOOD);
+            let waited = world.gone(&[good]).map(|gone| gone - late);
+            prop_assert_eq!(waited, Some(0), "{} tries", world.tries.len() - tries);
+            prop_assert!(world.tries.len() <= tries + 4, "nobody is asked before him");
+        }
+        // Each message a few times an hour at most, as pauses and schedule say.
+        let hours = 2 + after / 3600;
+        prop_assert!(world.tries.len() as u64 <= many * same * (4 + 14 * hours) + 3);
+        prop_assert_eq!(world.taken.len(), 3);
+    }
+}
+
+/// More than are remembered, and than are in memory at once.
+#[test]
+fn two_thousand_refused_senders_hold_up_nobody_either() {
+    for one in [true, false] {
+        let mut world = World::new(one, |sender| sender != GOOD);
+        world.restart(2000, |number| number);
+        for at in [0, 5, 70] {
+            world.until(at);
+            let good = world.arrives(GOOD);
+            assert_eq!(world.gone(&[good]), Some(at), "{one}");
+        }
+        // After 5, 10, 20 and 40 seconds whom it has forgotten.
+        assert!(world.tries.len() <= 5 * 2000 + 3, "{}", world.tries.len());
+    }
+}
+
+/// What waits for the end of a pause is told why, and what was not refused is not.
+#[test]
+fn mail_that_was_not_refused_is_not_said_to_be() {
+    for one in [true, false] {
+        let mut world = World::new(one, |sender| sender != GOOD);
+        let refused: BTreeSet<_> = (0..40).map(|number| world.arrives(number % 20)).collect();
+        world.arrives(GOOD);
+        world.until(600);
+        world.arrives(GOOD);
+        let told: BTreeSet<_> = world.told.iter().map(|(id, _)| *id).collect();
+        assert_eq!(told, refused, "{one}");
+        assert!(world.told.iter().all(|(_, reason)| reason.contains("553")));
+    }
+}
+
+/// A relayhost that also goes away: that is no reason to wait for those whom it refuses.
+#[test]
+fn new_mail_of_a_refused_sender_is_asked_for_soon_once_it_is_taken() {
+    let mut world = World::new(true, |_| true);
+    for number in 0..20 {
+        world.arrives(number);
+    }
+    world.until(3600);
+    world.refuses = |_| false;
+    let new = world.arrives(3);
+    world.until(3606);
+    assert!(world.taken.contains_key(&new));
 }
 
 /// Nobody knows yet that it is about all: the probes go round, and become rarer.

@@ -1,0 +1,69 @@
+//! A next hop that is there, and refuses mail of some senders as mail of this machine: what becomes
+//! of that mail, and of what the same ones send.
+
+use std::{hash::Hash, sync::Arc};
+
+use mail::{
+    clock::Timestamp,
+    outcome::{Failure, Outcome},
+};
+
+use crate::{Action, Queue, site::Suspension, slots::Underway};
+
+impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
+    /// What a delivery shows of whose mail is refused and taken.
+    pub(crate) fn judge(
+        &mut self,
+        underway: &Underway<D, O>,
+        outcomes: &[Outcome],
+        now: Timestamp,
+    ) {
+        if self.destinations.judged(underway, outcomes) {
+            let back = Arc::clone(&underway.destination);
+            self.actions.push_back(Action::Resumed(back));
+        }
+        self.interrupt_refused(&underway.destination, now);
+    }
+
+    /// The destination is there, and refuses mail of this sender as mail of this machine: what
+    /// those send waits whom it has refused.
+    pub(crate) fn refused(
+        &mut self,
+        underway: Underway<D, O>,
+        failure: &Failure,
+        outcomes: Vec<Outcome>,
+        now: Timestamp,
+    ) {
+        let (to, stays) = (
+            Arc::clone(&underway.destination),
+            self.settings.back_off.stays,
+        );
+        self.destinations.worked(&to, true, now);
+        let random = self.random.next();
+        if let Some(pause) = self.destinations.pause_refused(&to, failure, random, now) {
+            self.tell_suspended(&to, &pause);
+        }
+        let sender = underway.job.sender;
+        let (id, recipients) = (underway.job.id, underway.job.recipients);
+        match self.destinations.suspension(&to, sender, now) {
+            Some(pause) if stays => {
+                if !self.removed_in_flight(id, &recipients, &outcomes, now) {
+                    let reason = failure.log_text().into();
+                    self.defer_suspended(id, recipients, &Suspension { reason, ..pause }, now);
+                    self.settle(id, now);
+                }
+            }
+            _ => self.conclude(id, recipients, outcomes, now),
+        }
+        self.interrupt_refused(&to, now);
+    }
+
+    /// In a pause nothing of senders that were refused waits among the jobs.
+    fn interrupt_refused(&mut self, to: &Arc<D>, now: Timestamp) {
+        for job in self.destinations.extract_refused(to, now) {
+            if let Some(pause) = self.destinations.refusal(to, job.sender, now) {
+                self.put_back(job, &pause, now);
+            }
+        }
+    }
+}
