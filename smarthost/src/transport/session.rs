@@ -2,12 +2,7 @@
 //!
 //! Contract: what the setup in force when a delivery begins says holds to its end.
 
-use std::{
-    io::Read,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 use mail::{
     clock,
@@ -26,6 +21,7 @@ use tokio::task::block_in_place;
 
 use super::{
     demands::Demands,
+    forwarding,
     job::{Errand, all},
     lmtp,
     pool::{Kept, Site},
