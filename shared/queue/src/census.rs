@@ -20,6 +20,10 @@ pub(crate) struct Census<O> {
     pub(crate) doubtful: usize,
     pub(crate) owners: Map<O, usize>,
     pub(crate) messages: Map<QueueId, usize>,
+    /// Those that have one of the places for first deliveries, and whose they are.
+    pub(crate) firsts: usize,
+    pub(crate) first_owners: Map<O, usize>,
+    pub(crate) first_messages: Map<QueueId, usize>,
     pub(crate) hosts: Map<Arc<str>, usize>,
     /// Hosts behind destinations that work.
     pub(crate) working: Set<Arc<str>>,
@@ -34,6 +38,9 @@ impl<O> Default for Census<O> {
             doubtful: 0,
             owners: Map::default(),
             messages: Map::default(),
+            firsts: 0,
+            first_owners: Map::default(),
+            first_messages: Map::default(),
             hosts: Map::default(),
             working: Set::default(),
             slows: None,
@@ -43,23 +50,36 @@ impl<O> Default for Census<O> {
 
 impl<O: Copy + Ord + Hash> Census<O> {
     /// The next job of a destination that is not known to work and has no full host, if it may be
-    /// tried now.
-    pub(crate) fn take<D>(
+    /// tried now, and whether it has a place for first deliveries.
+    pub(crate) fn take<D: Eq + Hash>(
         &self,
         destination: &mut Destination<D, O>,
         site: &Site<D>,
         slots: Slots,
         now: Timestamp,
-    ) -> Option<(O, Job)> {
+    ) -> Option<(O, Job, bool)> {
         if site.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
             return None;
         }
         let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);
         let probes = destination.probes(site.delivering, now);
-        destination.take(probes, |owner, job| {
-            below(self.owners.get(owner), slots.unproven_owner)
-                && below(self.messages.get(&job.id), slots.unproven_message)
-        })
+        if self.total < slots.unproven {
+            let taken = destination.take(probes, |owner, job| {
+                below(self.owners.get(owner), slots.unproven_owner)
+                    && below(self.messages.get(&job.id), slots.unproven_message)
+            });
+            if let Some((owner, job)) = taken {
+                return Some((owner, job, false));
+            }
+        }
+        if self.firsts >= slots.fresh || !site.is_fresh() {
+            return None;
+        }
+        let taken = destination.take(probes, |owner, job| {
+            below(self.first_owners.get(owner), slots.fresh_owner)
+                && below(self.first_messages.get(&job.id), slots.fresh_message)
+        });
+        taken.map(|(owner, job)| (owner, job, true))
     }
 
     /// Whether one of its hosts has as many places as this, and none is known to work.

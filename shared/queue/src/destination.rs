@@ -50,6 +50,8 @@ pub(crate) struct Turn<D, O> {
     pub(crate) patience: Patience,
     /// That it works is not known, but trusted.
     pub(crate) on_trust: bool,
+    /// It has one of the places that are kept for first deliveries.
+    pub(crate) first: bool,
 }
 
 #[derive(Debug)]

@@ -85,6 +85,11 @@ pub struct Slots {
     pub unproven_owner: usize,
     pub unproven_message: usize,
     pub unproven_host: usize,
+    /// Beside those, for the first deliveries to destinations that have neither answered nor failed
+    /// yet: together, for one owner, for one message.
+    pub fresh: usize,
+    pub fresh_owner: usize,
+    pub fresh_message: usize,
     /// Jobs that must wait for each delivery under way before another one begins beside it.
     pub backlog: usize,
 }
@@ -96,6 +101,7 @@ impl Slots {
     pub fn of_many(total: usize, destination: usize) -> Self {
         let unproven = (total / 4).max((total / 2).min(10)).max(1);
         let slow = total.saturating_sub(unproven) * 2 / 3;
+        let fresh = (total / 15).max(usize::from(total >= 8));
         Self {
             total,
             destination: destination.max(1),
@@ -107,6 +113,9 @@ impl Slots {
             unproven_owner: (unproven - unproven / 4).max(1),
             unproven_message: (unproven / 3).max(1),
             unproven_host: 5,
+            fresh,
+            fresh_owner: fresh - fresh / 4,
+            fresh_message: fresh.div_ceil(3),
             backlog: 0,
         }
     }
@@ -126,6 +135,9 @@ impl Slots {
             unproven_owner: total,
             unproven_message: total,
             unproven_host: total,
+            fresh: 0,
+            fresh_owner: 0,
+            fresh_message: 0,
             backlog,
         }
     }

@@ -148,6 +148,11 @@ impl<D: Eq + Hash> Site<D> {
         self.failures == 0 && self.answered.is_some_and(|then| now.since(then) <= WORKING)
     }
 
+    /// Whether nothing is known of it: it has neither answered nor failed, and nobody asks it.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.answered.is_none() && !self.doubtful && self.failures == 0 && self.delivering == 0
+    }
+
     /// Whether it answered today, and nothing has spoken against it since.
     pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
         !self.doubtful

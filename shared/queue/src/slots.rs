@@ -4,7 +4,9 @@
 //! have not failed since are trusted to work, with a delivery or two each, as long as a tenth of
 //! all places is left to the former. Those that are not known
 //! to work share a few, of which one owner, one message and one host have a part each, so that
-//! neither many silent destinations nor one message to many of them hold up others. Places are
+//! neither many silent destinations nor one message to many of them hold up others; beside these a
+//! few places are only for first deliveries to destinations that have neither answered nor failed,
+//! and for seconds: whose mail waits for hundreds of silent hosts, gets to a new one soon. Places are
 //! given in turn, one to a destination that works and one to another; among the latter the newest
 //! and the oldest alternate. When half of the few are taken, or most of all, peers get little time
 //! ([`crate::Patience::Short`]).
@@ -47,6 +49,8 @@ pub(crate) struct Underway<D, O> {
     /// Its place is given to others.
     pub(crate) stalls: bool,
     pub(crate) on_trust: bool,
+    /// As in [`Turn::first`].
+    pub(crate) first: bool,
 }
 
 /// What a failed connection led to.
@@ -216,6 +220,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             ways: self.ways,
             stalls: false,
             on_trust: turn.on_trust,
+            first: turn.first,
         };
         self.sites.begin(&underway.site, &underway.transport);
         self.take_place(underway.owner);

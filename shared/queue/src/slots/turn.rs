@@ -109,6 +109,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                     job,
                     patience,
                     on_trust,
+                    first: false,
                 });
             }
             self.list(&to, now);
@@ -162,7 +163,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let census = self.census(now);
         self.slows = census.slows;
         let leaves_none = slots.trusted > 0 && census.doubtful >= slots.trusted;
-        if census.total >= slots.unproven || leaves_none {
+        if leaves_none || (census.total >= slots.unproven && census.firsts >= slots.fresh) {
             self.stuck = true;
             self.trusts &= !leaves_none;
             return None;
@@ -188,10 +189,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             let taken = site
                 .filter(|_| !full)
                 .and_then(|site| census.take(destination, site, slots, now));
-            if let Some((owner, job)) = taken {
+            if let Some((owner, job, first)) = taken {
                 destination.listed = None;
-                let crowded =
-                    (census.total + 1) * 2 > slots.unproven && slots.unproven <= slots.total;
+                let many = (census.total + 1) * 2 > slots.unproven;
+                let crowded = first || (many && slots.unproven <= slots.total);
                 found = Some(Turn {
                     destination: to,
                     owner,
@@ -202,6 +203,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                         Patience::Full
                     },
                     on_trust: false,
+                    first,
                 });
                 break;
             }
@@ -249,9 +251,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 continue;
             }
             census.slows = Some(census.slows.map_or(slows, |first| first.min(slows)));
+            let (owner, id) = (underway.owner, underway.job.id);
+            if underway.first {
+                census.firsts += 1;
+                *census.first_owners.entry(owner).or_default() += 1;
+                *census.first_messages.entry(id).or_default() += 1;
+                continue;
+            }
             census.total += 1;
-            *census.owners.entry(underway.owner).or_default() += 1;
-            *census.messages.entry(underway.job.id).or_default() += 1;
+            *census.owners.entry(owner).or_default() += 1;
+            *census.messages.entry(id).or_default() += 1;
         }
         let slots = self.settings.slots;
         let mut all = 0;

@@ -2,6 +2,7 @@
 //! that are wrong.
 
 mod changes;
+mod fresh;
 mod silent;
 mod trust;
 
