@@ -22,7 +22,11 @@ use relay::{
 use settings::{ConfigError, last_good};
 use smtp::sasl::Logins;
 use system::{log, secret};
-use tables::{Aliases, watched::Looked};
+use tables::{
+    Aliases,
+    secret::{consequence, is_kept},
+    watched::Looked,
+};
 
 use crate::{
     config::{Config, ListenTls, TableFiles, Users},
@@ -370,14 +374,16 @@ fn examine_identity(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Without the relayhost's password no mail is sent; a start queues it meanwhile.
+/// Whether the relayhost's password can be read; a start goes on without, or with its copy.
 fn has_password(config: &Config) -> Result<(), ConfigError> {
-    let auth = config.relay_auth.as_ref();
-    let Some(file) = auth.and_then(|auth| auth.password_file.as_ref()) else {
+    let Some((file, copies)) = config.password_file() else {
         return Ok(());
     };
     let read = secret::password(file).map(drop);
-    read.map_err(|why| config.wrong("relay_auth.password_file", &why))
+    read.map_err(|why| {
+        let meanwhile = consequence(is_kept(file, &copies));
+        config.wrong("relay_auth.password_file", &format!("{why}; {meanwhile}"))
+    })
 }
 
 fn offers_tls(config: &Config) -> bool {

@@ -110,9 +110,10 @@ fn aliases_that_break_change_nobodys_mail_after_a_restart_either_and_root_is_tol
     }
 }
 
-/// A removed file is an empty one, and its copy does not come back.
+/// A file that is gone is told as one that was emptied, until one says that nobody is meant.
 #[test]
-fn a_machines_alias_file_that_is_removed_stays_removed_and_a_damaged_copy_is_none() {
+fn a_machines_alias_file_that_is_removed_stays_in_force_until_it_says_that_it_is_empty_and_a_damaged_copy_is_none()
+ {
     let sink = Sink::start();
     let mut machine = Agent::prepare(&format!(
         "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\naliases = \"$DIR/aliases\"\n",
@@ -129,14 +130,22 @@ fn a_machines_alias_file_that_is_removed_stays_removed_and_a_damaged_copy_is_non
     machine.run();
     assert_eq!(goes(&machine, &sink, "damaged").1, ["web@far.example"]);
     fs::remove_file(machine.directory().join("aliases")).unwrap();
+    until_true("it is told", || {
+        text(&machine.admin(&["status"])).contains("is not there; what was read before stays")
+    });
+    assert_eq!(goes(&machine, &sink, "gone").1, ["web@far.example"]);
+    machine.daemon().kill();
+    machine.run();
+    assert_eq!(goes(&machine, &sink, "again").1, ["web@far.example"]);
+    machine.file("aliases", "# empty\n");
     let mut round = 0;
-    until_true("it is gone", || {
+    until_true("it is empty", || {
         round += 1;
-        goes(&machine, &sink, &format!("gone {round}")).1 == ["www@example.org"]
+        goes(&machine, &sink, &format!("empty {round}")).1 == ["www@example.org"]
     });
     machine.daemon().kill();
     machine.file("aliases", "");
     machine.run();
-    assert_eq!(goes(&machine, &sink, "empty").1, ["www@example.org"]);
+    assert_eq!(goes(&machine, &sink, "blank").1, ["www@example.org"]);
     assert!(!text(&machine.admin(&["status"])).contains("suddenly"));
 }

@@ -72,7 +72,9 @@ pub fn hosts(
 /// time. Blocks, where a token is fetched.
 pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
     let credentials = match &settings.auth {
-        Some(auth) => Some(credentials(auth).map_err(|why| local(&format!("auth: {why}")))?),
+        Some(auth) => {
+            Some(credentials(settings, auth).map_err(|why| local(&format!("auth: {why}")))?)
+        }
         None => None,
     };
     Ok(Smtp {
@@ -86,10 +88,10 @@ pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
     })
 }
 
-fn credentials(auth: &Auth) -> Result<Credentials, String> {
+fn credentials(settings: &Settings, auth: &Auth) -> Result<Credentials, String> {
     let password = match (&auth.token, &auth.password_file) {
         (Some(source), _) => return token::credentials(&auth.user, source),
-        (None, Some(file)) => secret::password(file)?,
+        (None, Some(file)) => tables::secret::password(file, &settings.passwords())?,
         (None, None) => secret::credential(CREDENTIAL)?,
     };
     Ok(Credentials {

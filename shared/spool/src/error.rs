@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+const MIB: u64 = 1024 * 1024;
+
 /// Why the spool did not take or give something.
 #[derive(Debug)]
 pub enum SpoolError {
@@ -13,6 +15,8 @@ pub enum SpoolError {
         path: PathBuf,
         free: u64,
         inodes: u64,
+        /// Bytes that must be free for the message, if that is known.
+        wanted: u64,
     },
     /// An operation failed. Nothing that was promised is touched by it.
     Io {
@@ -45,6 +49,7 @@ impl SpoolError {
             path: directory.to_owned(),
             free,
             inodes,
+            wanted: 0,
         }
     }
 
@@ -52,7 +57,13 @@ impl SpoolError {
     /// cloned.
     pub(super) fn again(&self) -> Self {
         match self {
-            Self::Full { path, free, inodes } => Self::Full {
+            Self::Full {
+                path,
+                free,
+                inodes,
+                wanted,
+            } => Self::Full {
+                wanted: *wanted,
                 path: path.clone(),
                 free: *free,
                 inodes: *inodes,
@@ -84,13 +95,22 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 impl fmt::Display for SpoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { path, free, inodes } => {
-                let free = free / (1024 * 1024);
+            Self::Full {
+                path,
+                free,
+                inodes,
+                wanted,
+            } => {
+                let (free, wanted) = (free / MIB, wanted.div_ceil(MIB));
                 write!(f, "spool full: {}: {free} MiB", path.display())?;
                 if *inodes < u64::MAX {
                     write!(f, " and {inodes} inodes")?;
                 }
-                f.write_str(" free; free space on its file system")
+                f.write_str(" free")?;
+                if free < wanted {
+                    write!(f, " of {wanted} MiB that must be")?;
+                }
+                f.write_str("; free space on its file system")
             }
             Self::Io { doing, path, error } => write!(f, "{doing} {}: {error}", path.display()),
             Self::Locked(path) => write!(

@@ -156,13 +156,14 @@ impl Spool {
     pub fn has_room(&self, size: u64) -> Result<(), SpoolError> {
         self.is_in_place()?;
         let free = self.room()?;
-        let enough = free.bytes >= self.open.minimum_free.saturating_add(size)
-            && free.inodes >= MINIMUM_INODES;
+        let wanted = self.open.minimum_free.saturating_add(size);
+        let enough = free.bytes >= wanted && free.inodes >= MINIMUM_INODES;
         if !enough {
             return Err(SpoolError::Full {
                 path: self.open.committer.layout.root.clone(),
                 free: free.bytes,
                 inodes: free.inodes,
+                wanted,
             });
         }
         self.open.committer.lack().map_or(Ok(()), Err)

@@ -7,6 +7,7 @@
 use std::{
     fs::{self, Permissions},
     io,
+    net::{IpAddr, SocketAddr},
     os::unix::{
         fs::{FileTypeExt as _, PermissionsExt as _},
         net::{UnixListener, UnixStream},
@@ -62,6 +63,40 @@ pub fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
     let listener = listener.map_err(told("make a socket"))?;
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(told("set its permissions"))?;
     Ok(listener)
+}
+
+/// Whether sockets on both addresses are in each other's way.
+pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    takes(one, other) || takes(other, one)
+}
+
+/// Whether a socket on the first address takes what comes to the second. ipv6(7): one on `[::]`
+/// takes IPv4 too.
+pub fn takes(whole: SocketAddr, part: SocketAddr) -> bool {
+    let scope = |address| match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    let (ip, other) = (whole.ip().to_canonical(), part.ip().to_canonical());
+    let same = ip == other && scope(whole) == scope(part);
+    let within = match ip {
+        IpAddr::V4(ip) => ip.is_unspecified() && other.is_ipv4(),
+        IpAddr::V6(ip) => ip.is_unspecified(),
+    };
+    whole.port() != 0 && whole.port() == part.port() && (same || within)
+}
+
+/// Why nothing can listen on an address, and what to do about it.
+pub fn not_bound(address: SocketAddr, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; see ip address",
+        io::ErrorKind::AddrInUse => "another process has it; see ss -ltnp",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 are for root, or come from systemd's socket unit"
+        }
+        _ => "name an address and port that the daemon may have",
+    };
+    format!("cannot listen on {address}: {error}: {remedy}")
 }
 
 /// Why no socket can ever be made there, whoever tries; one that another process has now is no

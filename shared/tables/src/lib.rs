@@ -6,7 +6,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | machine | [`watch`]: when a file is to be read |
-//! | files | [`trust`]: who writes a file, and who may read it; [`watched`]: one file, and what was read from it; [`copies`]: files as they were when they were last good |
+//! | files | [`trust`]: who writes a file, and who may read it; [`watched`]: one file, and what was read from it; [`copies`]: files as they were when they were last good; [`secret`]: passwords, and what stands in for them |
 //! | tables | [`aliases`]: alias files with the lists that they include |
 //!
 //! Contract: a changed file is taken once it was unchanged for two seconds. One that cannot be
@@ -16,6 +16,7 @@
 pub mod watch;
 // files
 pub mod copies;
+pub mod secret;
 pub mod trust;
 pub mod watched;
 // tables

@@ -25,8 +25,6 @@ pub const MAX: u64 = 16 * 1024 * 1024;
 /// What a file means that is not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Missing {
-    /// It is empty.
-    Empty,
     /// It is empty if it was never there; one that disappears is a fault.
     EmptyAtFirst,
     /// A fault.
@@ -169,10 +167,9 @@ impl<T: Default> Watched<T> {
             Ok(text) => text,
             Err(error) => return self.keep(&format!("cannot be read: {error}"), Vec::new()),
         };
-        let may_be_gone = self.rules.missing == Missing::Empty || !had;
         let Some((text, origin)) = text else {
             return match self.rules.missing {
-                Missing::Empty | Missing::EmptyAtFirst if may_be_gone => {
+                Missing::EmptyAtFirst if !had => {
                     self.is_meant = false;
                     self.note(Taken::Nothing);
                     self.take(T::default(), None)
@@ -244,7 +241,7 @@ impl<T: Default> Watched<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return match self.rules.missing {
                     Missing::Fault => Err(error),
-                    Missing::Empty | Missing::EmptyAtFirst => Ok(None),
+                    Missing::EmptyAtFirst => Ok(None),
                 };
             }
             opened => opened?,

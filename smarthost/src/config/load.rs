@@ -13,7 +13,7 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, last_good, layers::Layer, provision};
-use tables::{Aliases, Missing, trust::written_by_others};
+use tables::{Aliases, Missing, copies, trust::written_by_others};
 
 use crate::{
     config::{Config, DkimKey, STATE, SrsDomain},
@@ -44,11 +44,12 @@ impl Config {
             }
             _ => {
                 // What it says of places holds wherever the daemon runs.
+                let of = path;
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                 let remedy = "create it, or name another with --config FILE";
                 let text = system::read::piped(&path, provision::MOST)
                     .map_err(|error| unreadable(&path, &error, remedy))?;
-                Ok(vec![(path, text)])
+                last_good::present(&Self::refuge_of_state(of), of, vec![(path, text)])
             }
         }
     }
@@ -96,6 +97,12 @@ impl Config {
     /// What an empty file would mean on this machine.
     pub fn machine_default() -> Result<Self, ConfigError> {
         Self::parse(Path::new(Self::PATH), "", &machine_name())
+    }
+
+    /// The file of the relayhost's password, and where a copy of it is kept.
+    pub(crate) fn password_file(&self) -> Option<(&Path, PathBuf)> {
+        let file = self.relay_auth.as_ref()?.password_file.as_deref()?;
+        Some((file, self.state.join(copies::DIRECTORY)))
     }
 
     /// Reads the keys of block lists; each that a list names must be there.

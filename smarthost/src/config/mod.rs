@@ -34,7 +34,6 @@ mod relayhost;
 mod routes;
 pub mod rows;
 mod sense;
-pub(crate) use sense::overlap;
 mod settings;
 mod signing;
 mod tables;

@@ -21,6 +21,10 @@ pub(super) fn tls(tls: file::RelayTls) -> Result<RelayTls, Wrong> {
             .value()
             .with(&["relay_tls.pins"]));
     }
+    if tls.certificate.is_none() && tls.key.is_some() {
+        let what = "this key has no certificate; set relay_tls.certificate, or take it away";
+        return Err(Wrong::of(&["relay_tls", "key"], what));
+    }
     let identity = tls.certificate.map(|certificate| {
         let key = tls.key.unwrap_or_else(|| certificate.clone());
         (certificate, key)

@@ -17,6 +17,7 @@ use relay::{
 };
 use settings::faults::Wrong;
 use smtp::client::Security;
+use system::socket::{overlap, takes};
 
 use crate::{
     config::{Config, DkimKey, Domains, Transport},
@@ -300,27 +301,6 @@ impl Config {
             here && takes(own, address)
         })
     }
-}
-
-/// Whether sockets on both addresses are in each other's way.
-pub(crate) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    takes(one, other) || takes(other, one)
-}
-
-/// Whether a socket on the first address takes what comes to the second. ipv6(7): one on `[::]`
-/// takes IPv4 too.
-fn takes(whole: SocketAddr, part: SocketAddr) -> bool {
-    let scope = |address| match address {
-        SocketAddr::V6(address) => address.scope_id(),
-        SocketAddr::V4(_) => 0,
-    };
-    let (ip, other) = (whole.ip().to_canonical(), part.ip().to_canonical());
-    let same = ip == other && scope(whole) == scope(part);
-    let within = match ip {
-        IpAddr::V4(ip) => ip.is_unspecified() && other.is_ipv4(),
-        IpAddr::V6(ip) => ip.is_unspecified(),
-    };
-    whole.port() != 0 && whole.port() == part.port() && (same || within)
 }
 
 #[cfg(test)]

@@ -18,10 +18,11 @@ use settings::{
     rows::{self, differences},
 };
 use system::log::{Level, line};
+use tables::secret::{Kept, Looked};
 
 use crate::{
     config::{Config, rows::is_at_restart},
-    dispatch::{self, Dispatch},
+    dispatch::{self, Dispatch, Event},
     expected::Expected,
     limits::Limits,
     server::Server,
@@ -56,6 +57,8 @@ pub(super) struct Reload {
     started: Config,
     /// Why tables were not taken when they were looked at last.
     refused: Mutex<Vec<Problem>>,
+    /// The relayhost's password, if it is in a file.
+    password: Mutex<Option<Kept>>,
     /// Addresses that the daemon listens on, or that were handed to it.
     held: Vec<SocketAddr>,
 }
@@ -76,6 +79,7 @@ impl Reload {
             expected: Arc::clone(&server.expected),
             started,
             refused: Mutex::default(),
+            password: Mutex::default(),
             held,
         }
     }
@@ -155,13 +159,14 @@ impl Reload {
         let setup = self.current.get();
         setup.enrolled.tend();
         let fault = self.current.fault();
-        let refused = setup.refused();
+        let mut refused = setup.refused();
+        refused.extend(self.look_at_password(&setup.config));
         let mut known = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = *known != refused && !self.current.only_queues();
         known.clone_from(&refused);
         drop(known);
         if let Some(fault) = &fault {
-            match Setup::wrong_now(&self.path, &self.held) {
+            match setup.wrong_now(&self.path, &self.held) {
                 None if refused.is_empty() => return Seen::Mended,
                 // A list that a table includes: a reload would begin it anew.
                 None => {}
@@ -174,6 +179,23 @@ impl Reload {
         let fault = self.broken(&setup, &refused, fault.is_some());
         self.current.set_fault(Some(fault.clone()));
         Seen::Wrong(fault)
+    }
+
+    /// What is wrong with the relayhost's password; mail that waited for it goes when it is there.
+    fn look_at_password(&self, config: &Config) -> Option<Problem> {
+        let (file, copies) = config.password_file()?;
+        let mut known = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match &mut *known {
+            Some(known) if known.is_of(file, &copies) => known,
+            other => other.insert(Kept::new(file, &copies)),
+        };
+        if known.look(clock::now()) == Looked::Mended && self.dispatch.draining().to().is_none() {
+            let text = "the password of the relayhost is there: what waits is tried at once";
+            line(Level::Notice, &text);
+            self.dispatch.lock().handle(Event::FlushAll, clock::now());
+            self.dispatch.wake();
+        }
+        known.wrong()
     }
 
     /// Some of what was wrong is mended; what is new is told once it is settled.

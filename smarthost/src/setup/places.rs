@@ -4,15 +4,12 @@
 //! Contract: what may be otherwise in a moment (a socket that another process has, one of several
 //! addresses) is no fault of the configuration at a start; a reload wants all of it.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-};
+use std::net::{SocketAddr, TcpListener};
 
 use settings::ConfigError;
 use system::{fs, socket};
 
-use crate::config::{Config, overlap};
+use crate::config::Config;
 
 /// What can never be made; makes nothing.
 pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
@@ -58,21 +55,16 @@ fn listen(config: &Config, held: Held<'_>, all: bool) -> Result<(), ConfigError>
     }
     // What is held is not tried: who was handed a port below 1024 may have no right to bind it.
     let addresses = config.listen.iter().map(|it| it.address);
-    let others = addresses.filter(|address| !held.iter().any(|own| overlap(*own, *address)));
+    let others =
+        addresses.filter(|address| !held.iter().any(|own| socket::overlap(*own, *address)));
     let failed = others.filter_map(|address| Some((address, TcpListener::bind(address).err()?)));
     let failed: Vec<_> = failed.collect();
     let none = failed.len() == config.listen.len();
     match failed.first() {
-        Some((address, error)) if all || none => Err(config.wrong("listen", &why(*address, error))),
+        Some((address, error)) if all || none => {
+            let what = format!("listen: {}", socket::not_bound(*address, error));
+            Err(config.wrong("listen", &what))
+        }
         _ => Ok(()),
     }
-}
-
-fn why(address: SocketAddr, error: &io::Error) -> String {
-    let remedy = match error.kind() {
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address; see ip address",
-        io::ErrorKind::AddrInUse => "another process has it; see ss -ltnp",
-        _ => "name an address and port that the daemon may have",
-    };
-    format!("listen: cannot listen on {address}: {error}: {remedy}")
 }

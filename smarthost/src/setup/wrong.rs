@@ -6,7 +6,7 @@
 use std::{path::Path, sync::PoisonError};
 
 use mail::maps::Problem;
-use settings::ConfigError;
+use settings::{ConfigError, last_good};
 
 use super::{Held, Setup, Tables, examine_identity, has_password, places};
 use crate::config::Config;
@@ -60,8 +60,11 @@ impl Setup {
     }
 
     /// Why the files cannot be loaded as they are now, if so.
-    pub(crate) fn wrong_now(path: &Path, held: Held<'_>) -> Option<ConfigError> {
-        match Config::load(path) {
+    pub(crate) fn wrong_now(&self, path: &Path, held: Held<'_>) -> Option<ConfigError> {
+        let state = &self.config.state;
+        let layers = Config::files(path);
+        let layers = layers.and_then(|layers| last_good::present(state, path, layers));
+        match layers.and_then(|layers| Config::of_files(&layers)) {
             Ok(config) => {
                 let examined = Self::wrong(&config, None);
                 let placed = match examined {

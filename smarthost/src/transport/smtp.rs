@@ -125,8 +125,8 @@ pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Failur
         let credentials = token::credentials(&auth.user, source);
         return credentials.map(Some).map_err(wrong);
     }
-    let password = match &auth.password_file {
-        Some(file) => secret::password(file),
+    let password = match config.password_file() {
+        Some((file, copies)) => tables::secret::password(file, &copies),
         None => secret::credential(CREDENTIAL),
     };
     Ok(Some(Credentials {

@@ -246,6 +246,7 @@ fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
         let text = read::piped(&path, provision::MOST)
             .map_err(|error| provision::unreadable(&path, &error));
         let layers = text.map(|text| vec![(path.clone(), text)]);
+        let layers = layers.and_then(|it| last_good::present(&refuge_of(&path), &path, it));
         return (path, layers);
     }
     let system = PathBuf::from(SYSTEM);

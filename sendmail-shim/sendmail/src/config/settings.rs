@@ -184,9 +184,13 @@ impl Settings {
         };
         let placed = |path| from(Some(path), "");
         let socket = from(file.socket, SOCKET);
+        if file.certificate.is_none() && file.key.is_some() {
+            let what = "this key has no certificate; set certificate, or take it away";
+            return Err(Wrong::of(&["key"], what));
+        }
         let retry = schedule(&file.retry)?;
         let unchanged = Unchanged::of(file.unchanged)?;
-        Ok(Self {
+        let settings = Self {
             relayhost: file.relayhost.0,
             relay_order: ORDER.read(file.relay_order)?,
             resolver: file.resolver.map(|server| server.0),
@@ -221,7 +225,11 @@ impl Settings {
             minimum_free: MINIMUM_FREE.read(file.minimum_free)?.0,
             files,
             fault: None,
-        })
+        };
+        match settings.contradiction() {
+            Some(wrong) => Err(wrong),
+            None => Ok(settings),
+        }
     }
 
     /// The relayhost's port where it names none.
@@ -231,6 +239,11 @@ impl Settings {
         } else {
             25
         }
+    }
+
+    /// Where a copy of the password for the relayhost is kept.
+    pub fn passwords(&self) -> PathBuf {
+        self.spool.join("passwords.last-good")
     }
 
     /// TLS towards the relayhost, if any.
@@ -269,9 +282,6 @@ impl Settings {
         }
         if self.security == Security::None && self.auth.is_some() {
             warnings.push("auth is set but tls = \"none\": no password is sent without TLS, so no mail will be; set tls = \"starttls\" or \"wrapped\"".to_owned());
-        }
-        if self.security == Security::None && !self.pins.is_empty() {
-            warnings.push("pins are set but tls = \"none\": nothing is verified".to_owned());
         }
         warnings
     }

@@ -1,9 +1,9 @@
 //! aliases and revaliases, kept in step with their files (rows A2, B18, D2, D4); how is [`tables`]'
 //! business.
 //!
-//! Contract: a missing file is an empty table. The agent keeps copies of the files in the spool, as
-//! they were when they were last good: after a restart, too, one that is faulty or suddenly empty
-//! leaves in force what was read before.
+//! Contract: a file that was never there is an empty table. The agent keeps copies of the files in
+//! the spool, as they were when they were last good: after a restart, too, one that is faulty, gone
+//! or suddenly empty leaves in force what was read before.
 
 use std::{
     io,
@@ -41,7 +41,7 @@ impl Tables {
     /// With nothing read yet: [`Tables::refresh`] does.
     pub fn new(settings: &Settings) -> Self {
         let rules = watched::Rules {
-            missing: Missing::Empty,
+            missing: Missing::EmptyAtFirst,
             trusted: false,
             lenient: false,
         };
@@ -57,7 +57,7 @@ impl Tables {
                 from_override: settings.from_override,
             },
             revaliases: Watched::new(settings.revaliases.clone(), rules),
-            aliases: Aliases::new(aliases, Missing::Empty, Table::client_aliases),
+            aliases: Aliases::new(aliases, Missing::EmptyAtFirst, Table::client_aliases),
             copies: None,
         }
     }
@@ -142,7 +142,8 @@ mod tests {
 
     /// Row D4, without `newaliases` and without reload.
     #[test]
-    fn a_changed_alias_file_is_in_force_at_the_next_message_and_a_removed_one_is_empty() {
+    fn a_changed_alias_file_is_in_force_at_the_next_message_and_a_removed_one_goes_on_until_it_says_that_it_is_empty()
+     {
         let directory = tempfile::tempdir().unwrap();
         let aliases = directory.path().join("aliases");
         let text = format!("aliases = {aliases:?}\nrevaliases = \"/nonexistent/revaliases\"");
@@ -164,6 +165,16 @@ mod tests {
         fs::remove_file(&aliases).unwrap();
         assert!(!tables.refresh(now).0.aliases.is_empty());
         now = now.after(Duration::from_mins(1));
+        assert!(!tables.refresh(now).0.aliases.is_empty());
+        let refused = tables.refused().map(ToString::to_string);
+        let refused: Vec<_> = refused.collect();
+        assert!(
+            matches!(&refused[..], [told] if told.contains("is not there")),
+            "{refused:?}"
+        );
+        system::fs::replace(&aliases, b"# empty\n", 0o644).unwrap();
+        now = now.after(Duration::from_mins(1));
         assert!(tables.refresh(now).0.aliases.is_empty());
+        assert_eq!(tables.refused().count(), 0);
     }
 }

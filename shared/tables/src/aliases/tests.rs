@@ -66,7 +66,7 @@ fn a_list_in_a_file_takes_the_place_of_its_name_and_is_read_again_when_it_change
     );
     place.write("more", "root\n:include:$DIR/staff\n");
     let text = "staff: first@x.example, :include:$DIR/staff, last@x.example\n";
-    let mut aliases = place.aliases(text, Missing::Empty);
+    let mut aliases = place.aliases(text, Missing::EmptyAtFirst);
     let told = place.at_once(&mut aliases);
     assert_eq!(
         values(&aliases, "staff"),
@@ -102,7 +102,7 @@ fn a_file_that_others_may_write_or_that_is_none_is_not_followed_and_the_rest_of_
     ] {
         let mut aliases = place.aliases(
             &format!("staff: a@x.example, :include:{name}\n"),
-            Missing::Empty,
+            Missing::EmptyAtFirst,
         );
         let told = place.at_once(&mut aliases);
         assert!(
@@ -176,7 +176,7 @@ fn what_cannot_be_done_is_found_with_file_and_line() {
     let mut aliases = place.aliases(
         "a: b\nb: a\nprog: \"|/bin/x\"\nfile: /var/mail/x\n\ngood: ok@x.example\nlist: :include:$DIR/list\n\
          none: :include:$DIR/none\nno: :fail: gone\n",
-        Missing::Empty,
+        Missing::EmptyAtFirst,
     );
     let mut told = place.at_once(&mut aliases);
     told.extend(unusable(aliases.table(), false).iter().map(|problem| {

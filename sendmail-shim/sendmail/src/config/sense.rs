@@ -1,0 +1,85 @@
+//! Settings that are right by themselves and make no sense together. Pure.
+
+use settings::faults::Wrong;
+use smtp::client::Security;
+use system::socket::overlap;
+
+use super::settings::Settings;
+
+impl Settings {
+    /// What of them contradicts another, if anything does.
+    pub(super) fn contradiction(&self) -> Option<Wrong> {
+        pins_without_tls(self)
+            .or_else(|| listens_twice(self))
+            .or_else(|| one_socket(self))
+    }
+}
+
+fn pins_without_tls(settings: &Settings) -> Option<Wrong> {
+    let in_vain = settings.security == Security::None && !settings.pins.is_empty();
+    in_vain.then(|| {
+        let what = "a pin is of no use where no TLS is spoken; write \"starttls\" or \"wrapped\"";
+        Wrong::of(&["tls"], what).with(&["pins"])
+    })
+}
+
+fn listens_twice(settings: &Settings) -> Option<Wrong> {
+    let all = &settings.listen;
+    let twice = |(index, address): (usize, &_)| {
+        let mut before = all.iter().take(index);
+        before
+            .any(|other| overlap(*other, *address))
+            .then_some(index)
+    };
+    let index = all.iter().enumerate().find_map(twice)?;
+    let address = all.get(index)?;
+    let what = format!("{address} stands here twice; keep one of them");
+    Some(Wrong::of(&["listen"], what).item(index))
+}
+
+fn one_socket(settings: &Settings) -> Option<Wrong> {
+    (settings.control == settings.socket).then(|| {
+        let what = "mail and orders cannot come to one socket; name another path";
+        Wrong::of(&["control"], what).with(&["socket"])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_contradicts_another_setting_is_refused_with_its_line() {
+        let pin = format!("sha256:{}", "ab".repeat(32));
+        for (text, told) in [
+            (format!("tls = \"none\"\npins = \"{pin}\""), "/c:1:7: "),
+            (
+                "\nlisten = [\"127.0.0.1:25\", \"[::1]:25\", \"[::ffff:127.0.0.1]:25\"]".to_owned(),
+                "stands here twice",
+            ),
+            (
+                "relayhost = \"a.example\"\nkey = \"k\"".to_owned(),
+                "/c:2:7: ",
+            ),
+            (
+                "socket = \"/run/x\"\ncontrol = \"/run/x\"".to_owned(),
+                "/c:2:11: ",
+            ),
+        ] {
+            let error = Settings::parse(Some(Path::new("/c")), &text).unwrap_err();
+            assert!(error.text.contains(told), "{text}: {}", error.text);
+        }
+        for text in [
+            "listen = [\"127.0.0.1:25\", \"[::1]:25\", \"127.0.0.1:587\"]".to_owned(),
+            format!("pins = \"{pin}\""),
+            "tls = \"none\"".to_owned(),
+        ] {
+            assert!(
+                Settings::parse(Some(Path::new("/c")), &text).is_ok(),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A configuration that lies elsewhere than the machine's own, with a queue elsewhere too, is
+//! emptied while the programs are down, or under them: that is a mistake, and no wish for the
+//! defaults. Both go on with what was last good.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Output;
+
+use tests::{
+    agent::{Agent, config},
+    identity::write,
+    login::MESSAGE,
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
+};
+
+const LAST_GOOD: &str = "the last good configuration stays in force";
+const EMPTY: &str = "is gone or empty; write it anew";
+
+fn said(output: &Output) -> String {
+    let all = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+fn deliver(smarthost: &Smarthost) {
+    Session::greeted(smarthost.address()).delivers("a@example.org", &["b@example.net"], MESSAGE);
+}
+
+#[test]
+fn a_smarthost_whose_file_is_emptied_goes_on_with_its_last_good_one_and_says_so_once() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::start(&format!("relayhost = \"{}\"\n", sink.nexthop()));
+    let (file, right) = {
+        let file = smarthost.config();
+        let right = std::fs::read_to_string(&file).unwrap();
+        (file, right)
+    };
+    deliver(&smarthost);
+    sink.journal().wait_for(1);
+    smarthost.daemon().stop();
+    write(&file, "");
+    smarthost.run();
+    smarthost.daemon().wait_for_log(LAST_GOOD);
+    deliver(&smarthost);
+    sink.journal().wait_for(2);
+    let check = smarthost.admin(&["check"]);
+    assert_eq!(check.status.code(), Some(78), "{}", said(&check));
+    assert!(said(&check).contains(EMPTY), "{}", said(&check));
+    assert!(!said(&check).contains("is right"), "{}", said(&check));
+    let status = said(&smarthost.admin(&["status"]));
+    assert!(status.contains(EMPTY), "{status}");
+    write(&file, &right);
+    smarthost.daemon().wait_for_log("reloaded ");
+
+    write(&file, "\n");
+    let reload = smarthost.admin(&["reload"]);
+    assert!(said(&reload).contains(EMPTY), "{}", said(&reload));
+    deliver(&smarthost);
+    sink.journal().wait_for(3);
+    // It has looked at the file again meanwhile, more than once.
+    let since = std::time::Instant::now();
+    tests::wait::until("some seconds have gone", || {
+        (since.elapsed().as_secs() >= 4).then_some(())
+    });
+    let log = smarthost.daemon().log();
+    assert_eq!(log.matches("reload failed").count(), 1, "{log}");
+    write(&file, &right);
+    tests::wait::until("the mended file is taken", || {
+        let log = smarthost.daemon().log();
+        (log.matches("reloaded ").count() == 2).then_some(())
+    });
+}
+
+#[test]
+fn an_agent_whose_file_is_emptied_goes_on_with_its_last_good_one() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&config(&sink.nexthop(), ""));
+    machine.send(&["b@example.net"], "Subject: one\n\ntext\n");
+    sink.journal().wait_for(1);
+    machine.daemon().stop();
+    let right = std::fs::read_to_string(machine.config()).unwrap();
+    write(&machine.config(), "");
+    machine.run();
+    machine.daemon().wait_for_log(LAST_GOOD);
+    machine.send(&["b@example.net"], "Subject: two\n\ntext\n");
+    sink.journal().wait_for(2);
+    let check = machine.admin(&["check"]);
+    assert_ne!(check.status.code(), Some(0));
+    assert!(said(&check).contains(EMPTY), "{}", said(&check));
+    write(&machine.config(), &right);
+    machine.daemon().wait_for_log("starting anew");
+}
