@@ -246,3 +246,50 @@ fn a_queue_that_was_removed_or_renamed_under_the_running_program_is_an_error_of_
     deliver(smarthost.address());
     sink.journal().wait_for(1);
 }
+
+#[test]
+fn an_agent_one_of_whose_addresses_is_anothers_says_so_and_listens_there_when_it_is_free() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let own = free_address();
+    let sink = Sink::start();
+    let listen = format!("listen = [\"{own}\", \"{address}\"]\n");
+    let mut machine = Agent::prepare(&config(&sink.nexthop(), &listen));
+    let check = said(&machine.admin(&["check"]));
+    let told = format!("cannot listen on {address}: ");
+    assert!(
+        check.contains(&format!("FAIL  listen        {told}")),
+        "{check}"
+    );
+    assert!(
+        !check.contains(&format!("cannot listen on {own}")),
+        "{check}"
+    );
+    machine.run();
+    let log = machine.daemon().wait_for_log(&told);
+    assert!(log.contains("another process has it"), "{log}");
+    let listens = |machine: &Agent| {
+        let status = said(&machine.admin(&["status", "--json"]));
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        status["listen"].to_string()
+    };
+    assert!(listens(&machine).contains(&own.to_string()));
+    assert!(!listens(&machine).contains(&address.to_string()));
+    for command in ["status", "check"] {
+        let said = said(&machine.admin(&[command]));
+        assert!(said.contains(&told), "{command}: {said}");
+    }
+    drop(taken);
+    machine
+        .daemon()
+        .wait_for_log(&format!("listens on {address} now"));
+    assert!(listens(&machine).contains(&address.to_string()));
+    deliver(address);
+    until("its mail arrives", || {
+        let messages = sink.journal().messages();
+        let mut subjects = messages.iter().map(|it| it.field("Subject"));
+        subjects.any(|subject| subject == "x").then_some(())
+    });
+    let check = said(&machine.admin(&["check"]));
+    assert!(!check.contains("cannot listen"), "{check}");
+}

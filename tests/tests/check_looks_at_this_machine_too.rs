@@ -240,10 +240,6 @@ fn what_is_untidy_and_no_harm_is_a_warning() {
             "are one",
         ),
         ("hostname = \"mail\"\n", "mail has no domain"),
-        (
-            "routes = { \"far.example\" = \"[gone.example]\" }\n",
-            "gone.example",
-        ),
     ] {
         let smarthost = Smarthost::prepare(&format!("{HERMETIC}{settings}"));
         smarthost.file("aliases", "");

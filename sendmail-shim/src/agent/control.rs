@@ -68,6 +68,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
     };
     let each = each.into_iter();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let listening = settings.listen.iter().filter(|it| !agent.deaf.has(**it));
     Status {
         program: "sendmail-shim".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -77,7 +78,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         started: agent.started,
         configured: agent.started,
         listen: std::iter::once(settings.socket.display().to_string())
-            .chain(settings.listen.iter().map(ToString::to_string))
+            .chain(listening.map(ToString::to_string))
             .collect(),
         queued: owner.map_or_else(|| count(spool.len()), |_| senders.total.count),
         in_flight: count(agent.dispatch.in_flight()),
@@ -93,7 +94,10 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
             None => {
                 let tables = agent.refused_tables();
                 let lies = spool::quarantined(&settings.spool);
-                tables.lines().map(str::to_owned).chain(lies).collect()
+                let alarms = agent.deaf.alarms().into_iter();
+                let alarms = alarms.chain(agent.refused_password());
+                let tables = tables.lines().map(str::to_owned);
+                alarms.chain(tables).chain(lies).collect()
             }
             Some(_) => Vec::new(),
         },

@@ -15,7 +15,7 @@
 //! | edges | `showing` | the key that this machine shows to the relayhosts |
 //! | edges | `outage` `keys` | what the relayhosts refused and showed last, kept over restarts |
 //! | edges | `ending` | signals that want the end |
-//! | edges | `sockets` `presence` `listener` | where mail comes in, who is connected, the threads that accept |
+//! | edges | `deaf` `sockets` `presence` `listener` | where mail comes in, who is connected, the threads that accept |
 //! | edges | `dispatch` | spool and queue together |
 //! | edges | `duplicates` `budget` `unchanged` | the same as in the core, with spool and file |
 //! | shared | `state` | what all services use |
@@ -37,6 +37,7 @@ mod addressing;
 mod budget;
 mod control;
 mod counts;
+mod deaf;
 mod delivery;
 mod digests;
 mod dispatch;

@@ -96,6 +96,18 @@ fn wrong(agent: &Agent, what: &str, why: &str, consequence: &str) {
     tell_root(agent, &subject, &text, OURS);
 }
 
+/// Tells root that the password for the relayhost cannot be read, and what the agent does about it.
+pub(super) fn password(agent: &Agent, wrong: &str) {
+    let host = &agent.settings.hostname;
+    let text = format!(
+        "The password with which {host} hands over mail cannot be read:\n\n{wrong}\n\n\
+         No mail is lost, and none is sent without the password.\n\
+         The agent takes the mended file by itself. See also: sendmail-shim check\n"
+    );
+    let subject = format!("{host}: the password for the relayhost cannot be read");
+    tell_root(agent, &subject, &text, OURS);
+}
+
 /// No relayhost can be used: `mailq` says why, and root is told once of an outage that lasts, or of
 /// a refusal of this machine.
 pub(super) fn unreached(agent: &Agent, failure: &Failure) {

@@ -10,7 +10,7 @@
 //! mended or changed, if they are right.
 
 use std::{
-    io,
+    io, mem,
     path::Path,
     sync::{
         Arc,
@@ -116,9 +116,9 @@ fn serve(
         Spool::open(&settings.spool, options).map_err(|error| error.to_string())?;
     told(&recovery, &settings.spool);
     spool.adopt(&places::refuge(config));
-    let sockets = Sockets::open(&settings)?;
-    let handed = sockets.handed;
-    let (agent, signals) = Agent::new(settings, spool);
+    let mut sockets = Sockets::open(&settings)?;
+    let (handed, deaf) = (sockets.handed, mem::take(&mut sockets.deaf));
+    let (agent, signals) = Agent::new(settings, spool, deaf);
     let agent = Arc::new(agent);
     let stopped = ending.serving();
     let driver = Driver::new(Arc::clone(&agent), tls, signals);
@@ -131,7 +131,7 @@ fn serve(
     };
     serves(agent.budget.is_some(), release::run);
     serves(agent.reports.is_some(), digests::run);
-    let listeners =
+    let mut listeners =
         listen(&agent, sockets).map_err(|error| format!("cannot serve the sockets: {error}"))?;
     supervision::ready();
     line(
@@ -145,7 +145,7 @@ fn serve(
         right: &|| places::is_right(config),
         state: &state,
     };
-    let ended = match wait(&agent, &listeners, stopped, idle, (&files, known)) {
+    let ended = match wait(&agent, &mut listeners, stopped, idle, (&files, known)) {
         Why::Told | Why::Idle => {
             // Not where it starts anew: systemd would wait for an end, and then make one.
             supervision::stopping();
@@ -161,11 +161,8 @@ fn serve(
 /// Begins to serve the sockets.
 fn listen(agent: &Arc<Agent>, sockets: Sockets) -> io::Result<Listeners> {
     let mut listeners = Listeners::new(Arc::clone(&agent.presence))?;
-    let served = |serve: fn(&Agent, &Connection) -> io::Result<()>| -> Serve {
-        let agent = Arc::clone(agent);
-        Arc::new(move |connection| lost(connection.uid, serve(&agent, connection)))
-    };
-    let (submission, administration) = (served(session::serve), served(administration));
+    let submission = served(agent, session::serve);
+    let administration = served(agent, administration);
     for listener in sockets.submit {
         listeners.serve(Socket::Unix(listener), &submission)?;
     }
@@ -176,6 +173,21 @@ fn listen(agent: &Arc<Agent>, sockets: Sockets) -> io::Result<Listeners> {
         listeners.serve(Socket::Loopback(listener), &submission)?;
     }
     Ok(listeners)
+}
+
+fn served(agent: &Arc<Agent>, serve: fn(&Agent, &Connection) -> io::Result<()>) -> Serve {
+    let agent = Arc::clone(agent);
+    Arc::new(move |connection| lost(connection.uid, serve(&agent, connection)))
+}
+
+/// Listens on addresses that have become free.
+fn listen_late(agent: &Arc<Agent>, listeners: &mut Listeners) {
+    for listener in agent.deaf.opened() {
+        let served = served(agent, session::serve);
+        if let Err(error) = listeners.serve(Socket::Loopback(listener), &served) {
+            maillog::warning(&format!("listen: {error}"));
+        }
+    }
 }
 
 fn administration(agent: &Agent, connection: &Connection) -> io::Result<()> {
@@ -198,6 +210,28 @@ fn look_at_tables(agent: &Agent, known: &mut Option<String>) {
         notices::tables(agent, &refused);
     }
     *known = Some(refused);
+}
+
+/// What of the password root was told of last.
+const TOLD_PASSWORD: &str = "password.told";
+
+/// Tells log and root, once, of a password that cannot be read.
+fn look_at_password(agent: &Agent, known: &mut Option<String>) {
+    let wrong = agent.refused_password();
+    if *known == wrong {
+        return;
+    }
+    let spool = &agent.settings.spool;
+    match &wrong {
+        None => last_good::is_over(spool, TOLD_PASSWORD),
+        Some(wrong) => {
+            line(Level::Error, wrong);
+            if last_good::is_news_of(spool, TOLD_PASSWORD, wrong) {
+                notices::password(agent, wrong);
+            }
+        }
+    }
+    *known = wrong;
 }
 
 /// Tells log and administrators, once, that the configuration is wrong.
@@ -249,8 +283,8 @@ struct Files<'a, S> {
 
 /// Until it is time to end; `idle`: how long after there is nothing to do, if ever.
 fn wait<S: PartialEq>(
-    agent: &Agent,
-    listeners: &Listeners,
+    agent: &Arc<Agent>,
+    listeners: &mut Listeners,
     stopped: &Receiver<()>,
     idle: Option<Duration>,
     (files, mut known): (&Files<'_, S>, S),
@@ -266,14 +300,19 @@ fn wait<S: PartialEq>(
     };
     let mut changed = false;
     let mut right = None;
-    let mut tables = None;
+    let (mut tables, mut password) = (None, None);
     look_at_tables(agent, &mut tables);
+    look_at_password(agent, &mut password);
     let waits = || faulty || !agent.dispatch.spool.is_empty();
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look(waits())) {
+    let is_short =
+        |password: &Option<String>| waits() || password.is_some() || !agent.deaf.is_empty();
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look(is_short(&password))) {
         if idle.is_some_and(|idle| agent.presence.idle() >= idle) && is_over(agent, listeners) {
             return Why::Idle;
         }
         look_at_tables(agent, &mut tables);
+        look_at_password(agent, &mut password);
+        listen_late(agent, listeners);
         let now = waits().then(|| (files.state)());
         if let Some(now) = now.filter(|now| *now != known) {
             // Wrong ones are looked at again when they have changed again.

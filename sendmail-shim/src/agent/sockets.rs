@@ -14,6 +14,7 @@ use system::{
     socket::listen,
 };
 
+use super::deaf::Deaf;
 use crate::config::settings::Settings;
 
 /// To all users: the kernel says who it is.
@@ -26,6 +27,8 @@ pub(crate) struct Sockets {
     pub(crate) control: Vec<UnixListener>,
     /// For programs that speak SMTP to localhost.
     pub(crate) loopback: Vec<TcpListener>,
+    /// Where nothing listens yet.
+    pub(crate) deaf: Deaf,
     /// How many are systemd's: if any is, the agent may end when it is idle, and comes back with
     /// the next connection.
     pub(crate) handed: usize,
@@ -39,6 +42,7 @@ impl Sockets {
             submit: Vec::new(),
             control: Vec::new(),
             loopback: Vec::new(),
+            deaf: Deaf::default(),
             handed: handed.len(),
         };
         for number in 0..handed.len() {
@@ -76,22 +80,13 @@ impl Sockets {
                 ),
             }
         }
-        for &address in &settings.listen {
-            let open = |listener: &TcpListener| listener.local_addr().ok() == Some(address);
-            if sockets.loopback.iter().any(open) {
-                continue;
-            }
-            match TcpListener::bind(address) {
-                Ok(listener) => sockets.loopback.push(listener),
-                // What cron and others hand to `sendmail` is taken all the same.
-                Err(error) => line(
-                    Level::Error,
-                    &format_args!(
-                        "listen: {address}: {error}; ports below 1024 are for root, or come from systemd's socket unit"
-                    ),
-                ),
-            }
-        }
+        let handed = sockets.loopback.iter();
+        let handed: Vec<_> = handed.filter_map(|it| it.local_addr().ok()).collect();
+        let others = settings.listen.iter().copied();
+        let others = others.filter(|address| !handed.contains(address));
+        let (own, deaf) = Deaf::listen(others);
+        sockets.loopback.extend(own);
+        sockets.deaf = deaf;
         Ok(sockets)
     }
 }

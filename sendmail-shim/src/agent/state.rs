@@ -9,10 +9,12 @@ use mail::{
 };
 use relay::{delivery::Memory, net::names::Names, trust::PeerKey};
 use spool::{Hold, QueueId, Spool};
+use tables::{copies, secret::Kept};
 
 use super::{
     budget::keeping::Budget,
     counts::Counts,
+    deaf::Deaf,
     dispatch::{Dispatch, NOBODY, Signal},
     duplicates::keeping::Duplicates,
     flushes::Flushes,
@@ -31,6 +33,8 @@ pub(super) struct Agent {
     pub(super) settings: Settings,
     pub(super) dispatch: Dispatch,
     pub(super) started: Timestamp,
+    /// Addresses where nothing listens yet.
+    pub(super) deaf: Deaf,
     /// The user it runs as.
     uid: u32,
     /// For whoever follows a message.
@@ -39,6 +43,8 @@ pub(super) struct Agent {
     pub(super) flushes: Flushes,
     keys: Mutex<Keys>,
     tables: Mutex<Tables>,
+    /// The password for the relayhost, if one is in a file.
+    password: Option<Mutex<Kept>>,
     /// Why the relayhost cannot be used, while it cannot.
     pub(super) outages: Outages,
     /// What the relayhost refuses for reasons of this machine.
@@ -61,7 +67,7 @@ pub(super) struct Agent {
 
 impl Agent {
     /// The receiver is for the driver of its queue.
-    pub(super) fn new(settings: Settings, spool: Spool) -> (Self, Receiver<Signal>) {
+    pub(super) fn new(settings: Settings, spool: Spool, deaf: Deaf) -> (Self, Receiver<Signal>) {
         let (owners, own) = (Owners::of_machine(), rustix::process::geteuid().as_raw());
         let duplicates = settings.collapse.map(|span| Duplicates::new(span, &spool));
         let budget = Budget::open(settings.budget, &settings.spool, &spool, |uid| {
@@ -75,6 +81,8 @@ impl Agent {
             flushes: Flushes::default(),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::kept(&settings)),
+            password: password(&settings),
+            deaf,
             outages: Outages::open(&settings.spool, "outage"),
             refusals: Outages::open(&settings.spool, "refusal"),
             names: Names::new(settings.resolver),
@@ -124,6 +132,13 @@ impl Agent {
         refused.collect::<Vec<_>>().join("\n")
     }
 
+    /// What is wrong with the password for the relayhost, if anything is.
+    pub(super) fn refused_password(&self) -> Option<String> {
+        let mut password = lock(self.password.as_ref()?);
+        password.look(clock::now());
+        password.wrong().map(|problem| problem.to_string())
+    }
+
     /// Whose the numbers of users are.
     pub(super) fn owners(&self) -> &Owners {
         &self.presence.owners
@@ -156,6 +171,20 @@ impl Agent {
             None => NOBODY,
         }
     }
+}
+
+/// Keeps a copy of the password that is in force; one of another file is no longer needed.
+fn password(settings: &Settings) -> Option<Mutex<Kept>> {
+    let directory = settings.passwords();
+    let auth = settings.auth.as_ref();
+    let file = auth.and_then(|auth| auth.password_file.as_deref());
+    // Files that are wrong do not tell which is named.
+    if settings.fault.is_none() {
+        copies::forget_others(&directory, |name| {
+            file.is_some_and(|file| copies::is_of(file, name))
+        });
+    }
+    Some(Mutex::new(Kept::new(file?, &directory)))
 }
 
 /// A lock whose holder panicked still holds good data: every change under it is one assignment.

@@ -59,14 +59,17 @@ mod tests {
     use spool::{Options, Spool};
 
     use super::*;
-    use crate::{agent::delivery::driver::Driver, config::settings::Settings};
+    use crate::{
+        agent::{deaf::Deaf, delivery::driver::Driver},
+        config::settings::Settings,
+    };
 
     #[test]
     fn an_agent_whose_deliveries_have_stopped_is_not_called_alive() {
         let directory = tempfile::tempdir().unwrap();
         let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
         let settings = Settings::parse(Some(&directory.path().join("config.toml")), "").unwrap();
-        let (agent, signals) = Agent::new(settings, spool);
+        let (agent, signals) = Agent::new(settings, spool, Deaf::default());
         let agent = Arc::new(agent);
         assert!(
             !answers(&agent, Duration::from_millis(1)),

@@ -13,6 +13,7 @@
 pub mod config;
 pub mod dialog;
 pub mod refusal;
+pub mod room;
 pub mod status;
 pub mod target;
 pub mod test;

@@ -66,6 +66,7 @@ mod committer;
 mod disk;
 mod draft;
 mod error;
+mod holder;
 mod id;
 mod index;
 mod item;
@@ -97,6 +98,7 @@ use lock::lock;
 
 pub use draft::Draft;
 pub use error::SpoolError;
+pub use holder::holder;
 pub use id::QueueId;
 pub use message::{Body, Entry, Event, Hold, Repeats, Settlement, Stored, Waiting};
 pub use parties::Parties;

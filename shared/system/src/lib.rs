@@ -13,6 +13,7 @@
 //! | [`socket`] | unix sockets: connecting within a time, listening |
 //! | [`sysexits`] | exit statuses |
 //! | [`terminal`] | words to standard output and standard error |
+//! | [`usable`] | whether a daemon can use its directory and what lies there |
 
 pub mod again;
 pub mod descriptors;
@@ -25,3 +26,4 @@ pub mod secret;
 pub mod socket;
 pub mod sysexits;
 pub mod terminal;
+pub mod usable;

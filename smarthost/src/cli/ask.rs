@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use control::{order, status::Status};
 use system::sysexits::Exit;
 
-use super::failed::Failed;
+use super::{failed::Failed, running};
 use crate::{
     admin::{Answer, Request},
     config::Config,
@@ -36,7 +36,17 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
 pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    unrefused(answers(&config.control, request).map_err(|error| unanswered(&error))?)
+    let answers = answers(&config.control, request);
+    unrefused(answers.map_err(|error| match running::alone(&config) {
+        Some(pid) => Failed {
+            text: format!(
+                "{}; restart it: systemctl restart smarthost",
+                running::gone(&config, pid)
+            ),
+            exit: Exit::Unavailable.into(),
+        },
+        None => unanswered(&error),
+    })?)
 }
 
 /// How it stood a moment ago.

@@ -12,21 +12,23 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use control::{
-    findings::{self, Findings, Level},
-    status::Status,
+use ::tables::{copies, secret};
+use console::room;
+use control::findings::{Findings, Level};
+use mail::{
+    address::{Address, Domain, DomainPattern},
+    limits::MINIMUM_FREE,
 };
-use mail::address::{Address, Domain, DomainPattern};
 use settings::{ConfigError, layers};
 use system::{sysexits::Exit, terminal::say};
 
 use super::{
     failed::Failed,
+    next_hops,
     reach::{self, waiting},
-    readable, tables, transports,
+    readable, running, tables, transports,
 };
 use crate::{
-    admin::{Answer, Request},
     config::{Config, RelayAuth},
     dns::{
         Dnssec,
@@ -35,8 +37,6 @@ use crate::{
     setup::Setup,
 };
 
-const MIB: u64 = 1024 * 1024;
-
 /// Looks at everything, and says it.
 pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
     let mut findings = Findings::default();
@@ -44,7 +44,7 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
         Ok(config) => config,
         Err(error) => {
             let mut text = error.text;
-            if let Some(told) = daemon(path).and_then(|status| status.fault) {
+            if let Some(told) = running::status(path).and_then(|status| status.fault) {
                 let consequence = told.split(':').next().unwrap_or_default();
                 text = format!("{text}\nthe daemon runs: {consequence}");
             }
@@ -81,8 +81,9 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
 fn as_the_daemon(config: &Config) -> Result<(), Failed> {
     let owner = [&config.state, &config.spool]
         .into_iter()
-        .find_map(|path| fs::metadata(path).ok());
-    let Some(owner) = owner.filter(|owner| owner.uid() != 0) else {
+        .filter_map(|path| fs::metadata(path).ok())
+        .find(|owner| owner.uid() != 0);
+    let Some(owner) = owner else {
         return Ok(());
     };
     if !rustix::process::geteuid().is_root() {
@@ -105,13 +106,7 @@ fn as_the_daemon(config: &Config) -> Result<(), Failed> {
 /// Looks at everything that this configuration would load and need.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     findings.ok("configuration", path.display().to_string());
-    match daemon(path) {
-        Some(status) => {
-            running(&status, findings);
-            settings(config, findings);
-        }
-        None => super::surroundings::ports(path, config, findings),
-    }
+    running::check(path, config, findings);
     let fault = Setup::wrong(config, None);
     if fault.is_none() && config.tls.generate && !config.tls.certificate.exists() {
         findings.ok(
@@ -127,6 +122,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     tables::check(config, findings);
     super::enrolled::check(config, findings);
     password(config, findings);
+    keys(config, findings);
     pins(config, findings);
     if path == Path::new(Config::PATH) {
         sandbox(config, findings);
@@ -137,13 +133,13 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     let routed = transports::routed(config, &read);
     transports::sockets(config, &routed, findings);
     transports::all(config, &read, path == Path::new(Config::PATH), findings);
-    disk(&config.spool, findings);
+    directories(config, findings);
     // A key that cannot be read is told with the configuration.
     if let Ok(signer) = config.read_dkim() {
         super::dkim::published(config, &signer.0, findings);
     }
     reach::relayhost(config, findings);
-    reach::next_hops(config, &routed, findings);
+    next_hops::check(config, &routed, findings);
     resolver(config, findings);
     dnssec(config, findings);
     budget(config, findings);
@@ -154,60 +150,6 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
             "limits",
             "no limit is set: a client may send any number of messages",
             "limits = { per_client = [\"100/day\"] }",
-        );
-    }
-}
-
-/// What the daemon says of itself, if it runs and answers this user.
-fn daemon(path: &Path) -> Option<Status> {
-    let (config, _) = Config::load_anyway(path).ok()?;
-    let mut found = None;
-    let asked = control::ask(&config.control, &Request::Status, &mut |answer: Answer| {
-        if let Answer::Status(status) = answer {
-            found = Some(*status);
-        }
-    });
-    asked.ok().and(found)
-}
-
-/// The file may be newer than what the daemon has read.
-fn running(status: &Status, findings: &mut Findings) {
-    if let Some(fault) = &status.fault {
-        return findings.warn("daemon", fault, "it takes the mended file by itself");
-    }
-    findings.ok("daemon", format!("runs, process {}", status.pid));
-    if let Some(fault) = &status.spool.fault {
-        let remedy = "until then no mail is taken: clients are told to come again";
-        findings.fail("spool", fault, remedy);
-    }
-}
-
-/// What the daemon has in force, where the files say something else.
-fn settings(config: &Config, findings: &mut Findings) {
-    let mut rows = Vec::new();
-    let asked = control::ask(
-        &config.control,
-        &Request::Settings,
-        &mut |answer: Answer| {
-            if let Answer::Settings(settings) = answer {
-                rows = settings;
-            }
-        },
-    );
-    if asked.is_err() || rows.is_empty() {
-        let text = "those of the daemon are unknown: it is of another version";
-        return findings.warn("settings", text, "systemctl restart smarthost");
-    }
-    let differing = settings::rows::differences(&rows, &config.set());
-    if !differing.is_empty() {
-        let text = format!(
-            "the daemon has older ones: {}",
-            findings::differing(&differing)
-        );
-        findings.warn(
-            "settings",
-            text,
-            "smarthost reload, which names what wants a restart",
         );
     }
 }
@@ -284,7 +226,21 @@ fn password(config: &Config, findings: &mut Findings) {
         Ok(_) => findings.ok("password", format!("of {user}, in {}", file.display())),
         Err(why) => {
             let error = config.wrong("relay_auth.password_file", &why);
-            findings.fail("password", error.text, "without it no mail is sent");
+            let kept = secret::is_kept(file, &config.state.join(copies::DIRECTORY));
+            findings.fail("password", error.text, secret::consequence(kept));
+        }
+    }
+}
+
+/// Keys of ours that everybody on this machine may read. Others that are secret are not used then.
+fn keys(config: &Config, findings: &mut Findings) {
+    let shown = config.relay_tls.identity.iter().map(|(_, key)| key);
+    for key in [&config.tls.key].into_iter().chain(shown) {
+        if let Some((what, remedy)) = system::secret::exposed(key)
+            .as_deref()
+            .and_then(|told| told.split_once("): "))
+        {
+            findings.warn("key", format!("{what})"), remedy);
         }
     }
 }
@@ -299,21 +255,14 @@ fn pins(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn disk(spool: &Path, findings: &mut Findings) {
-    let nearest = spool.ancestors().find(|it| it.is_dir());
-    let Ok(room) = system::fs::room(nearest.unwrap_or(Path::new("."))) else {
-        return findings.fail("spool", format!("{} cannot be seen", spool.display()), "");
-    };
-    let text = format!("{}, {} MiB free", spool.display(), room.bytes / MIB);
-    let remedy = "free space (or inodes): without it mail is refused for the time being";
+fn directories(config: &Config, findings: &mut Findings) {
+    let spool = &config.spool;
     if let Some(lies) = spool::quarantined(spool) {
         let remedy = "the log says what they are; look at them, then move them away";
         findings.warn("spool", lies, remedy);
     }
-    match (room.bytes / MIB, room.inodes) {
-        (0..64, _) | (_, 0..100) => findings.fail("spool", text, remedy),
-        (0..512, _) | (_, 0..10_000) => findings.warn("spool", text, remedy),
-        _ => findings.ok("spool", text),
+    for (subject, path) in [("spool", spool), ("state", &config.state)] {
+        room::look(subject, path, (MINIMUM_FREE, true), findings);
     }
 }
 

@@ -19,8 +19,10 @@
 //! | [`machines`] | who brings mail |
 //! | [`owner`] | whose the files are that a command makes |
 //! | [`report`] | what was refused |
+//! | [`next_hops`] | whether the hosts are found that routes name |
 //! | [`passwd`] | who may log in |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, test, limits, status |
+//! | [`running`] | what check finds of the daemon itself |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
 //! | [`readable`] | what to do about a key that may not be read |
@@ -44,6 +46,7 @@ mod import;
 mod init;
 mod local;
 mod machines;
+mod next_hops;
 mod owner;
 mod passwd;
 mod policy;
@@ -52,6 +55,7 @@ mod reach;
 mod readable;
 mod remote;
 mod report;
+mod running;
 mod surroundings;
 mod tables;
 mod top;

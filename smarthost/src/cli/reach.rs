@@ -1,9 +1,9 @@
-//! Whether the next hops that the configuration names are found and reached; nothing is sent there.
+//! Whether the relayhosts are found and reached; nothing is sent there.
 
 use std::time::Duration;
 
 use control::findings::{Findings, Level};
-use mail::{nexthop::Nexthop, outcome::Failure};
+use mail::outcome::Failure;
 use relay::{
     delivery::{Found, Host, Locality, Place, with_remedy},
     net::{Connection, Target},
@@ -12,19 +12,17 @@ use relay::{
 };
 use smtp::client::{Protocol, Settings as Smtp, Timeouts};
 
-use super::transports;
 use crate::{
     config::Config,
-    destination::Kind,
     dns::{exchange, mx::Resolver},
     setup::Setup,
     transport,
 };
 
 /// A host that is alive answers sooner.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// As the configuration says it of what its text alone tells.
-const ITSELF: &str = "this machine itself: mail would go in circles";
+pub(super) const ITSELF: &str = "this machine itself: mail would go in circles";
 
 /// The hosts to which all mail goes.
 pub(super) fn relayhost(config: &Config, findings: &mut Findings) {
@@ -126,52 +124,14 @@ fn reached(
 }
 
 /// The addresses of a host, as the daemon finds them.
-async fn places(config: &Config, resolver: &Resolver, host: &Host) -> Result<Found, Failure> {
+pub(super) async fn places(
+    config: &Config,
+    resolver: &Resolver,
+    host: &Host,
+) -> Result<Found, Failure> {
     let mut found = Found::from(exchange::places(resolver, host, &config.hostname).await?);
     exchange::mark_own_listeners(&mut found, host, config);
     Ok(found)
-}
-
-/// Routes whose next hop is this very daemon, or nothing that anybody knows.
-pub(super) fn next_hops(config: &Config, routed: &[(String, Kind)], findings: &mut Findings) {
-    let look = async {
-        let resolver = Resolver::new(config.resolver);
-        for (what, nexthop, port) in transports::nexthops(routed) {
-            let found = next_hop(config, &resolver, nexthop, port).await;
-            let back = |(_, locality): &(Place, Locality)| *locality == Locality::Itself;
-            match found {
-                Ok(found) if found.places.iter().any(back) => {
-                    let what = format!("{what}: {nexthop} is {ITSELF}");
-                    findings.fail("routes", what, "name another host, or leave the route out");
-                }
-                Ok(_) => {}
-                // A word without a dot is more likely a transport than a host.
-                Err(why) if !nexthop.host.contains(['.', ':']) => {
-                    let what = format!("{what}: {nexthop} is no host: {}", why.text);
-                    let remedy = transports::known(config, &nexthop.host);
-                    findings.fail("routes", what, &remedy);
-                }
-                Err(why) => findings.warn(
-                    "routes",
-                    format!("{what}: {nexthop}: {}", why.text),
-                    "mail for it waits until its host is found",
-                ),
-            }
-        }
-    };
-    let _ = waiting(look);
-}
-
-/// Where a host of a route is, by its address or, without brackets, by its MX.
-async fn next_hop(
-    config: &Config,
-    resolver: &Resolver,
-    nexthop: &Nexthop,
-    port: u16,
-) -> Result<Found, Failure> {
-    let (names, _) = exchange::hosts(resolver, nexthop, &config.hostname).await?;
-    let name = names.into_iter().next().unwrap_or_default();
-    places(config, resolver, &Host::named(name, port)).await
 }
 
 /// Waits a while for name servers.

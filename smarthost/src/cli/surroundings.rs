@@ -5,8 +5,6 @@ use std::{
     collections::HashMap,
     io,
     net::{SocketAddr, TcpListener},
-    path::Path,
-    process::Command,
 };
 
 use control::{
@@ -57,30 +55,6 @@ fn addresses(config: &Config, findings: &mut Findings) {
             findings.fail(key, error.text, remedy);
         }
     }
-}
-
-/// Ports that another process has while the daemon does not run: it could not listen there.
-pub(super) fn ports(path: &Path, config: &Config, findings: &mut Findings) {
-    // systemd holds them for it.
-    let held = path == Path::new(Config::PATH) && is_active("smarthost.socket");
-    if config.listen_is_default || held {
-        return;
-    }
-    for listener in &config.listen {
-        let address = listener.address;
-        let failed = TcpListener::bind(address).err();
-        if failed.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
-            let error = config.wrong("listen", &format!("{address}: another process has it"));
-            let remedy = format!("ss -ltnp 'sport = :{}' shows which", address.port());
-            findings.fail("listen", error.text, &remedy);
-        }
-    }
-}
-
-fn is_active(unit: &str) -> bool {
-    let mut asked = Command::new("systemctl");
-    let asked = asked.args(["is-active", "--quiet", unit]).status();
-    asked.is_ok_and(|status| status.success())
 }
 
 /// Why nothing can listen on an address, whatever the port.

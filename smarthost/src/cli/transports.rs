@@ -42,21 +42,67 @@ pub(super) fn routed(config: &Config, read: &Read) -> Vec<(String, Kind)> {
         .collect()
 }
 
-/// Hosts to which routes and transports lead, each once, with their port and the name of what leads
-/// there.
-pub(super) fn nexthops(routed: &[(String, Kind)]) -> Vec<(&str, &Nexthop, u16)> {
+/// A host to which something leads.
+pub(super) struct Hop {
+    /// The setting that leads there, and its key; that of a table is none of the configuration's.
+    pub(super) setting: &'static str,
+    pub(super) key: String,
+    pub(super) nexthop: Nexthop,
+    pub(super) port: u16,
+    pub(super) is_lmtp: bool,
+}
+
+impl Hop {
+    fn of(setting: &'static str, key: &str, kind: &Kind) -> Option<Self> {
+        let (nexthop, usual, is_lmtp) = match kind {
+            Kind::Smtp { nexthop, .. } => (nexthop, 25, false),
+            Kind::Lmtp(LmtpTarget::Tcp(nexthop)) => (nexthop, 24, true),
+            _ => return None,
+        };
+        Some(Self {
+            setting,
+            key: key.to_owned(),
+            nexthop: nexthop.clone(),
+            port: nexthop.port.unwrap_or(usual),
+            is_lmtp,
+        })
+    }
+
+    /// Where it stands in the configuration, and its key.
+    pub(super) fn place(&self, config: &Config) -> String {
+        let own = [self.setting, &self.key];
+        let default = ["default_routes", &self.key];
+        let own = if self.key == self.setting {
+            &own[..1]
+        } else {
+            &own[..]
+        };
+        let place = config.place_of(own, None);
+        let place = place.or_else(|| config.place_of(&default, None));
+        place.map_or_else(
+            || self.key.clone(),
+            |place| format!("{place}: {}", self.key),
+        )
+    }
+}
+
+/// Hosts to which routes, transports and `lmtp` lead, each once.
+pub(super) fn nexthops(config: &Config, routed: &[(String, Kind)]) -> Vec<Hop> {
+    let local = config.local.iter();
+    let local = local.filter_map(|local| Hop::of("lmtp", "lmtp", &local.kind));
+    let led = routed.iter();
+    let led = led.filter_map(|(key, kind)| Hop::of("routes", key, kind));
+    let named = config.transports.iter().filter_map(|(name, transport)| {
+        let kind = match &transport.kind {
+            Type::Smtp(kind) => kind.clone()?,
+            Type::Lmtp(target) => Kind::Lmtp(target.clone()?),
+            Type::Maildir(_) | Type::Pipe(_) => return None,
+        };
+        Hop::of("transports", name, &kind)
+    });
     let mut seen = HashSet::new();
-    let hosts = routed.iter().filter_map(|(key, kind)| match kind {
-        Kind::Smtp { nexthop, .. } => Some((key.as_str(), nexthop, 25)),
-        Kind::Lmtp(LmtpTarget::Tcp(nexthop)) => Some((key, nexthop, 24)),
-        _ => None,
-    });
-    let hosts = hosts.map(|(key, nexthop, usual)| {
-        let port = nexthop.port.unwrap_or(usual);
-        (key, nexthop, port)
-    });
-    hosts
-        .filter(|(_, nexthop, port)| seen.insert((nexthop.to_string(), *port)))
+    let all = local.chain(led).chain(named);
+    all.filter(|hop| seen.insert((hop.nexthop.to_string(), hop.port)))
         .take(MOST)
         .collect()
 }

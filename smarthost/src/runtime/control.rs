@@ -62,6 +62,8 @@ const COSTLY: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(30);
 /// So much later than due a next hop is tried again at the latest.
 const LATE: Duration = Duration::from_mins(30);
+/// How often it is looked whether the socket still has its name.
+const LOOK: Duration = Duration::from_secs(5);
 /// Pause after the system refused to accept.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -78,7 +80,7 @@ pub(super) struct Control {
     /// What happened to messages, for the status page.
     pub(super) trail: Arc<Trail>,
     /// What is wrong with the status page.
-    pub(super) web_fault: Option<String>,
+    pub(super) web_fault: Mutex<Option<String>>,
     /// The newest snapshot for the page, and how long it took.
     pub(super) kept: Mutex<Option<(Instant, Duration, Arc<Status>)>>,
 }
@@ -94,18 +96,29 @@ pub(super) fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     Ok(UnixListener::from_std(socket)?)
 }
 
-/// Answers administrators until the daemon ends, if there is a socket.
+/// Answers administrators until the daemon ends, if there is a socket. One whose name is gone is
+/// made again, where its directory is there.
 pub(super) async fn serve(
     socket: Option<UnixListener>,
     control: Arc<Control>,
     mut ending: watch::Receiver<bool>,
 ) {
-    let Some(socket) = socket else { return };
+    let Some(mut socket) = socket else { return };
+    let path = control.server.current.get().config.control.clone();
+    let mut look = time::interval(LOOK);
     let [root, others] = [0; 2].map(|_| Arc::new(Semaphore::new(REQUESTS)));
     let mut waiting = Waiting::new(WAITING);
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
+            _ = look.tick() => {
+                if is_gone(&path) && let Ok(anew) = bind(&path, MODE) {
+                    let text = format_args!("made the control socket again: {}", path.display());
+                    line(Level::Warning, &text);
+                    socket = anew;
+                }
+                continue;
+            }
             _ = ending.wait_for(|ending| *ending) => return,
         };
         let stream = match accepted {
@@ -138,6 +151,13 @@ pub(super) async fn serve(
             });
         });
     }
+}
+
+/// Whether nothing lies there any more, and something could.
+fn is_gone(path: &Path) -> bool {
+    let found = path.symlink_metadata();
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        && path.parent().is_some_and(Path::is_dir)
 }
 
 /// The line that an asker sends, without its end.
@@ -238,6 +258,13 @@ impl Control {
         status
     }
 
+    pub(super) fn set_web_fault(&self, fault: Option<String>) {
+        *self
+            .web_fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
     /// Where clients can connect.
     fn listening(&self) -> Vec<String> {
         let late = self.deaf.late().into_iter().map(|it| it.to_string());
@@ -317,6 +344,8 @@ impl Control {
             queues_only: self.server.current.only_queues(),
             alarms: self
                 .web_fault
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
                 .iter()
                 .cloned()
                 .chain(self.deaf.alarms())

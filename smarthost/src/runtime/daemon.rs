@@ -28,13 +28,13 @@ use tokio::{
 };
 
 use super::{
-    control,
+    control, page,
     recovery::recover,
     reload::{Reload, Seen},
     supervision,
 };
 use crate::{
-    config::{Config, LogFormat, Web},
+    config::{Config, LogFormat},
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch},
     dns::Dnssec,
@@ -42,7 +42,6 @@ use crate::{
     setup::{Current, Setup},
     state::Keeper,
     trail::Trail,
-    web,
 };
 
 /// Threads that drive sockets: the work is cheap, the disk decides.
@@ -145,7 +144,7 @@ async fn live(
     let addresses: Vec<String> = addresses.map(|it| it.to_string()).collect();
     let held = held(&config, &listeners);
     let reload = Arc::new(Reload::new(path, &server, config.clone(), held));
-    let (page, web_fault) = web_listener(&config, trail).await;
+    let (page, web_fault) = page::listen(config.web.as_ref(), trail).await;
     let control = Arc::new(control::Control {
         next_hops: Arc::default(),
         server: Arc::clone(&server),
@@ -154,7 +153,7 @@ async fn live(
         listen: addresses.clone(),
         deaf: Arc::clone(&deaf),
         trail: Arc::clone(trail),
-        web_fault,
+        web_fault: Mutex::new(web_fault),
         kept: Mutex::default(),
     });
 
@@ -165,8 +164,7 @@ async fn live(
     look_after(&mut tasks, &server);
     let known = Arc::clone(&control.next_hops);
     send(&mut tasks, &dispatch, (&current, known), asked, &ending);
-    let daemon: Arc<dyn web::Daemon> = control.clone();
-    tasks.spawn(web::serve(page, daemon, &config.state, ending.clone()));
+    page::serve(&mut tasks, (page, config.web.clone()), &control, &ending);
     let socket = control_socket(&config);
     tasks.spawn(control::serve(socket, control, ending));
     tasks.spawn(Arc::clone(&deaf).retry(Arc::clone(&server)));
@@ -248,34 +246,6 @@ fn control_socket(config: &Config) -> Option<UnixListener> {
         line(Level::Error, &text);
     };
     bound.inspect_err(told).ok()
-}
-
-/// Where the status page listens. Mail does not wait for it: what is wrong is told, and the daemon
-/// goes on without.
-async fn web_listener(
-    config: &Config,
-    trail: &Arc<Trail>,
-) -> (Option<web::Listener>, Option<String>) {
-    let listener = match &config.web {
-        None => return (None, None),
-        Some(Web::Tcp(address)) => web::Listener::tcp(*address)
-            .await
-            .map_err(anyhow::Error::from),
-        Some(Web::Unix(path)) => control::bind(path, web::MODE).map(web::Listener::Unix),
-    };
-    match listener {
-        Ok(listener) => {
-            let hearing = Arc::clone(trail);
-            trail.begin(clock::now());
-            log::hear(move |line| hearing.hear(line, clock::now()));
-            (Some(listener), None)
-        }
-        Err(error) => {
-            let told = format!("the status page cannot be shown: {error:#}");
-            line(Level::Error, &told);
-            (None, Some(told))
-        }
-    }
 }
 
 /// Tests DNSSEC where a setting wants it, now and then, and tells what has changed.

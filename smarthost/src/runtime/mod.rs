@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`daemon`] | starts all parts in order, and ends them in order |
+//! | [`page`] | where the status page listens |
 //! | [`recovery`] | what a start takes back |
 //! | [`reload`] | exchanges the setup on SIGHUP |
 //! | [`control`] | the administrators' socket |
@@ -19,6 +20,7 @@ mod daemon;
 mod drain;
 mod enroll;
 mod explain;
+mod page;
 mod recovery;
 mod reload;
 mod supervision;

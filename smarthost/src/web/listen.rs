@@ -72,24 +72,17 @@ impl Listener {
     }
 }
 
-/// Answers until the daemon ends; without a listener there is nothing to do. The token's file is
-/// there when this returns: whoever hears that the daemon is ready can read it.
+/// Answers until the daemon ends. The token's file is there when this returns: whoever hears that
+/// the daemon is ready can read it.
 pub(crate) fn serve(
-    listener: Option<Listener>,
+    listener: Listener,
     daemon: Arc<dyn Daemon>,
     state: &Path,
     ending: watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let work = listener.map(|listener| {
-        let site = Arc::new(Site::new(daemon, state));
-        let workers = Semaphore::new(WORKERS);
-        (listener, Arc::new(Work { site, workers }))
-    });
-    async move {
-        if let Some((listener, site)) = work {
-            accept(listener, site, ending).await;
-        }
-    }
+    let site = Arc::new(Site::new(daemon, state));
+    let workers = Semaphore::new(WORKERS);
+    accept(listener, Arc::new(Work { site, workers }), ending)
 }
 
 async fn accept(listener: Listener, site: Arc<Work>, mut ending: watch::Receiver<bool>) {

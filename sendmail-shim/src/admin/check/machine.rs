@@ -2,12 +2,14 @@
 //! /usr/sbin/sendmail is.
 
 use std::{
-    fs,
+    fs, io,
+    net::TcpListener,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use console::room;
 use control::{
     self,
     findings::{self, Findings, Untold},
@@ -18,7 +20,7 @@ use mail::clock::{self, Timestamp};
 use relay::net::{Connection, Target};
 use settings::{layers, provision};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
-use system::{fs::Room, read};
+use system::{read, socket::not_bound};
 
 use crate::{
     admin::{aliases, running},
@@ -35,7 +37,6 @@ const ANSWER: Duration = Duration::from_secs(5);
 const OLD: Duration = Duration::from_hours(4);
 /// Where programs look for sendmail.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
-const MIB: u64 = 1024 * 1024;
 /// How the agent gets the settings of the files.
 const RESTART: &str = "systemctl try-restart sendmail-shim";
 
@@ -44,7 +45,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) -> Option<Sett
     configuration(settings, findings);
     aliases(settings, findings);
     let running = agent(settings, findings);
-    spool(&running.as_ref().unwrap_or(settings).spool, findings);
+    spool(running.as_ref().unwrap_or(settings), findings);
     let own = std::env::current_exe().map(|own| own.with_file_name("sendmail"));
     sendmail(Path::new(SENDMAIL), &own.unwrap_or_default(), findings);
     running
@@ -141,7 +142,7 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();
             let running = in_force(settings, findings);
-            unwell(settings, findings);
+            said(settings, findings);
             waiting_mail(settings, findings);
             running
         }
@@ -151,16 +152,35 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
                 failure.log_text(),
                 "systemctl start sendmail-shim.socket; then: journalctl -u sendmail-shim",
             );
+            taken(settings, findings);
             None
         }
     }
 }
 
-/// What it says of its spool.
-fn unwell(settings: &Settings, findings: &mut Findings) {
-    let said = running::status(settings);
-    if let Some(fault) = said.ok().and_then(|status| status.spool.fault) {
+/// What it says of itself.
+fn said(settings: &Settings, findings: &mut Findings) {
+    let Ok(status) = running::status(settings) else {
+        return;
+    };
+    if let Some(fault) = status.spool.fault {
         findings.fail("spool", fault, "until then no mail is taken");
+    }
+    for alarm in status.alarms {
+        findings.warn("agent", alarm, "sendmail-shim status, and its log");
+    }
+}
+
+/// Addresses where no agent could listen that starts now.
+fn taken(settings: &Settings, findings: &mut Findings) {
+    for address in &settings.listen {
+        let error = TcpListener::bind(address).err();
+        // Who looks may have fewer rights than the agent.
+        let error = error.filter(|error| error.kind() != io::ErrorKind::PermissionDenied);
+        if let Some(error) = error {
+            let what = not_bound(*address, &error);
+            findings.fail("listen", what, "stop that program, or name another address");
+        }
     }
 }
 
@@ -237,42 +257,25 @@ fn waiting(rows: &[Row], now: Timestamp, findings: &mut Findings) {
     );
 }
 
-fn spool(path: &Path, findings: &mut Findings) {
-    let shown = path.display();
-    let (metadata, room) = match (fs::metadata(path), system::fs::room(path)) {
-        (Ok(metadata), Ok(room)) => (metadata, room),
-        (Err(error), _) | (_, Err(error)) => {
+fn spool(settings: &Settings, findings: &mut Findings) {
+    let path = &settings.spool;
+    let owner = match fs::metadata(path) {
+        Ok(metadata) => metadata.uid(),
+        Err(error) => {
             return findings.warn(
                 "spool",
-                format!("{shown}: {error}"),
+                format!("{}: {error}", path.display()),
                 "the agent makes it when it starts",
             );
         }
     };
-    let own = rustix::process::geteuid().as_raw() == metadata.uid();
-    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-    if own && rustix::fs::access(path, access).is_err() {
-        return findings.fail(
-            "spool",
-            format!("{shown} cannot be written"),
-            "is the file system mounted read-only?",
-        );
-    }
     if let Some(lies) = spool::quarantined(path) {
         let remedy = "the log says what they are; look at them, then move them away";
         findings.warn("spool", lies, remedy);
     }
-    free(&shown.to_string(), &room, findings);
-}
-
-fn free(path: &str, room: &Room, findings: &mut Findings) {
-    let text = format!("{path}, {} MiB free", room.bytes / MIB);
-    let remedy = "free space (or inodes): without it mail is refused for the time being";
-    match (room.bytes / MIB, room.inodes) {
-        (0..32, _) | (_, 0..100) => findings.fail("spool", text, remedy),
-        (0..256, _) | (_, 0..10_000) => findings.warn("spool", text, remedy),
-        _ => findings.ok("spool", text),
-    }
+    let own = rustix::process::geteuid();
+    let judged = own.is_root() || own.as_raw() == owner;
+    room::look("spool", path, (settings.minimum_free, judged), findings);
 }
 
 /// Whether programs that call sendmail get ours, which lies beside this program.
@@ -309,25 +312,6 @@ mod tests {
     use control::findings::Level;
 
     use super::*;
-
-    fn level_of(room: &Room) -> Level {
-        let mut findings = Findings::default();
-        free("/spool", room, &mut findings);
-        findings.level()
-    }
-
-    #[test]
-    fn a_disk_that_fills_up_is_told_before_it_is_full() {
-        let room = |mib: u64, inodes| Room {
-            bytes: mib * MIB,
-            inodes,
-        };
-        assert_eq!(level_of(&room(10_000, u64::MAX)), Level::Ok);
-        assert_eq!(level_of(&room(200, u64::MAX)), Level::Warning);
-        assert_eq!(level_of(&room(10_000, 500)), Level::Warning);
-        assert_eq!(level_of(&room(10, u64::MAX)), Level::Critical);
-        assert_eq!(level_of(&room(10_000, 0)), Level::Critical);
-    }
 
     #[test]
     fn another_mta_behind_usr_sbin_sendmail_is_named() {

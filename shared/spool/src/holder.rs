@@ -1,0 +1,64 @@
+//! Which process has a spool open, as the kernel's table of locks tells; nothing is locked to find
+//! out, which a daemon that starts could meet.
+//!
+//! Contract: pure but for two small reads of `/proc`; `None` where nobody has it, or the kernel
+//! does not tell. See `proc_locks` in the documentation of Linux.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
+use super::layout::Layout;
+
+/// The number of the process of this name that has the spool in a directory.
+pub fn holder(directory: &Path, program: &str) -> Option<u32> {
+    let lock = fs::metadata(Layout::new(directory).lock).ok()?;
+    let table = fs::read_to_string("/proc/locks").ok()?;
+    let mut holders = holders(&table, lock.ino());
+    holders.find(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.trim_end() == program)
+    })
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF`. File systems may tell other numbers of their
+/// device here than of their files, so the file's alone counts.
+fn holders(table: &str, inode: u64) -> impl Iterator<Item = u32> {
+    table.lines().filter_map(move |line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let is_lock = words.next()? == "FLOCK" && words.nth(1)? == "WRITE";
+        let pid = words.next()?.parse().ok()?;
+        let file = words.next()?.rsplit(':').next()?;
+        (is_lock && file.parse() == Ok(inode)).then_some(pid)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Spool};
+
+    #[test]
+    fn the_process_that_has_a_spool_is_found_while_it_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let own = fs::read_to_string("/proc/self/comm").unwrap();
+        let holder = |program: &str| holder(directory.path(), program);
+        assert_eq!(holder(own.trim_end()), None);
+        let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
+        assert_eq!(holder(own.trim_end()), Some(std::process::id()));
+        assert_eq!(holder("another"), None);
+        spool.close();
+        drop(spool);
+        assert_eq!(holder(own.trim_end()), None);
+    }
+
+    #[test]
+    fn the_table_of_locks_is_read_whatever_stands_in_it() {
+        let table = "1: POSIX  ADVISORY  WRITE 7 fe:00:131 0 EOF\n\
+            2: FLOCK  ADVISORY  READ 8 fe:00:131 0 EOF\n\
+            3: FLOCK  ADVISORY  WRITE 9 fe:00:131 0 EOF\n\
+            3: -> FLOCK  ADVISORY  WRITE 10 fe:00:131 0 EOF\n\
+            4: FLOCK  ADVISORY  WRITE -1 fe:00:131 0 EOF\n\
+            5: FLOCK\n\nx";
+        assert_eq!(holders(table, 131).collect::<Vec<_>>(), [9]);
+        assert_eq!(holders(table, 13).count(), 0);
+    }
+}
