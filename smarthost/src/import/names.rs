@@ -242,7 +242,7 @@ fn networks(reader: &mut Reader<'_>) {
     if reader.is_set("mynetworks") {
         reader.note_if_set(Verdict::Ignored, "mynetworks_style", "mynetworks counts");
         let (networks, lost) = networks_of(reader, "mynetworks");
-        let nothing_lost = lost.is_empty();
+        let nothing_lost = lost.is_empty() && !reader.is_told("mynetworks");
         for (member, why) in lost {
             let text = format!("`{member}` is not taken over: {why}");
             reader.note(Verdict::NotSupported, "mynetworks", text);
