@@ -3,7 +3,9 @@
 
 use std::{fs::File, path::Path, process::Command};
 
+use system::log::events::{self, By};
 use tests::{
+    agent::Agent,
     identity::Identity,
     login::{from, password, plain},
     peers,
@@ -134,6 +136,49 @@ fn mixed_load(sink: &Sink) -> (Smarthost, String) {
         (ended && closed && log.contains("status=deferred")).then_some(log)
     });
     (smarthost, log)
+}
+
+/// A line without time, host, program and level.
+fn said(line: &str) -> &str {
+    let behind = line.split_once("]: ").map_or(line, |(_, text)| text);
+    let levels = ["warning: ", "error: "];
+    let level = levels.iter().find_map(|it| behind.strip_prefix(it));
+    level.unwrap_or(behind)
+}
+
+#[test]
+fn whatever_a_mixed_load_writes_into_the_log_stands_in_the_catalogue_of_the_manual() {
+    let sink = world();
+    let (mut smarthost, log) = mixed_load(&sink);
+    let unknown = |by: By, log: &str| -> Vec<String> {
+        let lines = log.lines().map(said);
+        let unknown = lines.filter(|line| events::of(by, line).is_none());
+        unknown.map(str::to_owned).collect()
+    };
+    assert_eq!(unknown(By::Smarthost, &log), [""; 0]);
+    let deleted = smarthost.admin(&["queue", "delete", "--all"]);
+    assert!(deleted.status.success(), "{deleted:?}");
+    let reloaded = smarthost.admin(&["reload"]);
+    assert!(reloaded.status.success(), "{reloaded:?}");
+    let log = smarthost.daemon().wait_for_log("reloaded ");
+    assert_eq!(unknown(By::Smarthost, &log), [""; 0]);
+
+    let mut node = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\n",
+        sink.nexthop()
+    ));
+    for to in ["b@example.net", "gone@example.net", "busy@example.net"] {
+        node.send(&[to], "Subject: x\n\nx\n");
+    }
+    let log = tests::wait::until("each has its line", || {
+        let log = node.daemon().log();
+        let has = |word: &str| log.contains(&format!("status={word} ("));
+        ["sent", "deferred", "bounced"]
+            .into_iter()
+            .all(has)
+            .then_some(log)
+    });
+    assert_eq!(unknown(By::Agent, &log), [""; 0]);
 }
 
 /// The names of Postfix's daemons are what its readers go by.

@@ -22,6 +22,7 @@ use std::{fs, io, path::Path};
 
 use sendmail::flags::{help, table};
 use smarthost::web::metrics::{FAMILIES, Family};
+use system::log::events::{By, EVENTS};
 
 const PAGES: [&str; 7] = [
     "sendmail.8",
@@ -81,6 +82,8 @@ pub fn part(manual: &Path, name: &str) -> io::Result<String> {
         "SENDMAIL-SHIM SETTINGS" => settings::of_sendmail_shim(),
         "SMARTHOST SETTINGS" => settings::of_smarthost(),
         "SMARTHOST METRICS" => metrics(),
+        "SMARTHOST EVENTS" => events(By::Smarthost),
+        "SENDMAIL-SHIM EVENTS" => events(By::Agent),
         _ => return Err(io::Error::other(format!("@{name}@ stands for nothing"))),
     })
 }
@@ -105,6 +108,14 @@ fn options() -> String {
         }
     }
     out
+}
+
+/// What the log of a program says: the form of a line, and what it means.
+fn events(by: By) -> String {
+    let own = EVENTS.iter().filter(|it| it.by == by || it.by == By::Both);
+    let form = |form: &str| form.replace('{', "<").replace('}', ">");
+    own.map(|it| roff::item(&roff::bold(&form(it.form)), it.meaning))
+        .collect()
 }
 
 /// The families of metrics: name as it is queried, labels, sentence.

@@ -21,6 +21,7 @@ use mail::{
     text::{is_unseen, printable},
 };
 
+pub mod events;
 pub mod life;
 mod repeats;
 
