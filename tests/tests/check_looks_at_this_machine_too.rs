@@ -216,8 +216,9 @@ fn a_key_that_the_daemon_may_not_read_is_told_with_what_lets_it() {
     // As the tools of the web's authorities have them.
     let live = directory.join("live");
     fs::create_dir(&live).unwrap();
-    fs::rename(&key, live.join("privkey.pem")).unwrap();
-    symlink("live/privkey.pem", &key).unwrap();
+    Identity::new("mail.example.test").write(&live, "our");
+    fs::remove_file(&key).unwrap();
+    symlink("live/our.key", &key).unwrap();
     mode(&live, 0o700);
     let (_, said) = check(&smarthost, &[]);
     let told = format!("may not enter {}: copy", live.display());

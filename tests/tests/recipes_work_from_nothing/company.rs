@@ -27,21 +27,10 @@ static ON_LISTS: [(&str, Record); 2] = [
     ),
 ];
 
-/// Rows C1, C2, C4, C5. With the tables of the guide.
-#[test]
-fn a_small_company_gets_the_internets_mail_for_whom_the_internal_server_knows_and_sends_its_own() {
-    let reply = |to: &str| (to.to_owned(), "550 5.1.1 no such user".to_owned());
-    let internal = Sink::with(Script {
-        recipients: ["gone", "company", "it"]
-            .iter()
-            .map(|it| reply(&format!("{it}@company-legacy.example")))
-            .chain([reply("sales@company.example"), reply("it@company.example")])
-            .collect(),
-        ..Script::default()
-    });
-    let provider = Sink::start();
+/// The relay, with the tables of the guide, before an internal server and with its provider.
+fn inbound(internal: &Sink, provider: &Sink) -> Smarthost {
     let routes = ["company.example", "company-legacy.example"];
-    let routes = routes.map(|domain| (domain.to_owned(), of_sink(&internal)));
+    let routes = routes.map(|domain| (domain.to_owned(), of_sink(internal)));
     // No password goes over a connection without TLS.
     let mut table = shipped("smarthost-company-inbound");
     table.remove("relay_auth");
@@ -56,7 +45,7 @@ fn a_small_company_gets_the_internets_mail_for_whom_the_internal_server_knows_an
     let mut relay = Smarthost::prepare(&with(
         table,
         &[
-            ("relayhost", of_sink(&provider)),
+            ("relayhost", of_sink(provider)),
             ("routes", Value::from(Table::from_iter(routes))),
             ("resolver", names(&ON_LISTS, domains)),
             front(),
@@ -71,6 +60,23 @@ fn a_small_company_gets_the_internets_mail_for_whom_the_internal_server_knows_an
         &table_of_the_guide("noisy.example               REJECT"),
     );
     relay.run();
+    relay
+}
+
+/// Rows C1, C2, C4, C5. With the tables of the guide.
+#[test]
+fn a_small_company_gets_the_internets_mail_for_whom_the_internal_server_knows_and_sends_its_own() {
+    let reply = |to: &str| (to.to_owned(), "550 5.1.1 no such user".to_owned());
+    let internal = Sink::with(Script {
+        recipients: ["gone", "company", "it"]
+            .iter()
+            .map(|it| reply(&format!("{it}@company-legacy.example")))
+            .chain([reply("sales@company.example"), reply("it@company.example")])
+            .collect(),
+        ..Script::default()
+    });
+    let provider = Sink::start();
+    let relay = inbound(&internal, &provider);
     let friend = "friend@elsewhere.example";
     for (from, to, expected) in [
         // The catch-all asks for the name under which the mail would go.
