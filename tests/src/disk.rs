@@ -7,13 +7,17 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::{binaries::binaries, identity::write, peers, wait::until_true};
+use crate::{
+    binaries::binaries, identity::write, peers, sink::nexthop, smarthost::Smarthost,
+    wait::until_true,
+};
 
 /// Mebibytes of a disk: the least that mkfs.xfs takes, and a little.
 const SIZE: u32 = 320;
@@ -35,18 +39,12 @@ impl Filesystem {
         }
     }
 
-    /// Arguments of its mkfs: few inodes, where their number is fixed or bounded.
+    /// Arguments of its mkfs.
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Ext4 => &["-q", "-F", "-N", "1000"],
-            Self::Xfs => &["-q", "-f", "-i", "maxpct=1"],
-            Self::Btrfs => &["-q", "-f"],
+            Self::Ext4 => &["-q", "-F"],
+            Self::Xfs | Self::Btrfs => &["-q", "-f"],
         }
-    }
-
-    /// Whether files need room for inodes that can be used up before the room for bytes is.
-    pub fn has_inodes(self) -> bool {
-        self != Self::Btrfs
     }
 }
 
@@ -125,6 +123,21 @@ impl Disk {
     pub fn inside(&self) -> Vec<String> {
         let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder);
         ["nsenter", &namespace, "--"].map(str::to_owned).to_vec()
+    }
+
+    /// A smarthost that has spool and state on it, and for whom no client sends too much; not
+    /// started yet.
+    pub fn smarthost(&self, relayhost: SocketAddr) -> Smarthost {
+        let mounted = self.mounted();
+        let mounted = mounted.display();
+        let mut smarthost = Smarthost::prepare(&format!(
+            "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\n\
+             relayhost = \"{}\"\nretry = {{ minimal = \"1s\", maximal = \"2s\" }}\n\
+             spool = \"{mounted}/spool\"\nstate = \"{mounted}/state\"\n",
+            nexthop(relayhost),
+        ));
+        smarthost.run_within(self.inside());
+        smarthost
     }
 
     /// Gives the disk one of its orders.

@@ -26,7 +26,7 @@ use std::{
 use tests::{
     disk::{Disk, Filesystem, without_syncs},
     session::Session,
-    sink::{Received, Script, Sink, nexthop},
+    sink::{Received, Script, Sink},
     smarthost::Smarthost,
     wait::{free_address, until_true},
 };
@@ -143,14 +143,7 @@ impl World {
     fn on(kind: Filesystem) -> Option<Self> {
         let disk = Disk::with(kind)?;
         let relay = free_address();
-        let mounted = disk.mounted();
-        let smarthost = Smarthost::prepare(&format!(
-            "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nrelayhost = \"{}\"\n\
-             retry = {{ minimal = \"1s\", maximal = \"2s\" }}\nspool = \"{}/spool\"\nstate = \"{}/state\"\n",
-            nexthop(relay),
-            mounted.display(),
-            mounted.display(),
-        ));
+        let smarthost = disk.smarthost(relay);
         Some(Self {
             smarthost,
             relay,

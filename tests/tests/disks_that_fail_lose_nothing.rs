@@ -1,0 +1,137 @@
+//! ext4, xfs and btrfs on a disk of ours whose flushes or writes fail for a while: mail is refused
+//! before it is accepted, what was accepted outlives a power cut on top of it, and mail is taken
+//! again when the disk works.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, fs::File, net::SocketAddr};
+
+use tests::{
+    disk::{Disk, Filesystem},
+    session::Session,
+    sink::{Script, Sink},
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
+};
+
+/// A relay on a disk, whose next hop is away until somebody looks.
+struct World {
+    smarthost: Smarthost,
+    relay: SocketAddr,
+    disk: Disk,
+    /// Names of what was answered 250.
+    accepted: BTreeSet<String>,
+    sent: usize,
+}
+
+impl World {
+    fn on(kind: Filesystem) -> Option<Self> {
+        let disk = Disk::with(kind)?;
+        let relay = free_address();
+        let mut smarthost = disk.smarthost(relay);
+        smarthost.run();
+        let mut world = Self {
+            smarthost,
+            relay,
+            disk,
+            accepted: BTreeSet::new(),
+            sent: 0,
+        };
+        for size in [10, 300_000, 3000] {
+            assert_eq!(world.send(size), 250);
+        }
+        Some(world)
+    }
+
+    /// Sends a message with a body of that size; the last reply's code.
+    fn send(&mut self, size: usize) -> u16 {
+        self.sent += 1;
+        let name = format!("message-{}", self.sent);
+        let lines = "in lines of forty bytes with their ends\r\n".repeat(size / 41 + 1);
+        let text = format!("Subject: {name}\r\n\r\n{lines}");
+        let mut session = Session::greeted(self.smarthost.address());
+        let reply = session.mail("a@example.org", &["b@example.net"], text.as_bytes());
+        let code = reply.unwrap().code;
+        if code == 250 {
+            self.accepted.insert(name);
+        }
+        code
+    }
+
+    /// The power is cut and comes back, the daemon starts, and all that was accepted is delivered.
+    fn all_is_delivered_after_a_cut(&mut self) {
+        self.disk.order("cut 1");
+        self.smarthost.kill();
+        self.disk.remount();
+        self.smarthost.run();
+        self.all_is_delivered();
+    }
+
+    fn all_is_delivered(&mut self) {
+        let sink = Sink::on(self.relay, Script::default());
+        until_true("all that was accepted is delivered", || {
+            self.smarthost.admin(&["queue", "flush"]);
+            let all = sink.journal().messages();
+            let delivered: BTreeSet<_> = all.iter().map(|it| it.field("subject")).collect();
+            self.accepted.is_subset(&delivered)
+        });
+        self.smarthost
+            .wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+    }
+}
+
+/// A file system may end its work when its disk fails; then it must be mounted again.
+fn is_alive(disk: &Disk) -> bool {
+    let probe = File::create(disk.file("probe"));
+    probe.is_ok_and(|file| file.sync_all().is_ok())
+}
+
+fn a_failing(kind: Filesystem, what: &str) {
+    let Some(mut world) = World::on(kind) else {
+        return;
+    };
+    world.disk.order(&format!("fail {what}"));
+    for size in [10, 300_000, 3000, 10] {
+        let code = world.send(size);
+        assert!((400..500).contains(&code), "{code} while {what} fail");
+    }
+    world.disk.order("work");
+    if !is_alive(&world.disk) {
+        world.smarthost.kill();
+        world.disk.remount();
+        world.smarthost.run();
+    }
+    for size in [10, 300_000, 3000] {
+        until_true("mail is taken again", || world.send(size) == 250);
+    }
+    world.all_is_delivered_after_a_cut();
+}
+
+#[test]
+fn flushes_that_fail_for_a_while_lose_nothing_on_ext4() {
+    a_failing(Filesystem::Ext4, "flushes");
+}
+
+#[test]
+fn flushes_that_fail_for_a_while_lose_nothing_on_xfs() {
+    a_failing(Filesystem::Xfs, "flushes");
+}
+
+#[test]
+fn flushes_that_fail_for_a_while_lose_nothing_on_btrfs() {
+    a_failing(Filesystem::Btrfs, "flushes");
+}
+
+#[test]
+fn writes_that_fail_for_a_while_lose_nothing_on_ext4() {
+    a_failing(Filesystem::Ext4, "writes");
+}
+
+#[test]
+fn writes_that_fail_for_a_while_lose_nothing_on_xfs() {
+    a_failing(Filesystem::Xfs, "writes");
+}
+
+#[test]
+fn writes_that_fail_for_a_while_lose_nothing_on_btrfs() {
+    a_failing(Filesystem::Btrfs, "writes");
+}
