@@ -191,6 +191,33 @@ sink_again() {
 sink_stop() { [ -z "$SINK" ] || { kill -9 "$SINK"; wait "$SINK"; } 2> /dev/null; SINK=; }
 sink_wait() { outside /bench/smtpload wait -C "/io/$SINK_NAME.cnt" "$@"; } # -n N -t SECONDS; prints messages, recipients, time of the last
 
+# ---- a slow disk: tests/disk below a loop device, in memory, ext4 on it, in the place of the peer's /var/spool ----
+
+DISK_PID=
+disk_says() { # ORDER: its answer
+    local answer
+    echo "$1" >&"${DISK[1]}"
+    read -r answer <&"${DISK[0]}"
+    echo "${answer#ok}" | tr -d ' '
+}
+disk_start() {
+    local holder device
+    peer_stop
+    mkdir -p "$W/disk" "$ROOT/mnt"
+    coproc DISK { exec "$OURS/disk" "$W/disk" 4096; }
+    read -r _ holder <&"${DISK[0]}" || { say "no disk: it needs /dev/fuse"; return 1; }
+    device=$(nsenter "--mount=/proc/$holder/ns/mnt" losetup --find --show --direct-io=on "$W/disk/image") || return 1
+    mkfs.ext4 -q -E nodiscard "$device" || return 1
+    nsenter -t "$BOX" -m sh -ec 'mount "$0" "$1/mnt"; cp -a "$1/var/spool/." "$1/mnt"; umount "$1/mnt"; mount "$0" "$1/var/spool"' "$device" "$ROOT"
+    losetup --detach "$device" # with its last user
+}
+disk_stop() {
+    peer_stop
+    nsenter -t "$BOX" -m umount "$ROOT/var/spool"
+    kill "$DISK_PID"
+    wait "$DISK_PID" 2> /dev/null
+}
+
 # ---- the lab: a thousand domains, and a name server ----
 
 NAMER=

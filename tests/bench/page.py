@@ -25,6 +25,8 @@ PLOTS = [
     ("Until the next hop has it, under a fixed offered load", "messages offered a second", "ms", r"smarthost, (\d+) a second offered$",
      [(f"deliver_{m}_ms", name) for m, name in LATENCY], 1),
     ("Peak memory, all processes", "sessions", "MiB", r"smarthost (\d+) sessions$", [("peak_rss_kib", "")], 1 / 1024),
+    *((f"Accepted a second while a flush of the disk takes {ms} ms", "sessions", "messages a second", rf"smarthost, a flush takes {ms} ms, (\d+) sessions$",
+       [("accept_per_s", "")], 1) for ms in (1, 5, 20)),
     ("Accepted a second while the queue grows", "messages queued", "messages a second", "fifths", [], 1),
 ]
 # title, unit, metric, tables with their names

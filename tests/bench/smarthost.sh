@@ -2,7 +2,7 @@
 # smarthost.sh [PEER...]: the relays in smarthost.d/ side by side: source → PEER:25 → sink:2525, messages of 4 KiB. See run.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20} MILLION=${MILLION:-1000000} MILLION_Z=${MILLION_Z:-4096} PART=${PART:-20000} CLIENTS=${CLIENTS:-100000} BUDGETS=${BUDGETS:-2000} OFFERED=${OFFERED:-50 100 200 400 800 1600} ROUNDS=${ROUNDS:-3} BURST_S=${BURST_S:-60} REST_S=${REST_S:-35}
+MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20} MILLION=${MILLION:-1000000} MILLION_Z=${MILLION_Z:-4096} PART=${PART:-20000} CLIENTS=${CLIENTS:-100000} BUDGETS=${BUDGETS:-2000} OFFERED=${OFFERED:-50 100 200 400 800 1600} ROUNDS=${ROUNDS:-3} FLUSH_MS=${FLUSH_MS:-1 5 20} FLUSH_SESSIONS=${FLUSH_SESSIONS:-1 8 64 256} BURST_S=${BURST_S:-60} REST_S=${REST_S:-35}
 STAGES=${STAGES:-idle rates sizes latency rules destinations handshakes syncs growth}
 PEERS=("$@")
 [ $# -gt 0 ] || PEERS=(ours postfix opensmtpd)
@@ -111,6 +111,22 @@ syncs() { # strace attached: counts only
         emit "smarthost calls" "fsyncs_per_msg_s$sessions" "$(python3 "$HERE/stats.py" strace "$ROOT/bench/strace" fsync $count)"
         emit "smarthost calls" "syscalls_per_msg_s$sessions" "$(python3 "$HERE/stats.py" strace "$ROOT/bench/strace" all $count)"
     done
+}
+
+flushes() { # mail in queues on a disk whose flush takes its time, the same for everybody
+    local METRICS="accepted errors error_text accept_per_s accept_ms lost dup" delay sessions table before
+    disk_start || return 1
+    for delay in $FLUSH_MS; do
+        disk_says "flush $delay" > /dev/null
+        for sessions in $FLUSH_SESSIONS; do
+            table="smarthost, a flush takes $delay ms, $sessions sessions"
+            before=$(disk_says flushes)
+            load "$table" plain "$sessions" 0
+            # with those of its deliveries
+            emit "$table" flushes_per_msg "$(ratio "$(disk_says flushes)-$before" "$(accepted)")"
+        done
+    done
+    disk_stop
 }
 
 growth() { # the sink is down: how does a full queue change the accept rate, the restart, the listing; then the drain
