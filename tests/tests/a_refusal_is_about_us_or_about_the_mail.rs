@@ -71,7 +71,7 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
     ] {
         let sink = Sink::with(answering(command, reply));
         let mut smarthost = relay_to(&sink.nexthop());
-        let machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
         Session::greeted(smarthost.address()).delivers(
             "a@example.org",
             &["b@example.net"],
@@ -174,7 +174,7 @@ fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
     ] {
         let sink = Sink::with(answering("RCPT TO:<b@", unknown));
         let mut smarthost = relay_to(&sink.nexthop());
-        let machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
         machine.send(&["b@example.net"], "Subject: hello\n\nhello\n");
         Session::greeted(smarthost.address()).delivers(
             "a@example.org",
@@ -211,7 +211,7 @@ fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
 #[test]
 fn a_bounce_has_all_of_a_large_message_that_the_relayhost_refuses_when_it_has_seen_it() {
     let sink = Sink::with(answering(END, "554 5.7.1 not from there"));
-    let machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+    let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
     let line = format!("{}\n", "x".repeat(70)).repeat(4000);
     let message = format!("Subject: raid\n\n{line}the last line\n");
     machine.send(&["b@example.net"], &message);
@@ -422,7 +422,7 @@ fn a_peer_that_refuses_what_it_offered_gets_the_mail_without_it() {
             ..Script::default()
         });
         let mut smarthost = relay_to(&sink.nexthop());
-        let machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
         let mut session = Session::greeted(smarthost.address());
         for (line, code) in [
             (
@@ -496,7 +496,7 @@ fn a_relay_that_answers_out_of_step_takes_no_mail_away() {
     ] {
         let sink = Sink::with(script);
         let smarthost = relay_to(&sink.nexthop());
-        let machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
         Session::greeted(smarthost.address()).delivers(
             "a@example.org",
             &["b@example.net"],
