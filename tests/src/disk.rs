@@ -39,11 +39,12 @@ impl Filesystem {
         }
     }
 
-    /// Arguments of its mkfs.
+    /// Arguments of its mkfs: few inodes, where their number is fixed or bounded.
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Ext4 => &["-q", "-F"],
-            Self::Xfs | Self::Btrfs => &["-q", "-f"],
+            Self::Ext4 => &["-q", "-F", "-N", "1000"],
+            Self::Xfs => &["-q", "-f", "-i", "maxpct=1"],
+            Self::Btrfs => &["-q", "-f"],
         }
     }
 }

@@ -1,16 +1,20 @@
-//! ext4, xfs and btrfs on a disk of ours whose flushes or writes fail for a while: mail is refused
-//! before it is accepted, what was accepted outlives a power cut on top of it, and mail is taken
-//! again when the disk works.
+//! ext4, xfs and btrfs on a disk of ours that has no room, no inodes, or fails for a while: mail is
+//! refused before it is accepted, what was accepted outlives a power cut on top of it, and mail is
+//! taken again when the disk works.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, fs::File, net::SocketAddr};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    net::SocketAddr,
+};
 
 use tests::{
     disk::{Disk, Filesystem},
     session::Session,
     sink::{Script, Sink},
     smarthost::Smarthost,
-    wait::{free_address, until_true},
+    wait::{free_address, until, until_true},
 };
 
 /// A relay on a disk, whose next hop is away until somebody looks.
@@ -74,9 +78,87 @@ impl World {
             let delivered: BTreeSet<_> = all.iter().map(|it| it.field("subject")).collect();
             self.accepted.is_subset(&delivered)
         });
+        // The next sink knows nothing of them.
+        self.accepted.clear();
         self.smarthost
             .wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
     }
+}
+
+/// Takes all room, so that it stays taken.
+fn fill(disk: &Disk) {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let file = File::create(disk.file("filler")).unwrap();
+    let mut end = 0;
+    for piece in [1 << 20, 1 << 12] {
+        while fallocate(&file, FallocateFlags::empty(), end, piece).is_ok() {
+            end += piece;
+        }
+    }
+    file.sync_all().unwrap();
+}
+
+fn a_full(kind: Filesystem) {
+    let Some(mut world) = World::on(kind) else {
+        return;
+    };
+    fill(&world.disk);
+    let refused = until("the full disk is noticed", || {
+        Some(world.send(3000)).filter(|code| *code != 250)
+    });
+    assert_eq!(refused, 452);
+    world.all_is_delivered_after_a_cut();
+    fs::remove_file(world.disk.file("filler")).unwrap();
+    until_true("mail is taken again", || world.send(3000) == 250);
+    world.all_is_delivered();
+}
+
+#[test]
+fn a_full_disk_loses_nothing_on_ext4() {
+    a_full(Filesystem::Ext4);
+}
+
+#[test]
+fn a_full_disk_loses_nothing_on_xfs() {
+    a_full(Filesystem::Xfs);
+}
+
+#[ignore = "there the counters' database ends the daemon, by SIGBUS or at its start"]
+#[test]
+fn a_full_disk_loses_nothing_on_btrfs() {
+    a_full(Filesystem::Btrfs);
+}
+
+/// A large message needs a file of its own.
+fn a_disk_without_inodes(kind: Filesystem) {
+    let Some(mut world) = World::on(kind) else {
+        return;
+    };
+    let many = world.disk.file("many");
+    fs::create_dir(&many).unwrap();
+    let created = (0..).take_while(|name| File::create(many.join(name.to_string())).is_ok());
+    assert!(created.count() > 100);
+    let refused = until("that there are no inodes is noticed", || {
+        Some(world.send(300_000)).filter(|code| *code != 250)
+    });
+    assert_eq!(refused, 452);
+    // One that needs none may be taken: then it is there.
+    world.send(3000);
+    world.all_is_delivered_after_a_cut();
+    // What the cut has left of them.
+    let _ = fs::remove_dir_all(world.disk.file("many"));
+    until_true("large mail is taken again", || world.send(300_000) == 250);
+    world.all_is_delivered();
+}
+
+#[test]
+fn a_disk_without_inodes_loses_nothing_on_ext4() {
+    a_disk_without_inodes(Filesystem::Ext4);
+}
+
+#[test]
+fn a_disk_without_inodes_loses_nothing_on_xfs() {
+    a_disk_without_inodes(Filesystem::Xfs);
 }
 
 /// A file system may end its work when its disk fails; then it must be mounted again.
