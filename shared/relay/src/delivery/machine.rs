@@ -1,10 +1,8 @@
 //! Which address is tried next; what each answer means (`machine/judge`), also for later
 //! deliveries (`machine/learn`).
 
-mod judge;
+pub(super) mod judge;
 mod learn;
-
-pub use judge::RETRACTIONS;
 
 use std::{
     collections::VecDeque,
