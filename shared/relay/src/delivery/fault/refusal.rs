@@ -220,8 +220,8 @@ pub(in crate::delivery) fn speaks_of_recipient(failure: &Failure) -> bool {
 
 /// Whether a code says that a message cannot be known to come from whom it names (DKIM, SPF, DMARC,
 /// ARC, a sender's null MX): RFC 7372, 7505, 8617; Microsoft 365 has 5.7.509 and 5.7.515 for it,
-/// and 5.7.512 for a From that is none. It is about the mail however early it is said and whatever the
-/// words are: other senders' mail goes, and no login of ours would change it.
+/// and 5.7.512 for a From that is none. It is about the mail however early it is said and whatever
+/// the words are: other senders' mail goes, and no login of ours would change it.
 fn is_about_author(status: EnhancedStatus) -> bool {
     status.subject() == 7 && matches!(status.detail(), 20..=24 | 26 | 27 | 29 | 509 | 512 | 515)
 }
