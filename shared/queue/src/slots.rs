@@ -2,13 +2,13 @@
 //!
 //! Contract: destinations that answered a moment ago may use every place. Those that did today and
 //! have not failed since are trusted to work, with a delivery or two each, as long as a tenth of
-//! all places is left to the former. Those that are not known
-//! to work share a few, of which one owner, one message and one host have a part each, so that
-//! neither many silent destinations nor one message to many of them hold up others; beside these a
-//! few places are only for first deliveries to destinations that have neither answered nor failed,
-//! and for seconds: whose mail waits for hundreds of silent hosts, gets to a new one soon. Places are
-//! given in turn, one to a destination that works and one to another; among the latter the newest
-//! and the oldest alternate. When half of the few are taken, or most of all, peers get little time
+//! all places is left to the former. Those that are not known to work share a few, of which one
+//! owner, one message and one host have a part each, so that neither many silent destinations nor
+//! one message to many of them hold up others; beside these a few places are only for first
+//! deliveries to destinations that have neither answered nor failed, and for seconds: whose mail
+//! waits for hundreds of silent hosts, gets to a new one soon. Places are given in turn, one to a
+//! destination that works and one to another; among the latter the newest and the oldest alternate.
+//! When half of the few are taken, or most of all, peers get little time
 //! ([`crate::Patience::Short`]).
 
 use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};

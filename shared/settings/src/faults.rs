@@ -137,8 +137,8 @@ pub fn read<T: DeserializeOwned, C>(
     synonyms: &[(&str, &'static str)],
     make: impl Fn(T) -> Result<C, Wrong>,
 ) -> Result<C, ConfigError> {
-    let made = |table: DeTable<'_>| form(table).and_then(&make);
-    if let Some(made) = at_once(layers, &made) {
+    let formed = |table: DeTable<'_>| form(table).and_then(&make);
+    if let Some(made) = at_once(layers, &formed) {
         return Ok(made);
     }
     let mut found = Found::new(layers);
@@ -149,7 +149,7 @@ pub fn read<T: DeserializeOwned, C>(
         found.settle(&mut table, &|table| form::<T>(table).map(drop));
         layers::lay_below(&mut all, table, synonyms);
     }
-    let settled = found.settle(&mut all, &made);
+    let settled = found.settle(&mut all, &formed);
     match settled.filter(|_| found.faults.is_empty()) {
         Some(result) => Ok(result),
         None => Err(found.told()),

@@ -66,13 +66,11 @@ fn obstacle(file: &Path) -> Option<Obstacle> {
         let mut last = None;
         let mut link = None;
         for place in way.into_iter().rev() {
-            match fs::metadata(&place) {
-                Ok(seen) => last = Some((place, seen)),
-                Err(_) => {
-                    link = fs::read_link(&place).ok().map(|target| (place, target));
-                    break;
-                }
-            }
+            let Ok(seen) = fs::metadata(&place) else {
+                link = fs::read_link(&place).ok().map(|target| (place, target));
+                break;
+            };
+            last = Some((place, seen));
         }
         // Behind a link it is another folder that is in the way.
         let Some((place, target)) = link else {

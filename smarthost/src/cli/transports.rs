@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Next hops of each kind that are looked at: a table may have thousands.
 const MOST: usize = 100;
 
-/// The tables of `transport`, and what is wrong in them; what cannot be read at all is told with the
-/// configuration.
+/// The tables of `transport`, and what is wrong in them; what cannot be read at all is told with
+/// the configuration.
 pub(super) type Read = Option<(TableFiles, Vec<Problem>)>;
 
 /// Where routes and tables of transports lead, with the name of what leads there.

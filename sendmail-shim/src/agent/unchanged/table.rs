@@ -445,7 +445,7 @@ mod tests {
         let of_one = OF_ONE as u64;
         let waits = (0..of_one + 5).map(|n| table.judge((id(10 + n), 8, 1), &one, at(3)));
         let waits: Vec<_> = waits.filter(|it| *it != Judged::Again).collect();
-        assert_eq!(waits, [Judged::Waits(at(2)); OF_ONE]);
+        assert_eq!(waits, vec![Judged::Waits(at(2)); OF_ONE]);
         assert!(take(&mut table, 9, 7, &other, at(4)));
     }
 

@@ -1,9 +1,9 @@
 //! What DNS says of a relayhost: reading answers, and their order.
 //!
 //! Contract: records of other names than the one that was asked for, or what it is an alias of,
-//! count for nobody. "There is none" is only what a whole answer says: one that was cut is an error,
-//! and an alias whose target it does not tell of is to be followed. A service that is "decidedly not
-//! available" (target `.`) has no host. Lower priority first, equal ones by weight.
+//! count for nobody. "There is none" is only what a whole answer says: one that was cut is an
+//! error, and an alias whose target it does not tell of is to be followed. A service that is
+//! "decidedly not available" (target `.`) has no host. Lower priority first, equal ones by weight.
 //! RFC 1034 §3.6.2 (aliases), RFC 2181 §9 (answers that are cut), RFC 2308 §2.2 (an SOA says that
 //! there is none), RFC 2782, RFC 5321 §5.1.
 
