@@ -1,5 +1,6 @@
 //! The same dialogs as in `dialogs.rs`, held with the real smarthost over TCP, as far as they need
 //! nothing but a server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 

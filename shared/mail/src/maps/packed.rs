@@ -120,6 +120,10 @@ fn key_at(piece: &str, start: u32) -> &str {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers of a test are small"
+)]
 mod tests {
     use proptest::prelude::*;
 
