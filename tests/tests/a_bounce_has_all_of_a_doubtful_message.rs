@@ -13,7 +13,7 @@ fn a_bounce_has_all_of_a_large_message_that_the_relayhost_refuses_when_it_has_se
         after_message: "554 5.7.1 not from there".to_owned(),
         ..Script::default()
     });
-    let mut machine = Agent::start(&format!(
+    let machine = Agent::start(&format!(
         "relayhost = \"{}\"\ntls = \"none\"\n",
         sink.nexthop()
     ));
@@ -33,7 +33,7 @@ fn a_bounce_has_all_of_a_large_message_that_the_relayhost_refuses_when_it_has_se
     }
     until_true("the bounce comes with all of it", || {
         let all = sink.journal().messages();
-        let mut taken = all.iter().skip(refused).map(|it| it.text());
+        let mut taken = all.iter().skip(refused).map(tests::sink::Received::text);
         taken.any(|it| it.contains("multipart/report") && it.contains("the last line"))
     });
 }

@@ -472,7 +472,7 @@ fn a_relay_that_answers_out_of_step_takes_no_mail_away() {
     ] {
         let sink = Sink::with(script);
         let smarthost = relay_to(&sink.nexthop());
-        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        let machine = machine_with(&format!("\"{}\"", sink.nexthop()));
         Session::greeted(smarthost.address()).delivers(
             "a@example.org",
             &["b@example.net"],

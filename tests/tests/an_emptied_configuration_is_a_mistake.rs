@@ -1,7 +1,6 @@
 //! A configuration that lies elsewhere than the machine's own, with a queue elsewhere too, is
 //! emptied while the programs are down, or under them: that is a mistake, and no wish for the
 //! defaults. Both go on with what was last good.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Output;
 

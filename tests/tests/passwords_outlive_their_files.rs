@@ -37,8 +37,11 @@ fn relay(sink: &Sink) -> (Smarthost, String) {
     (relay, secret)
 }
 
+/// What is done to a file, and what is told of it.
+type Harm = (Box<dyn Fn()>, &'static str);
+
 /// How a file goes wrong, and a word of what is told.
-fn breaks(file: &Path, secret: &str) -> [(Box<dyn Fn()>, &'static str); 3] {
+fn breaks(file: &Path, secret: &str) -> [Harm; 3] {
     let (one, two, three) = (file.to_owned(), file.to_owned(), file.to_owned());
     let secret = secret.to_owned();
     [

@@ -297,7 +297,8 @@ mod tests {
         for name in others {
             replace(&path(name), b"x", 0o600).unwrap();
         }
-        std::fs::write(temporary_name(&path("key.pem")).unwrap(), b"half").unwrap();
+        let half = temporary_name(&path("key.pem")).unwrap();
+        File::create(half).unwrap();
         clear_unfinished(&path("key.pem")).unwrap();
         let left = std::fs::read_dir(directory.path()).unwrap();
         let mut left: Vec<_> = left.map(|it| it.unwrap().file_name()).collect();

@@ -57,7 +57,7 @@ fn the_defaults_in_the_examples_are_those_of_the_programs() {
         let set = lines.filter(|line| !line.starts_with(' ') && line.contains(" = "));
         // Of tables that say something only once they are there.
         let set = set.filter(|line| !line.starts_with("budget.") && !line.contains(".NAME."));
-        set.map(|line| format!("{line}\n")).collect()
+        set.flat_map(|line| [line, "\n"]).collect()
     };
     let of_agent = defaults("examples/sendmail-shim-all.toml");
     let settings = |text: &str| Settings::parse(None, text).unwrap();

@@ -1,6 +1,6 @@
 //! Servers to which all machines of a site give their mail.
 
-use std::fs;
+use std::{fs, net::SocketAddr, path::PathBuf};
 
 use relay::tls::{ClientTls, Trust};
 use tests::{
@@ -10,6 +10,7 @@ use tests::{
     resolver::{Record, Resolver},
     session::Session,
     sink::Sink,
+    smarthost::Smarthost,
     wait::{free_address, until},
 };
 
@@ -84,10 +85,19 @@ fn the_first_server_of_an_association_does_what_its_postfix_did() {
     );
 }
 
-/// Rows B1, B2, B3, B4, B6, B7, B8, B9, B11, B12, B13, B14: the central server, with lists, an
-/// auto-responder and slow ways.
-#[test]
-fn the_central_server_of_relays_does_what_its_postfix_did() {
+/// The central server of the relays: its next hop, what it asks, and its programs.
+struct Central {
+    world: Sink,
+    milter: Milter,
+    wrapped: SocketAddr,
+    smarthost: Smarthost,
+    directory: PathBuf,
+    /// Keeps answering.
+    _resolver: Resolver,
+}
+
+/// Taken over, with what its transports say.
+fn central() -> Central {
     let world = Sink::start();
     let resolver = Resolver::anywhere(|name| match name {
         "" => Some(vec![Record::Secure]),
@@ -101,7 +111,7 @@ fn the_central_server_of_relays_does_what_its_postfix_did() {
         ("@WRAPPED@", wrapped.to_string()),
         ("@PORT@", world.address().port().to_string()),
     ];
-    let mut smarthost = site("relays", &words);
+    let smarthost = site("relays", &words);
     let directory = smarthost.directory().to_owned();
     Identity::new("main.relays.example").write(&directory.join("postfix"), "main");
     fs::create_dir(directory.join("bin")).unwrap();
@@ -146,6 +156,28 @@ fn the_central_server_of_relays_does_what_its_postfix_did() {
     ] {
         assert!(config.contains(set), "{set}: {config}\n{said}");
     }
+    Central {
+        world,
+        milter,
+        wrapped,
+        smarthost,
+        directory,
+        _resolver: resolver,
+    }
+}
+
+/// Rows B1, B2, B3, B4, B6, B7, B8, B9, B11, B12, B13, B14: the central server, with lists, an
+/// auto-responder and slow ways.
+#[test]
+fn the_central_server_of_relays_does_what_its_postfix_did() {
+    let Central {
+        world,
+        milter,
+        wrapped,
+        mut smarthost,
+        directory,
+        _resolver,
+    } = central();
     let server = runs(&mut smarthost);
     assert_eq!(
         Session::connect(server).reply().text(),

@@ -19,7 +19,7 @@ fn pins_without_tls(settings: &Settings) -> Option<Wrong> {
     let in_vain = settings.security == Security::None && !settings.pins.is_empty();
     in_vain.then(|| {
         let what = "a pin is of no use where no TLS is spoken; write \"starttls\" or \"wrapped\"";
-        Wrong::of(&["tls"], what).with(&["pins"])
+        Wrong::of(&["tls"], what).value().with(&["pins"])
     })
 }
 
@@ -40,7 +40,7 @@ fn listens_twice(settings: &Settings) -> Option<Wrong> {
 fn one_socket(settings: &Settings) -> Option<Wrong> {
     (settings.control == settings.socket).then(|| {
         let what = "mail and orders cannot come to one socket; name another path";
-        Wrong::of(&["control"], what).with(&["socket"])
+        Wrong::of(&["control"], what).value().with(&["socket"])
     })
 }
 

@@ -186,7 +186,7 @@ impl Settings {
         let socket = from(file.socket, SOCKET);
         if file.certificate.is_none() && file.key.is_some() {
             let what = "this key has no certificate; set certificate, or take it away";
-            return Err(Wrong::of(&["key"], what));
+            return Err(Wrong::of(&["key"], what).value());
         }
         let retry = schedule(&file.retry)?;
         let unchanged = Unchanged::of(file.unchanged)?;

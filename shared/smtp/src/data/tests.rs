@@ -271,13 +271,13 @@ fn any_short_content_comes_back_unchanged_or_is_refused_for_a_bare_line_end() {
         let bare = has_bare(&content) || content.ends_with(b"\r");
         assert_eq!(told.is_err(), bare, "{shown}");
         let mut checker = Checker::default();
-        let checked = checker.check(&content).and_then(|()| checker.finish());
-        assert_eq!(checked.is_err(), bare, "{shown}");
+        let dotted = checker.check(&content).and_then(|()| checker.finish());
+        assert_eq!(dotted.is_err(), bare, "{shown}");
         if bare {
             continue;
         }
         let mut expected = content.clone();
-        if checked == Ok(true) {
+        if dotted == Ok(true) {
             expected.extend(b"\r\n");
         }
         let whole = Ok((expected, Some(wire.len())));
