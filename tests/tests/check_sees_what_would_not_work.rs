@@ -9,7 +9,7 @@ use tests::{
     session::Session,
     sink::Sink,
     smarthost::Smarthost,
-    wait::{free_address, until},
+    wait::{free_address, free_port, until},
 };
 
 /// Exit status, and all that was said.
@@ -211,7 +211,9 @@ fn addresses_of_which_one_takes_the_mail_of_the_other_are_not_called_right() {
     let smarthost = Smarthost::prepare("");
     smarthost.file("aliases", "");
     let resolver = Resolver::of_localhost();
+    let (one, other) = (free_port().to_string(), free_port().to_string());
     let checked = |listen: &str| {
+        let listen = listen.replace("2525", &one).replace("2526", &other);
         smarthost.configure(&format!(
             "{HERMETIC}listen = [{listen}]\nresolver = \"{resolver}\"\n"
         ));
