@@ -39,6 +39,33 @@ fn machine_with(nexthop: &str) -> Agent {
     machine
 }
 
+/// A reply of 421 to a recipient is about that mail, as 451 would be; the connection ends with it.
+#[test]
+fn a_message_on_which_the_relayhost_hangs_up_holds_up_no_other() {
+    let sink = Sink::with(Script {
+        recipients: vec![("bad@example.net".to_owned(), "421 4.3.2 bye".to_owned())],
+        ..Script::default()
+    });
+    let retry = "retry = { minimal = \"1h\", maximal = \"2h\" }";
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\n{retry}\n",
+        sink.nexthop()
+    ));
+    let machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\n{retry}\n",
+        sink.nexthop()
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    for number in 0..3 {
+        for to in ["bad@example.net", "good@example.net"] {
+            session.delivers("a@example.org", &[to], MESSAGE);
+            machine.send(&[to], "Subject: hello\n\nhello\n");
+        }
+        sink.journal().wait_for(2 * (number + 1));
+    }
+    smarthost.wait_for_mailq("the reason", |text| text.contains("421 4.3.2 bye"));
+}
+
 /// Row C7.
 #[test]
 fn too_many_connections_says_the_provider_and_the_queue_shows_it_and_keeps_the_mail() {

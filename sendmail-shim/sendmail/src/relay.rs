@@ -91,7 +91,7 @@ pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
 fn credentials(settings: &Settings, auth: &Auth) -> Result<Credentials, String> {
     let password = match (&auth.token, &auth.password_file) {
         (Some(source), _) => return token::credentials(&auth.user, source),
-        (None, Some(file)) => tables::secret::password(file, &settings.passwords())?,
+        (None, Some(file)) => tables::secret::password(file, &settings.password_place())?,
         (None, None) => secret::credential(CREDENTIAL)?,
     };
     Ok(Credentials {

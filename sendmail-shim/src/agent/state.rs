@@ -9,7 +9,10 @@ use mail::{
 };
 use relay::{delivery::Memory, net::names::Names, trust::PeerKey};
 use spool::{Hold, QueueId, Spool};
-use tables::{copies, secret::Kept};
+use tables::{
+    copies,
+    secret::{self, Kept},
+};
 
 use super::{
     budget::keeping::Budget,
@@ -175,16 +178,17 @@ impl Agent {
 
 /// Keeps a copy of the password that is in force; one of another file is no longer needed.
 fn password(settings: &Settings) -> Option<Mutex<Kept>> {
-    let directory = settings.passwords();
+    let place = settings.password_place();
     let auth = settings.auth.as_ref();
     let file = auth.and_then(|auth| auth.password_file.as_deref());
     // Files that are wrong do not tell which is named.
     if settings.fault.is_none() {
-        copies::forget_others(&directory, |name| {
+        secret::forget_others(&settings.passwords(), file.map(|_| place.as_path()));
+        copies::forget_others(&place, |name| {
             file.is_some_and(|file| copies::is_of(file, name))
         });
     }
-    Some(Mutex::new(Kept::new(file?, &directory)))
+    Some(Mutex::new(Kept::new(file?, &place)))
 }
 
 /// A lock whose holder panicked still holds good data: every change under it is one assignment.

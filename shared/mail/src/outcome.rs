@@ -240,9 +240,12 @@ impl Failure {
     }
 
     /// Whether it speaks against trying the same next hop with any other mail now: no session came
-    /// about, the next hop closes (421), or refuses this machine.
+    /// about, the next hop closes (421) before it has heard more than the sender or for it has too
+    /// many connections, or it refuses this machine. Who closes at a recipient or at a message may
+    /// mean that one alone.
     pub fn stops_destination(&self) -> bool {
-        let closing = self.reply.map(ReplyCode::value) == Some(421);
+        let closing = self.reply.map(ReplyCode::value) == Some(421)
+            && (self.stage <= Stage::Mail || self.means_too_many_connections());
         let no_session = self.stage <= Stage::Enroll && self.blame != Blame::Local;
         no_session || closing || self.blame == Blame::Us
     }

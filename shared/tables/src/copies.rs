@@ -105,7 +105,7 @@ fn named(path: &Path, held: &[u8]) -> String {
     begins(path) + &digits(held)
 }
 
-fn digits(of: &[u8]) -> String {
+pub(crate) fn digits(of: &[u8]) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, of);
     hash.as_ref().iter().fold(String::new(), |mut name, byte| {
         // Writing to a String cannot fail.

@@ -3,9 +3,14 @@
 //!
 //! Contract: a copy lies in a directory of the program's own, for its user alone, as its private
 //! keys do. What a file that can be used says counts always, and is copied as soon as it was left
-//! alone for two seconds. A file that no setting names any more has no copy ([`Kept::look`]).
+//! alone for two seconds. It is good for one user at the same hosts alone ([`place`]): where the
+//! settings name others it is forgotten ([`forget_others`]).
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use mail::{clock::Timestamp, maps::Problem};
 use system::{
@@ -20,6 +25,25 @@ use crate::{
 
 /// Longest file, bytes.
 const MAX: u64 = 16 * 1024;
+
+/// Below this directory, where the copy of a password lies that is for this user at these hosts.
+pub fn place(directory: &Path, user: &str, hosts: &[impl Display]) -> PathBuf {
+    let mut hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    hosts.sort_unstable();
+    let login = format!("{user}\0{}", hosts.join("\0"));
+    directory.join(copies::digits(login.as_bytes()))
+}
+
+/// Forgets what is for other users or other hosts than this place.
+pub fn forget_others(directory: &Path, place: Option<&Path>) {
+    for found in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let found = found.path();
+        if place != Some(&found) {
+            // What stays is used by nobody.
+            let _ = fs::remove_dir_all(&found).or_else(|_| fs::remove_file(&found));
+        }
+    }
+}
 
 /// The password in a file, or else in its copy; the error is that of the file.
 pub fn password(file: &Path, directory: &Path) -> Result<String, String> {
@@ -170,6 +194,31 @@ mod tests {
     use mail::clock;
 
     use super::*;
+
+    #[test]
+    fn a_password_that_was_good_is_told_to_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, copies) = (directory.path().join("p"), directory.path().join("copies"));
+        let place = |user: &str, hosts: &[&str]| place(&copies, user, hosts);
+        let ours = place("u", &["mx1", "mx2"]);
+        system::fs::replace(&file, b"first\n", 0o600).unwrap();
+        Kept::new(&file, &ours).look(clock::now());
+        fs::remove_file(&file).unwrap();
+        assert_eq!(place("u", &["mx2", "mx1"]), ours, "in whatever order");
+        assert_eq!(password(&file, &ours).as_deref(), Ok("first"));
+        for other in [
+            place("v", &["mx1", "mx2"]),
+            place("u", &["mx1"]),
+            place("u", &["mx1", "mx3"]),
+            place("u", &["mx1", "mx2", "mx3"]),
+        ] {
+            assert!(password(&file, &other).is_err());
+        }
+        forget_others(&copies, Some(&ours));
+        assert!(password(&file, &ours).is_ok());
+        forget_others(&copies, Some(&place("v", &["mx1"])));
+        assert!(password(&file, &ours).is_err());
+    }
 
     #[test]
     fn a_password_file_that_is_gone_empty_or_open_has_a_copy_that_stands_in_and_is_told_once() {

@@ -12,7 +12,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use ::tables::{copies, secret};
+use ::tables::secret;
 use console::room;
 use control::findings::{Findings, Level};
 use mail::{
@@ -226,7 +226,8 @@ fn password(config: &Config, findings: &mut Findings) {
         Ok(_) => findings.ok("password", format!("of {user}, in {}", file.display())),
         Err(why) => {
             let error = config.wrong("relay_auth.password_file", &why);
-            let kept = secret::is_kept(file, &config.state.join(copies::DIRECTORY));
+            let place = config.password_file().map(|(_, place)| place);
+            let kept = place.is_some_and(|place| secret::is_kept(file, &place));
             findings.fail("password", error.text, secret::consequence(kept));
         }
     }

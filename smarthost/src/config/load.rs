@@ -13,7 +13,7 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, last_good, layers::Layer, provision};
-use tables::{Aliases, Missing, copies, trust::written_by_others};
+use tables::{Aliases, Missing, secret, trust::written_by_others};
 
 use crate::{
     config::{Config, DkimKey, STATE, SrsDomain},
@@ -101,8 +101,15 @@ impl Config {
 
     /// The file of the relayhost's password, and where a copy of it is kept.
     pub(crate) fn password_file(&self) -> Option<(&Path, PathBuf)> {
-        let file = self.relay_auth.as_ref()?.password_file.as_deref()?;
-        Some((file, self.state.join(copies::DIRECTORY)))
+        let auth = self.relay_auth.as_ref()?;
+        let file = auth.password_file.as_deref()?;
+        let place = secret::place(&self.passwords(), &auth.user, &self.relayhost);
+        Some((file, place))
+    }
+
+    /// Where copies of passwords are kept.
+    pub(crate) fn passwords(&self) -> PathBuf {
+        self.state.join("passwords.last-good")
     }
 
     /// Reads the keys of block lists; each that a list names must be there.

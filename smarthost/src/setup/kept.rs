@@ -38,7 +38,7 @@ type Works = fn(&Config) -> bool;
 type Paths = fn(&mut Config) -> Vec<&mut PathBuf>;
 
 /// Files that are right or wrong together.
-const TOGETHER: [(Works, Paths); 7] = [
+const TOGETHER: [(Works, Paths); 6] = [
     (
         |it| it.read_srs().is_ok(),
         |it| it.srs.iter_mut().flat_map(|srs| &mut srs.secrets).collect(),
@@ -56,13 +56,6 @@ const TOGETHER: [(Works, Paths); 7] = [
         |it| {
             let identity = it.relay_tls.identity.iter_mut();
             identity.flat_map(|(shown, key)| [shown, key]).collect()
-        },
-    ),
-    (
-        |it| super::has_password(it).is_ok(),
-        |it| {
-            let auth = it.relay_auth.iter_mut();
-            auth.flat_map(|auth| &mut auth.password_file).collect()
         },
     ),
     (

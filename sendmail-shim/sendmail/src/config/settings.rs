@@ -246,6 +246,12 @@ impl Settings {
         self.spool.join("passwords.last-good")
     }
 
+    /// Where that of the login in force lies.
+    pub fn password_place(&self) -> PathBuf {
+        let user = self.auth.as_ref().map_or("", |auth| auth.user.as_str());
+        tables::secret::place(&self.passwords(), user, &self.relayhost)
+    }
+
     /// TLS towards the relayhost, if any.
     pub fn client_tls(&self) -> Result<Option<ClientTls>, TlsError> {
         let trust = match (self.security, self.pins.is_empty()) {
