@@ -366,8 +366,12 @@ impl Setup {
 /// Whether the listeners' certificate and key can be used, or made.
 fn examine_identity(config: &Config) -> Result<(), ConfigError> {
     let files = &config.tls;
-    let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
-    if offers_tls(config) && !to_be_made {
+    if !offers_tls(config) {
+        return Ok(());
+    }
+    let to_be_made = identity::is_to_be_made(files, &config.hostname);
+    let to_be_made = to_be_made.map_err(|why| config.wrong("tls", &format!("{why:#}")))?;
+    if !to_be_made {
         tls::server_config(&files.certificate, &files.key, config.tls_minimum)
             .map_err(|error| config.wrong("tls", &error.to_string()))?;
     }

@@ -181,6 +181,17 @@ fn the_key_that_machines_pin_outlives_its_certificate_and_comes_back_from_a_back
     };
     assert!(shown(smarthost.address()).is_some());
 
+    // Not even at a restart: the pair that was last good stands in, and is told.
+    smarthost.kill();
+    smarthost.run();
+    assert!(shown(smarthost.address()).is_some());
+    let status = smarthost.admin(&["status"]).stdout;
+    let status = String::from_utf8_lossy(&status);
+    assert!(
+        status.contains("the key that clients pin is gone"),
+        "{status}"
+    );
+
     // On another machine, which has made a pair already.
     let mut other = Smarthost::start("");
     assert_ne!(other.pin(), pin);

@@ -147,17 +147,40 @@ impl Identity {
     }
 }
 
+/// Whether a certificate, and perhaps its key, are to be made at the next start or reload; an error
+/// where they cannot be.
+pub(super) fn is_to_be_made(files: &KeyFiles, hostname: &str) -> anyhow::Result<bool> {
+    let KeyFiles {
+        certificate, key, ..
+    } = files;
+    match (is_there(key), is_there(certificate)) {
+        _ if !files.generate => Ok(false),
+        (false, false) => Ok(true),
+        (true, false) => certified(key, hostname).map(|_| true),
+        (false, true) => Err(without_key(files)),
+        (true, true) => Ok(false),
+    }
+}
+
+/// A link that leads nowhere is there as well: what it led to may come back.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn without_key(files: &KeyFiles) -> anyhow::Error {
+    let (key, certificate) = (files.key.display(), files.certificate.display());
+    anyhow::anyhow!(
+        "{key}: the key that clients pin is gone, and {certificate} is its certificate: put the key back from a backup; or remove the certificate as well, and a new key is made, which all clients have to pin"
+    )
+}
+
 /// Makes what is missing of a pair of our own.
 fn make(files: &KeyFiles, hostname: &str, now: Timestamp) -> anyhow::Result<()> {
     let KeyFiles {
         certificate, key, ..
     } = files;
-    let made = match (key.exists(), certificate.exists()) {
-        (false, true) => anyhow::bail!(
-            "{}: the key that clients pin is gone, and {} is its certificate: put the key back from a backup; or remove the certificate as well, and a new key is made, which all clients have to pin",
-            key.display(),
-            certificate.display()
-        ),
+    let made = match (is_there(key), is_there(certificate)) {
+        (false, true) => return Err(without_key(files)),
         (false, false) => {
             let (text, secret) = tls::self_signed(hostname)?;
             write(key, &secret, 0o600)?;
