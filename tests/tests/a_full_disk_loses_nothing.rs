@@ -81,3 +81,28 @@ fn on_a_full_disk_mail_is_refused_and_what_was_taken_is_delivered() {
         subjects.any(|subject| subject.contains("no mail can be taken"))
     });
 }
+
+/// An order that the next start would not know is answered as one.
+#[test]
+fn an_order_about_limits_that_finds_no_room_says_that_it_is_not_on_disk() {
+    if !peers::mounts() {
+        return;
+    }
+    let mut smarthost = Smarthost::prepare(
+        "networks = [\"127.0.0.0/8\"]\nlimits = { per_client = [\"100/day\"] }\nrelayhost = \"[127.0.0.1]:9\"\n",
+    );
+    smarthost
+        .in_mount_namespace("mkdir -p $DIR/state && mount -t tmpfs -o size=100m tmpfs $DIR/state");
+    smarthost.run();
+    let pid = smarthost.daemon().pid();
+    let control = format!("/proc/{pid}/root{}/state", smarthost.directory().display());
+    let filler = PathBuf::from(control).join("filler");
+    fill(&filler);
+    let blocks = ["limits", "raise", "127.0.0.5", "0", "--until", "7d"];
+    let answered = smarthost.admin(&blocks);
+    let told = String::from_utf8_lossy(&answered.stderr).into_owned();
+    assert_eq!(answered.status.code(), Some(1), "{told}");
+    assert!(told.contains("not on disk"), "{told}");
+    std::fs::remove_file(&filler).unwrap();
+    until_true("it is kept", || smarthost.admin(&blocks).status.success());
+}

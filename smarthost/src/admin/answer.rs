@@ -163,9 +163,10 @@ impl Controlled<'_> {
         if counted.is_ok() {
             self.budget.order(client, What::Reset, now);
         }
-        self.keep();
+        let kept = self.keep();
         let logins = at(client).is_some_and(|at| self.failures().forget(at, now));
         let done = |counted| Answer::Forgotten { counted, logins };
+        let counted = counted.and_then(|counted| kept.map(|()| counted));
         counted.map_or_else(refused, done)
     }
 
@@ -181,9 +182,9 @@ impl Controlled<'_> {
         if let Ok(name) = &raised {
             self.budget.order(name, What::Raise { limit, until }, now);
         }
-        self.keep();
+        let kept = self.keep();
         let known = self.budget.everywhere_now();
-        raised.and_then(|name| self.show(&name, &known, now))
+        raised.and_then(|name| kept.and_then(|()| self.show(&name, &known, now)))
     }
 
     /// Another smarthost has gone for good.
@@ -267,15 +268,26 @@ impl Controlled<'_> {
             Request::ExpectedForget { number } => lock().forget(number),
             _ => return lock().list().into_iter().map(Answer::Expected).collect(),
         };
-        self.keep();
+        let kept = self.keep();
+        let done = done.and_then(|done| kept.map(|()| done));
         (self.look)();
         vec![done.map_or_else(refused, Answer::Expected)]
     }
 
     /// An order is on disk before it is answered.
-    fn keep(&self) {
-        self.state.changed();
+    fn keep(&self) -> Result<(), String> {
+        let change = self.state.changed();
         self.state.flush();
+        if self.state.is_kept(change) {
+            return Ok(());
+        }
+        let why = self
+            .state
+            .fault()
+            .map_or_else(String::new, |(_, why)| format!(": {why}"));
+        Err(format!(
+            "it is in force, and not on disk{why}; after a restart before it is there, all is as it was: see to it, and give the order again"
+        ))
     }
 
     /// Gives the queue an event; what follows from it is recorded when this returns.
