@@ -89,11 +89,19 @@ pub fn credentials_directory() -> Option<PathBuf> {
 fn read(open: File, file: &Path) -> Result<String, String> {
     let bytes = crate::read::all(&open, MAX);
     let bytes = bytes.map_err(|error| format!("{}: {error}", file.display()))?;
+    if bytes.contains(&0) {
+        return Err(format!(
+            "{}: it holds bytes that are zero, as a power cut leaves them: write it anew",
+            file.display()
+        ));
+    }
     String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8", file.display()))
 }
 
 fn first_line(open: File, file: &Path) -> Result<String, String> {
     let text = read(open, file)?;
+    // The mark that some editors begin a file with is no part of it.
+    let text = text.trim_start_matches('\u{feff}');
     match text.lines().next().filter(|line| !line.is_empty()) {
         Some(line) => Ok(line.to_owned()),
         None => Err(format!("{}: there is no password in it", file.display())),
@@ -118,6 +126,12 @@ mod tests {
         }
         crate::fs::replace(&file, b"secret word\nnot this\n", 0o600).unwrap();
         assert_eq!(password(&file).as_deref(), Ok("secret word"));
+        crate::fs::replace(&file, b"\xef\xbb\xbfsecret word\r\n", 0o600).unwrap();
+        assert_eq!(password(&file).as_deref(), Ok("secret word"));
+        for zeros in [&b"sec\0ret\n"[..], &[0; 40]] {
+            crate::fs::replace(&file, zeros, 0o600).unwrap();
+            assert!(password(&file).unwrap_err().contains("write it anew"));
+        }
         crate::fs::replace(&file, b"\n", 0o600).unwrap();
         assert!(password(&file).unwrap_err().contains("no password in it"));
         assert!(password(Path::new("/nonexistent")).is_err());
