@@ -369,7 +369,7 @@ fn examine_identity(config: &Config) -> Result<(), ConfigError> {
     if !offers_tls(config) {
         return Ok(());
     }
-    let to_be_made = identity::is_to_be_made(files, &config.hostname);
+    let to_be_made = identity::is_to_be_made(files, &config.hostname, clock::now());
     let to_be_made = to_be_made.map_err(|why| config.wrong("tls", &format!("{why:#}")))?;
     if !to_be_made {
         tls::server_config(&files.certificate, &files.key, config.tls_minimum)

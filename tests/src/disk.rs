@@ -5,7 +5,7 @@
 //! the file system runs [`Disk::inside`]. Needs root, /dev/fuse and loop devices.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -100,10 +100,11 @@ impl Disk {
         holder
             .expect("the disk is ready")
             .clone_into(&mut disk.holder);
-        disk.run(
-            "DEVICE",
-            &format!("{} {} DEVICE", mkfs.display(), kind.arguments().join(" ")),
-        );
+        disk.run(&format!(
+            "{} {} DEVICE",
+            mkfs.display(),
+            kind.arguments().join(" ")
+        ));
         disk.mount();
         Some(disk)
     }
@@ -166,14 +167,8 @@ impl Disk {
     fn mount(&self) {
         // The device goes when it is unmounted.
         let mounted = self.mounted();
-        self.run(
-            "DEVICE",
-            &format!(
-                "mount -t {} DEVICE {} && losetup --detach DEVICE",
-                self.kind.name(),
-                mounted.display()
-            ),
-        );
+        let (kind, mounted) = (self.kind.name(), mounted.display());
+        self.run(&format!("mount -t {kind} DEVICE {mounted}"));
     }
 
     fn unmount(&self) {
@@ -189,8 +184,8 @@ impl Disk {
         });
     }
 
-    /// A shell's command inside, with the name of a new loop device in place of `word`.
-    fn run(&self, word: &str, command: &str) {
+    /// A shell's command inside, with the name of a new loop device in place of DEVICE.
+    fn run(&self, command: &str) {
         let image = self.directory.path().join("fuse/image");
         let output = self
             .command("losetup")
@@ -199,7 +194,7 @@ impl Disk {
             .output()
             .unwrap();
         let device = shown(&output, "losetup");
-        let command = command.replace(word, &device);
+        let command = command.replace("DEVICE", &device);
         let output = self.command("sh").args(["-c", &command]).output().unwrap();
         // As often as it likes: one that is in use goes with its last user.
         let _ = self
@@ -265,4 +260,17 @@ pub fn without_syncs(directory: &Path) -> Option<PathBuf> {
         .unwrap();
     assert!(status.success(), "cc does not compile");
     Some(library)
+}
+
+/// Takes all room of a file system, as a log that runs wild does, so that it stays taken.
+pub fn fill(path: &Path) {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let file = File::create(path).unwrap();
+    let mut end = 0;
+    for piece in [1 << 20, 1 << 12] {
+        while fallocate(&file, FallocateFlags::empty(), end, piece).is_ok() {
+            end += piece;
+        }
+    }
+    file.sync_all().unwrap();
 }

@@ -51,6 +51,7 @@ pub mod https;
 pub mod identity;
 pub mod installation;
 pub mod login;
+pub mod luck;
 pub mod milter;
 pub mod peers;
 pub mod policy;

@@ -1,10 +1,10 @@
 //! A spool on a disk that fills up: refused before acceptance, what was taken is delivered, and
 //! room makes it take mail again.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs::File, path::PathBuf};
+use std::path::PathBuf;
 
 use tests::{
+    disk::fill,
     peers,
     session::Session,
     sink::{Script, Sink, nexthop},
@@ -13,18 +13,6 @@ use tests::{
 };
 
 const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
-
-/// Takes all room of a file system, as a log that runs wild does.
-fn fill(path: &PathBuf) {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let file = File::create(path).unwrap();
-    let mut end = 0;
-    for piece in [1 << 20, 1 << 12] {
-        while fallocate(&file, FallocateFlags::empty(), end, piece).is_ok() {
-            end += piece;
-        }
-    }
-}
 
 #[test]
 fn on_a_full_disk_mail_is_refused_and_what_was_taken_is_delivered() {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tests::{
-    disk::{Disk, Filesystem},
+    disk::{Disk, Filesystem, fill},
     session::Session,
     sink::{Script, Sink},
     smarthost::Smarthost,
@@ -85,24 +85,11 @@ impl World {
     }
 }
 
-/// Takes all room, so that it stays taken.
-fn fill(disk: &Disk) {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let file = File::create(disk.file("filler")).unwrap();
-    let mut end = 0;
-    for piece in [1 << 20, 1 << 12] {
-        while fallocate(&file, FallocateFlags::empty(), end, piece).is_ok() {
-            end += piece;
-        }
-    }
-    file.sync_all().unwrap();
-}
-
 fn a_full(kind: Filesystem) {
     let Some(mut world) = World::on(kind) else {
         return;
     };
-    fill(&world.disk);
+    fill(&world.disk.file("filler"));
     let refused = until("the full disk is noticed", || {
         Some(world.send(3000)).filter(|code| *code != 250)
     });

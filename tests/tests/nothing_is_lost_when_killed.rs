@@ -16,6 +16,7 @@ use std::{
 use mail::clock::{self, Timestamp};
 use tests::{
     agent::Agent,
+    luck::random,
     session::Session,
     sink::{Script, Sink},
     smarthost::Smarthost,
@@ -27,12 +28,6 @@ const KILLS: usize = 6;
 /// Most messages that are acknowledged between two kills; the number is drawn anew each time.
 const BETWEEN: usize = 40;
 const SENDERS: usize = 4;
-
-/// A number that nobody can foresee, from the kernel's hash seeds.
-fn random(below: usize) -> usize {
-    use std::hash::{BuildHasher, RandomState};
-    usize::try_from(RandomState::new().hash_one(0) % 1_000_000_007).unwrap() % below
-}
 
 /// Names of acknowledged messages.
 #[derive(Default)]

@@ -17,6 +17,7 @@ use std::{
 use rustix::process::Signal;
 use spool::simulation::Random;
 use tests::{
+    luck::number,
     session::Session,
     sink::Sink,
     smarthost::Smarthost,
@@ -153,11 +154,6 @@ impl World {
 
 fn below(dice: &mut Random, end: usize) -> usize {
     usize::try_from(dice.next() % end as u64).unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the test's own environment")]
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 /// What was taken in one life, and how slow the answers were.

@@ -150,3 +150,48 @@ fn an_agent_hands_over_mail_with_the_password_that_was_last_good() {
         });
     }
 }
+
+/// A configuration that is wrong names no password; that is no reason to forget it.
+#[test]
+fn a_password_that_was_good_outlives_a_configuration_that_is_wrong() {
+    let sink = Sink::start();
+    let (relay, secret) = relay(&sink);
+    let config = format!(
+        "relayhost = \"{}\"\nrelay_tls = {{ pins = [\"{}\"] }}\n\
+         relay_auth = {{ user = \"{LOGIN}\", password_file = \"secret\" }}\n",
+        relay.nexthop(),
+        relay.pin()
+    );
+    let mut sender = Smarthost::prepare(&config);
+    let file = sender.directory().join("secret");
+    let state = sender.directory().join("state");
+    give(&file, &secret, 0o600);
+    sender.run();
+    let deliver = |sender: &Smarthost| {
+        Session::greeted(sender.address()).delivers("a@example.org", &["b@example.net"], MESSAGE);
+    };
+    deliver(&sender);
+    until("it goes", || (subjects(&sink, "hello") == 1).then_some(()));
+    until("it has a copy", || {
+        let copies = fs::read_dir(state.join("passwords.last-good")).ok()?;
+        copies.flatten().next()
+    });
+    sender.daemon().stop();
+    sender.configure("relayhots = 1");
+    for copies in [state, sender.directory().join("config.toml.state")] {
+        fs::remove_file(copies.join("config.last-good")).unwrap();
+    }
+    fs::remove_file(&file).unwrap();
+    sender.run();
+    deliver(&sender);
+    sender.wait_for_mailq("that it waits", |queue| {
+        queue.contains("the configuration is wrong")
+    });
+    assert!(!sender.admin(&["reload"]).status.success());
+    sender.daemon().stop();
+    sender.configure(&config);
+    sender.run();
+    until("it goes with the password that was last good", || {
+        (subjects(&sink, "hello") == 2).then_some(())
+    });
+}

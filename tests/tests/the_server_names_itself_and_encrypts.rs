@@ -197,6 +197,9 @@ fn the_key_that_machines_pin_outlives_its_certificate_and_comes_back_from_a_back
     assert_ne!(other.pin(), pin);
     other.kill();
     write(&other.directory().join("state/key.pem"), backup);
+    let checked = other.admin(&["check"]).stdout;
+    let checked = String::from_utf8_lossy(&checked);
+    assert!(!checked.contains("does not belong"), "{checked}");
     other.run();
     assert_eq!(other.pin(), pin);
     assert!(shown(other.address()).is_some());

@@ -21,7 +21,7 @@ use super::{
     presence::{Committing, Connection},
     state::Agent,
     transaction::Transaction,
-    writer::writer,
+    writer,
 };
 use crate::identity;
 
@@ -55,6 +55,7 @@ pub(super) fn serve(agent: &Agent, connection: &Connection) -> io::Result<()> {
         stream,
         uid: *uid,
         caller: None,
+        unit: None,
         session: Session::new(settings, now),
         transaction: None,
         out: Vec::new(),
@@ -70,6 +71,8 @@ struct Driver<'a> {
     uid: u32,
     /// Looked up at the first MAIL.
     caller: Option<Caller>,
+    /// The caller's.
+    unit: Option<String>,
     session: Session,
     transaction: Option<Transaction<'a>>,
     out: Vec<u8>,
@@ -178,8 +181,9 @@ impl Driver<'_> {
                 match Transaction::open(self.agent, self.uid, caller.clone(), mail.clone()) {
                     Ok(transaction) => {
                         let stream = self.stream;
-                        let written = transaction.written_by(writer(stream, &caller.user));
-                        self.transaction = Some(written);
+                        let unit = self.unit.get_or_insert_with(|| writer::unit(stream));
+                        let writer = || writer::writer(stream, &caller.user, unit);
+                        self.transaction = Some(transaction.written_by(unit, writer));
                         Verdict::Accept
                     }
                     Err(reply) => Verdict::Refuse(reply),

@@ -90,10 +90,10 @@ impl<'a> Transaction<'a> {
 
     /// Tells the relayhost who wrote it, if that is a smarthost of the same hands: its key is
     /// pinned.
-    pub(super) fn written_by(mut self, writer: Writer) -> Self {
+    pub(super) fn written_by(mut self, unit: &str, writer: impl FnOnce() -> Writer) -> Self {
         let known = !self.agent.settings.pins.is_empty() && !self.mail.queued;
-        self.unit.clone_from(&writer.unit);
-        self.writer = known.then_some(writer);
+        unit.clone_into(&mut self.unit);
+        self.writer = known.then(writer);
         self
     }
 
@@ -182,7 +182,7 @@ impl<'a> Transaction<'a> {
         if let Some(duplicates) = alike.filter(|_| !self.mail.queued && !new) {
             match duplicates.judge(spool, &prepared.envelope, header, draft.small()) {
                 duplicates::Verdict::Counted { by, count } => {
-                    let size = draft.size();
+                    let size = size_of(&draft, &prepared.header.to_bytes());
                     return self.counted(&prepared.envelope, size, (by, count));
                 }
                 duplicates::Verdict::Keep { likeness, until } => {
@@ -222,10 +222,7 @@ impl<'a> Transaction<'a> {
     /// Into the queue.
     fn accept(&self, mut draft: Draft, prepared: &Prepared, terms: Terms) -> Verdict {
         let (envelope, header) = (&prepared.envelope, prepared.header.to_bytes());
-        let size = draft
-            .size()
-            .saturating_add(header.len() as u64)
-            .saturating_add(2);
+        let size = size_of(&draft, &header);
         if matches!(terms.budget, Answer::Over) {
             draft.hold(Hold::OverBudget);
         }
@@ -331,6 +328,12 @@ impl<'a> Transaction<'a> {
             prepare(&submitted, header, rules)
         })
     }
+}
+
+/// Header, empty line and body, bytes.
+fn size_of(draft: &Draft, header: &[u8]) -> u64 {
+    let header = header.len() as u64;
+    draft.size().saturating_add(header).saturating_add(2)
 }
 
 fn refusal(error: &PrepareError) -> Reply {

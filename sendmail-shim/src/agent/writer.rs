@@ -15,15 +15,23 @@ const MOST: u64 = 4096;
 /// Processes between `sendmail` and who started it.
 const SHELLS: usize = 3;
 
-/// Who is at the other end of a socket.
-pub(super) fn writer(stream: &UnixStream, user: &str) -> Writer {
-    let pid = Asker::of(stream).map_or(0, |asker| asker.pid);
+/// The unit of who is at the other end of a socket.
+pub(super) fn unit(stream: &UnixStream) -> String {
+    unit_of_process(pid(stream)).unwrap_or_default()
+}
+
+/// Who that is.
+pub(super) fn writer(stream: &UnixStream, user: &str, unit: &str) -> Writer {
     Writer {
         user: user.to_owned(),
-        unit: unit(pid).unwrap_or_default(),
-        command: command(pid),
+        unit: unit.to_owned(),
+        command: command(pid(stream)),
         test: false,
     }
+}
+
+fn pid(stream: &UnixStream) -> i32 {
+    Asker::of(stream).map_or(0, |asker| asker.pid)
 }
 
 fn read(pid: i32, name: &str) -> Option<String> {
@@ -35,7 +43,7 @@ fn read(pid: i32, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn unit(pid: i32) -> Option<String> {
+fn unit_of_process(pid: i32) -> Option<String> {
     unit_of(&read(pid, "cgroup")?)
 }
 
@@ -178,7 +186,7 @@ mod tests {
     #[test]
     fn the_kernel_tells_of_this_very_process() {
         let (one, _other) = UnixStream::pair().unwrap();
-        let found = writer(&one, "me");
+        let found = writer(&one, "me", &unit(&one));
         assert_eq!(found.user, "me");
         let own = std::env::args().next().unwrap();
         let own = Path::new(&own)

@@ -19,6 +19,7 @@ pub mod target;
 pub mod test;
 pub mod trace;
 pub mod trial;
+pub mod unit;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 use std::{ffi::OsStr, path::Path};
 
 use control::findings::Findings;
+use mail::limits::MINIMUM_INODES;
 use system::{
     fs::{Room, room},
     usable::unusable,
@@ -12,8 +13,6 @@ const MIB: u64 = 1024 * 1024;
 /// Below this many free bytes or inodes somebody should look.
 const LITTLE: u64 = 512 * MIB;
 const FEW: u64 = 10_000;
-/// The spool takes no new mail with fewer.
-const FEWEST: u64 = 64;
 
 /// Whether it can be written, and how much is free there. `least`: the free bytes below which no
 /// mail is taken. `judged`: who looks sees it as the daemon does.
@@ -25,12 +24,15 @@ pub fn look(
 ) {
     let shown = directory.display();
     // What an administrator has put beside the daemon's own is in nobody's way.
-    let needed =
-        |name: &OsStr| subject == "spool" || name.as_encoded_bytes().starts_with(b"state.sqlite");
+    let whole = subject == "spool";
+    let needed = |name: &OsStr| whole || name.as_encoded_bytes().starts_with(b"state.sqlite");
     if judged && let Some(found) = unusable(directory, needed) {
         return findings.fail(subject, found.why, &found.remedy);
     }
-    if judged && let Some(found) = unusable(directory, |_| true) {
+    if judged
+        && !whole
+        && let Some(found) = unusable(directory, |_| true)
+    {
         findings.warn(subject, found.why, &found.remedy);
     }
     let there = directory.ancestors().find(|it| it.is_dir());
@@ -51,10 +53,10 @@ fn free(subject: &'static str, path: &str, (room, least): (&Room, u64), findings
     };
     let text = format!("{path}, {} MiB{inodes} free", room.bytes / MIB);
     let remedy = format!(
-        "free space (or inodes): with less than {} MiB, or {FEWEST} inodes, mail is refused for the time being",
+        "free space (or inodes): with less than {} MiB, or {MINIMUM_INODES} inodes, mail is refused for the time being",
         least / MIB
     );
-    if room.bytes < least || room.inodes < FEWEST {
+    if room.bytes < least || room.inodes < MINIMUM_INODES {
         findings.fail(subject, text, &remedy);
     } else if room.bytes < LITTLE.max(least.saturating_mul(2)) || room.inodes < FEW {
         findings.warn(subject, text, &remedy);

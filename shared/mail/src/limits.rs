@@ -37,6 +37,9 @@ pub const INLINE_BODY: usize = 256 * 1024;
 /// A queue takes no new mail while fewer bytes are free on its disk, unless the administrator says
 /// otherwise.
 pub const MINIMUM_FREE: u64 = 64 * 1024 * 1024;
+
+/// Inodes that must be free before new mail is taken.
+pub const MINIMUM_INODES: u64 = 64;
 /// Default for the size of a message.
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 /// `Received` fields of a message that loops: RFC 5321 §6.3 asks at least 100 to be let through;

@@ -244,20 +244,24 @@ impl Failure {
     /// many connections, or it refuses this machine. Who closes at a recipient or at a message may
     /// mean that one alone.
     pub fn stops_destination(&self) -> bool {
-        let closing = self.reply.map(ReplyCode::value) == Some(421)
-            && (self.stage <= Stage::Mail || self.means_too_many_connections());
+        let closing =
+            self.closes() && (self.stage <= Stage::Mail || self.means_too_many_connections());
         let no_session = self.stage <= Stage::Enroll && self.blame != Blame::Local;
         no_session || closing || self.blame == Blame::Us
+    }
+
+    /// RFC 5321 §3.8: in answer to any command.
+    fn closes(&self) -> bool {
+        self.reply.map(ReplyCode::value) == Some(421)
     }
 
     /// Whether the next hop is there, and refuses mail of this machine: that of one sender at
     /// least, while it may take that of another.
     pub fn refuses_mail(&self) -> bool {
-        let closing = self.reply.map(ReplyCode::value) == Some(421);
         self.blame == Blame::Us
             && (Stage::Mail..=Stage::Message).contains(&self.stage)
             && self.reply.is_some()
-            && !closing
+            && !self.closes()
             && !self.means_too_many_connections()
     }
 

@@ -40,8 +40,10 @@ impl Refused {
         self.count += 1;
         self.senders.insert(sender, self.count);
         if self.senders.len() > MOST {
-            let oldest = self.senders.values().copied().min();
-            self.senders.retain(|_, number| Some(*number) != oldest);
+            let oldest = self.senders.iter().min_by_key(|(_, number)| **number);
+            if let Some(oldest) = oldest.map(|(sender, _)| *sender) {
+                self.senders.remove(&oldest);
+            }
         }
     }
 

@@ -155,7 +155,6 @@ impl<T: Value> fmt::Display for Range<T> {
 
 /// What a row tells of a form.
 pub trait Described {
-    fn key(&self) -> &'static str;
     /// Its type and range, for people.
     fn form(&self) -> String;
     /// In TOML, and for people.
@@ -163,10 +162,6 @@ pub trait Described {
 }
 
 impl<T: Value> Described for Form<T> {
-    fn key(&self) -> &'static str {
-        self.key
-    }
-
     fn form(&self) -> String {
         match &self.range {
             None => T::name(),

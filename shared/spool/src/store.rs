@@ -27,9 +27,6 @@ use super::{
 use mail::{address::Sender, clock, envelope::Envelope, limits};
 use system::fs::Room;
 
-/// Inodes that must be free before new mail is taken.
-const MINIMUM_INODES: u64 = 64;
-
 /// How the spool is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -157,7 +154,7 @@ impl Spool {
         self.is_in_place()?;
         let free = self.room()?;
         let wanted = self.open.minimum_free.saturating_add(size);
-        let enough = free.bytes >= wanted && free.inodes >= MINIMUM_INODES;
+        let enough = free.bytes >= wanted && free.inodes >= limits::MINIMUM_INODES;
         if !enough {
             return Err(SpoolError::Full {
                 path: self.open.committer.layout.root.clone(),

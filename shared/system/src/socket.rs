@@ -21,6 +21,12 @@ use rustix::net::{
     sockopt::{Timeout, set_socket_timeout},
 };
 
+/// Whether a connection failed for nobody listens there.
+pub fn is_of_nobody(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::NotFound || kind == io::ErrorKind::ConnectionRefused
+}
+
 /// Connects within `patience`; `TimedOut` where the listener does not take the connection by then.
 pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC;

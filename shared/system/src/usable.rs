@@ -2,7 +2,7 @@
 //!
 //! Contract: changes nothing. Root, who may do everything, looks for the user whom the directory
 //! belongs to. What a file system makes for itself (`lost+found`) and what is kept for people
-//! (`quarantine`) does not count. Looks at no more than [`MOST`] files.
+//! (`quarantine`) does not count. Looks at no more than [`MOST`] files of each directory.
 
 use std::{
     ffi::OsStr,

@@ -67,6 +67,8 @@ pub struct Kept {
     seen: Option<(Result<String, String>, Timestamp)>,
     /// What the copy holds.
     copied: Option<String>,
+    /// Why there is none.
+    not_copied: Option<String>,
     wrong: Option<String>,
 }
 
@@ -89,6 +91,7 @@ impl Kept {
             directory: directory.to_owned(),
             seen: None,
             copied: None,
+            not_copied: None,
             wrong: None,
         }
     }
@@ -128,9 +131,8 @@ impl Kept {
         match found {
             Ok(password) => {
                 let lacked = self.wrong.take().is_some();
-                let stood_in = self.copied.is_some() || is_kept(&self.file, &self.directory);
-                if self.copied.as_ref() != Some(&password) {
-                    self.copy();
+                let stood_in = lacked && is_kept(&self.file, &self.directory);
+                if self.copied.as_ref() != Some(&password) && self.copy() {
                     self.copied = Some(password);
                 }
                 match (lacked, stood_in) {
@@ -147,15 +149,24 @@ impl Kept {
         }
     }
 
-    fn copy(&self) {
+    /// `false`: it could not be; the next look tries again, and the same reason is told once.
+    fn copy(&mut self) -> bool {
         let held = read::bytes(&self.file, MAX);
         let written = held.and_then(|held| copies::write(&self.directory, &self.file, &held));
         match written {
-            Ok(copy) => copies::forget_all_but(&self.directory, &self.file, Some(&copy)),
+            Ok(copy) => {
+                copies::forget_all_but(&self.directory, &self.file, Some(&copy));
+                self.not_copied = None;
+                true
+            }
             Err(error) => {
                 let (file, directory) = (self.file.display(), self.directory.display());
-                let text = format_args!("no copy of {file} is kept in {directory}: {error}");
-                line(Level::Warning, &text);
+                let text = format!("no copy of {file} is kept in {directory}: {error}");
+                if self.not_copied.as_ref() != Some(&text) {
+                    line(Level::Warning, &text);
+                }
+                self.not_copied = Some(text);
+                false
             }
         }
     }
@@ -194,6 +205,20 @@ mod tests {
     use mail::clock;
 
     use super::*;
+
+    #[test]
+    fn a_copy_that_found_no_room_is_made_at_a_later_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, copies) = (directory.path().join("p"), directory.path().join("copies"));
+        system::fs::replace(&file, b"first\n", 0o600).unwrap();
+        system::fs::replace(&copies, b"in the way", 0o600).unwrap();
+        let (mut kept, now) = (Kept::new(&file, &copies), clock::now());
+        assert_eq!(kept.look(now), Looked::Same);
+        assert!(!is_kept(&file, &copies));
+        fs::remove_file(&copies).unwrap();
+        kept.look(now.after(Duration::from_mins(1)));
+        assert!(is_kept(&file, &copies));
+    }
 
     #[test]
     fn a_password_that_was_good_is_told_to_nobody_else() {

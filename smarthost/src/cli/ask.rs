@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use control::{order, status::Status};
-use system::sysexits::Exit;
+use system::{socket::is_of_nobody, sysexits::Exit};
 
 use super::{failed::Failed, running};
 use crate::{
@@ -21,7 +21,7 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
         return Ok(None);
     };
     let answers = match answers(&found.control, &Request::Explain(asked.clone())) {
-        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if is_of_nobody(&error) => return Ok(None),
         answers => unrefused(answers.map_err(|error| unanswered(&error))?)?,
     };
     let pieces = answers.iter().filter_map(|answer| match answer {
@@ -68,19 +68,11 @@ fn answers(socket: &Path, request: &Request) -> io::Result<Vec<Answer>> {
     Ok(answers)
 }
 
-/// Whether nobody listens there.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
-}
-
 fn unanswered(error: &io::Error) -> Failed {
     let exit = Exit::Unavailable.into();
     let told = control::told(error, REMEDY);
     match error.kind() {
-        _ if is_absent(error) => Failed {
+        _ if is_of_nobody(error) => Failed {
             text: format!("smarthost does not run with this configuration: {told}"),
             exit,
         },

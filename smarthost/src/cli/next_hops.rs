@@ -11,7 +11,7 @@ use relay::delivery::{Found, Host, Locality, Place};
 use tokio::{net::TcpStream, task::JoinSet, time};
 
 use super::{
-    reach::{ITSELF, PATIENCE, places},
+    reach::{ITSELF, PATIENCE, on_runtime, places},
     transports::{self, Hop},
 };
 use crate::{
@@ -45,13 +45,9 @@ pub(super) fn check(config: &Config, routed: &[(String, Kind)], findings: &mut F
     if hops.is_empty() {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let Ok(runtime) = runtime else { return };
-    let reached = runtime.block_on(all(config, &hops));
-    // Name lookups of the system may hang: nobody waits for them.
-    runtime.shutdown_background();
+    let Ok(reached) = on_runtime(all(config, &hops)) else {
+        return;
+    };
     for (hop, reached) in hops.iter().zip(reached) {
         tell(config, hop, reached, findings);
     }
@@ -149,7 +145,7 @@ fn tell(config: &Config, hop: &Hop, reached: Reached, findings: &mut Findings) {
                 what(&format!(": {}", why.text)),
             );
             // It may be the name server that fails.
-            if why.status.to_string().starts_with('5') {
+            if why.status.class() == 5 {
                 findings.fail(subject, what, remedy);
             } else {
                 findings.warn(subject, what, remedy);

@@ -136,10 +136,18 @@ pub(super) async fn places(
 
 /// Waits a while for name servers.
 pub(super) fn waiting<T>(asked: impl Future<Output = T>) -> Result<T, String> {
+    let answered = on_runtime(async { tokio::time::timeout(PATIENCE, asked).await })?;
+    answered.map_err(|_| "no name server answers".to_owned())
+}
+
+/// Work of one command. Name lookups may still hang in the system's resolver then: nobody waits
+/// for them.
+pub(super) fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
-    answered.map_err(|_| "no name server answers".to_owned())
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
 }

@@ -5,14 +5,15 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::{Command, Stdio},
     time::Duration,
 };
 
+use console::unit;
 use control::{
     findings::{self, Findings},
     status::Status,
 };
+use system::socket::is_of_nobody;
 
 use crate::{
     admin::{Answer, Request},
@@ -29,16 +30,17 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         settings(config, findings);
     } else if let Some(pid) = alone(config) {
         findings.fail("daemon", gone(config, pid), "systemctl restart smarthost");
-    } else if is_absent(config) && (path != Path::new(Config::PATH) || !is_systemds()) {
+    } else if is_absent(config)
+        && (path != Path::new(Config::PATH) || !unit::is_active("smarthost.socket"))
+    {
         taken(config, findings);
     }
 }
 
 /// Whether nobody listens where it is asked.
 fn is_absent(config: &Config) -> bool {
-    let absent = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
     let connected = system::socket::connect(&config.control, PATIENCE);
-    connected.is_err_and(|error| absent.contains(&error.kind()))
+    connected.is_err_and(|error| is_of_nobody(&error))
 }
 
 /// The process of a daemon whose socket is not there.
@@ -65,15 +67,6 @@ fn taken(config: &Config, findings: &mut Findings) {
         let remedy = format!("ss -ltnp 'sport = :{}' shows which", address.port());
         findings.fail(key, error.text, &remedy);
     }
-}
-
-/// Whether systemd has the ports for a daemon that does not run now.
-fn is_systemds() -> bool {
-    let asked = Command::new("systemctl")
-        .args(["is-active", "--quiet", "smarthost.socket"])
-        .stderr(Stdio::null())
-        .status();
-    asked.is_ok_and(|status| status.success())
 }
 
 fn is_taken(address: SocketAddr) -> bool {

@@ -274,8 +274,12 @@ impl Control {
     /// How relayhosts do, and which other next hops of ours take no mail.
     fn next_hops(&self, config: &Config) -> Vec<Service> {
         let retried = config.retry.schedule.maximal + LATE;
-        let down = self.server.dispatch.news().lock();
-        let down = down.down(retried, clock::now());
+        let down = self
+            .server
+            .dispatch
+            .news()
+            .lock()
+            .down(retried, clock::now());
         let first = config.relayhost.first();
         let relayhost = first.map(|it| Destination::relayhost(it.nexthop.clone()).to_string());
         let (of_relayhost, others): (Vec<_>, Vec<_>) = down

@@ -1,26 +1,18 @@
 //! Explains by what the running daemon holds.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread,
-    time::Duration,
-};
+use std::{io, sync::Arc, thread};
 
 use control::order;
 use mail::clock;
+use tokio::sync::oneshot;
 
+use super::alive;
 use crate::{
     admin::Answer,
     explain::{self, Asked},
     server::Server,
 };
 
-/// How often somebody hears that his question is looked into; less than he waits for.
-const ALIVE: Duration = Duration::from_secs(3);
 /// Bytes of an explanation in a line.
 const PIECE: usize = 64 * 1024;
 
@@ -41,20 +33,14 @@ pub(super) fn explain(
         failed: client.and_then(|at| server.attempts.failures().of(at, clock::now())),
         everywhere: server.world.everywhere_now(),
     };
-    let (done, told) = mpsc::channel();
+    let (done, told) = oneshot::channel();
     thread::spawn(move || {
         let warnings = warnings.into_iter().collect();
         // Whoever asked may be gone.
         let _ = done.send(explain::of_daemon(&setup, known, &asked, warnings));
     });
-    let told = loop {
-        match told.recv_timeout(ALIVE) {
-            Ok(told) => break told,
-            Err(RecvTimeoutError::Timeout) => say(&Answer::Queue(order::Answer::Working))?,
-            Err(RecvTimeoutError::Disconnected) => break Err(anyhow::anyhow!("it failed")),
-        }
-    };
-    match told {
+    let told = alive::wait(told, say)?;
+    match told.unwrap_or_else(|_| Err(anyhow::anyhow!("it failed"))) {
         Ok(told) => {
             let mut rest = told.as_str();
             while !rest.is_empty() {

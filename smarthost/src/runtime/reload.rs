@@ -18,7 +18,7 @@ use settings::{
     rows::{self, differences},
 };
 use system::log::{Level, line};
-use tables::secret::{self, Kept, Looked};
+use tables::secret::{Kept, Looked};
 
 use crate::{
     config::{Config, rows::is_at_restart},
@@ -183,10 +183,7 @@ impl Reload {
 
     /// What is wrong with the relayhost's password; mail that waited for it goes when it is there.
     fn look_at_password(&self, config: &Config) -> Option<Problem> {
-        let login = config.password_file();
-        let place = login.as_ref().map(|(_, place)| place.as_path());
-        secret::forget_others(&config.passwords(), place);
-        let (file, copies) = login?;
+        let (file, copies) = config.password_file()?;
         let mut known = self.password.lock().unwrap_or_else(PoisonError::into_inner);
         let known = match &mut *known {
             Some(known) if known.is_of(file, &copies) => known,

@@ -149,7 +149,11 @@ impl Identity {
 
 /// Whether a certificate, and perhaps its key, are to be made at the next start or reload; an error
 /// where they cannot be.
-pub(super) fn is_to_be_made(files: &KeyFiles, hostname: &str) -> anyhow::Result<bool> {
+pub(super) fn is_to_be_made(
+    files: &KeyFiles,
+    hostname: &str,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
     let KeyFiles {
         certificate, key, ..
     } = files;
@@ -158,7 +162,7 @@ pub(super) fn is_to_be_made(files: &KeyFiles, hostname: &str) -> anyhow::Result<
         (false, false) => Ok(true),
         (true, false) => certified(key, hostname).map(|_| true),
         (false, true) => Err(without_key(files)),
-        (true, true) => Ok(false),
+        (true, true) => Ok(another(files, hostname, now).is_some()),
     }
 }
 

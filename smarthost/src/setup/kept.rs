@@ -27,6 +27,7 @@ use system::{
 };
 use tables::{
     copies::{self, DIRECTORY, Kept, is_of, names},
+    secret,
     trust::written_by_others,
     watched::{EMPTY, MAX},
 };
@@ -143,6 +144,8 @@ impl Setup {
         copies::forget_others(&directory, |name| {
             named.contains(name) || is_of(&enrolled, name)
         });
+        let place = config.password_file().map(|(_, place)| place);
+        secret::forget_others(&config.passwords(), place.as_deref());
     }
 
     /// The configuration with copies where files cannot be used; `None`: there is none that would

@@ -75,14 +75,14 @@ impl Tokens {
         self.dirty.extend(self.rows.keys().cloned());
     }
 
-    /// Takes back a row; whether it is one.
+    /// Takes back a row, unless a newer one is there; whether it is one.
     pub fn restore(&mut self, token: String, record: &str) -> bool {
         let row = record.split_once(' ').and_then(|(day, sender)| {
             Some((Address::parse(sender).ok()?, day.parse::<u64>().ok()?))
         });
         match row {
             Some(row) if self.rows.len() < MOST => {
-                self.rows.insert(token, row);
+                self.rows.entry(token).or_insert(row);
                 true
             }
             row => row.is_some(),

@@ -114,6 +114,11 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
 struct Reply(Vec<u8>);
 
 impl Reply {
+    fn short(mut self, value: u16) -> Self {
+        self.0.extend(value.to_ne_bytes());
+        self
+    }
+
     fn number(mut self, value: u32) -> Self {
         self.0.extend(value.to_ne_bytes());
         self
@@ -205,21 +210,16 @@ fn greet(request: &Request<'_>) -> Result<Reply, Errno> {
     if major != 7 {
         return Err(Errno::PROTO);
     }
-    let mut background = Reply::default();
-    for value in [64u16, 48] {
-        background.0.extend(value.to_ne_bytes());
-    }
-    let mut pages = Reply::default();
-    for value in [PAGES, 0] {
-        pages.0.extend(value.to_ne_bytes());
-    }
-    let mut reply = Reply::default()
+    Ok(Reply::default()
         .number(7)
         .number(31)
         .number(ahead)
-        .number(flags & WANTED);
-    reply.0.extend(background.0);
-    let mut reply = reply.number(MAX_WRITE).number(1);
-    reply.0.extend(pages.0);
-    Ok(reply.zeros(4 + 4 + 24))
+        .number(flags & WANTED)
+        .short(64)
+        .short(48)
+        .number(MAX_WRITE)
+        .number(1)
+        .short(PAGES)
+        .short(0)
+        .zeros(4 + 4 + 24))
 }

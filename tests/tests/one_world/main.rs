@@ -25,10 +25,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::similar_names,
-    reason = "a test fails by panicking, tells its story, and is told how long it may be"
+    reason = "a test fails by panicking, and tells its story"
 )]
 
 mod agent;
@@ -54,6 +53,7 @@ mod world;
 use std::time::Instant;
 
 use scenario::Scenario;
+use tests::luck::number;
 use world::{Life, World};
 
 /// Lives of a test that is not told otherwise.
@@ -61,13 +61,6 @@ const SEEDS: u64 = 60;
 
 fn live(scenario: &Scenario, told: bool) -> Life {
     World::new(scenario.clone(), told).live()
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|it| it.parse().ok())
-        .unwrap_or(default)
 }
 
 #[test]

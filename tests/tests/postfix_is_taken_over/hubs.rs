@@ -2,10 +2,10 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf};
 
-use relay::tls::{ClientTls, Trust};
 use tests::{
     binaries::write_program,
     identity::Identity,
+    login::anybody,
     milter::{Milter, go_on},
     resolver::{Record, Resolver},
     session::Session,
@@ -196,9 +196,8 @@ fn the_central_server_of_relays_does_what_its_postfix_did() {
             ("127.0.0.2", ham, "u@yahoo.co.uk", "250"),
         ],
     );
-    let anybody = ClientTls::new(&Trust::Opportunistic).unwrap().config;
     let mut session = Session::connect_from("127.0.0.2".parse().unwrap(), wrapped)
-        .wrapped(anybody)
+        .wrapped(anybody())
         .ehlo();
     let to = [
         "nobody@main.relays.example",

@@ -120,12 +120,7 @@ pub(super) fn of_sink(sink: &Sink) -> Value {
 
 /// What `smarthost pin` prints, as it is pasted.
 pub(super) fn pin(relay: &Smarthost) -> Value {
-    let printed = relay.admin(&["pin"]);
-    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
-    let word = printed
-        .split(|c: char| c.is_whitespace() || c == '"')
-        .find(|word| word.starts_with("sha256:"));
-    Value::from(word.unwrap_or_else(|| panic!("no pin: {printed}")))
+    Value::from(relay.pin())
 }
 
 /// The message that comes as such a one.

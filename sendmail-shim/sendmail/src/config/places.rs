@@ -85,20 +85,25 @@ pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError
 
 /// What was kept of these files when they were good.
 fn copy(salvaged: &Settings, of: &Path) -> Option<Settings> {
+    recalled(salvaged, of, |settings| {
+        settings.client_tls().is_ok() && impossible(settings).is_none()
+    })
+}
+
+fn recalled(salvaged: &Settings, of: &Path, fits: impl Fn(&Settings) -> bool) -> Option<Settings> {
     let refuge = refuge_of(of);
     let copies = [salvaged.spool.as_path(), Path::new(SPOOL), &refuge];
     copies.into_iter().find_map(|spool| {
         let settings = Settings::enrolled(last_good::recall(spool, of)?).ok()?;
-        let usable = settings.client_tls().is_ok() && impossible(&settings).is_none();
-        usable.then_some(settings)
+        fits(&settings).then_some(settings)
     })
 }
 
 /// The settings that an agent had before: what was kept of these files when they were good.
 pub fn last_good(given: Option<&Path>) -> Option<Settings> {
     let (of, found) = find(given);
-    let (_, settings) = usable(found).ok()?;
-    copy(&settings, &of)
+    let settings = Settings::enrolled(found.ok()?).ok()?;
+    recalled(&settings, &of, |_| true)
 }
 
 /// The same for the agent, which goes on with the last good settings, or else queues and does not

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use console::room;
+use console::{room, unit};
 use control::{
     self,
     findings::{self, Findings, Untold},
@@ -20,7 +20,10 @@ use mail::clock::{self, Timestamp};
 use relay::net::{Connection, Target};
 use settings::{layers, provision};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
-use system::{read, socket::not_bound};
+use system::{
+    read,
+    socket::{connect, is_of_nobody, not_bound},
+};
 
 use crate::{
     admin::{aliases, running},
@@ -152,10 +155,21 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
                 failure.log_text(),
                 "systemctl start sendmail-shim.socket; then: journalctl -u sendmail-shim",
             );
-            taken(settings, findings);
+            if is_free(settings) {
+                taken(settings, findings);
+            }
             None
         }
     }
+}
+
+/// Whether nobody listens for the agent's callers: neither it nor, for the one of this machine,
+/// systemd.
+fn is_free(settings: &Settings) -> bool {
+    let connected = connect(&settings.socket, ANSWER);
+    let of_machine = settings.files.iter().any(|it| it.starts_with(DIRECTORY));
+    connected.is_err_and(|error| is_of_nobody(&error))
+        && !(of_machine && unit::is_active("sendmail-shim.socket"))
 }
 
 /// What it says of itself.

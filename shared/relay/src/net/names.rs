@@ -140,10 +140,11 @@ fn ask(servers: &[SocketAddr], name: &str, kind: Rtype) -> Answer {
     let Ok(mut name) = name.parse::<Name<Vec<u8>>>() else {
         return Err("it is no name that DNS knows".to_owned());
     };
+    let mut least = Duration::MAX;
     for _ in 0..records::MOST_ALIASES {
         match ask_once(servers, &name, kind)? {
-            Told::Records(records, ttl) => return Ok(Some((records, ttl))),
-            Told::Alias(target) => name = target,
+            Told::Records(records, ttl) => return Ok(Some((records, least.min(ttl)))),
+            Told::Alias(target, ttl) => (name, least) = (target, least.min(ttl)),
             Told::NoName => return Ok(None),
         }
     }
@@ -154,7 +155,7 @@ fn ask(servers: &[SocketAddr], name: &str, kind: Rtype) -> Answer {
 enum Told {
     Records(Vec<Record>, Duration),
     /// Another name is to be asked for.
-    Alias(Name<Vec<u8>>),
+    Alias(Name<Vec<u8>>, Duration),
     NoName,
 }
 
@@ -177,7 +178,7 @@ fn read(message: &Message<Vec<u8>>, kind: Rtype) -> Result<Told, String> {
     match message.header().rcode() {
         Rcode::NOERROR => {
             if let Some(target) = records::unfollowed(answer, kind)? {
-                return Ok(Told::Alias(target));
+                return Ok(Told::Alias(target, ttl(message)));
             }
             let found = records::read(answer, kind == Rtype::SRV)?;
             Ok(Told::Records(found, ttl(message)))
