@@ -8,6 +8,7 @@
 mod arrows;
 mod circles;
 mod documents;
+mod mistakes;
 mod modules;
 mod source;
 
