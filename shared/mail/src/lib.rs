@@ -5,13 +5,14 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | vocabulary | [`status`] [`outcome`] [`limits`] [`clock`] [`text`] |
+//! | vocabulary | [`status`] [`outcome`] [`limits`] [`clock`] [`text`] [`masked`] |
 //! | grammar | [`address`] [`nexthop`] [`message`] [`envelope`] [`maps`] |
 //! | writing | [`notice`] |
 
 // vocabulary
 pub mod clock;
 pub mod limits;
+pub mod masked;
 pub mod outcome;
 pub mod status;
 pub mod text;

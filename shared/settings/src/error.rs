@@ -2,7 +2,8 @@
 //!
 //! Contract: never panics on any text; an error is `FILE:LINE:COLUMN: what; remedy`, then the line
 //! with `^` under the place.
-//! A line is shown with its control characters escaped and cut to [`WIDTH`].
+//! A line is shown without secrets (see `shown`), with its control characters escaped and cut to
+//! [`WIDTH`].
 //! Failures: [`ConfigError`], for the administrator who wrote the file.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -10,11 +11,10 @@ use std::{fmt, ops::Range, path::Path};
 
 use serde::de::DeserializeOwned;
 
+use super::{shown::Hidden, words::explain};
+
 /// Longest part of a line that is shown, in characters.
 const WIDTH: usize = 120;
-
-/// Letters of a name from which on it is clear what was meant.
-const BEGUN: usize = 5;
 
 /// Between several errors that are told at once.
 const BETWEEN: &str = "\n\n";
@@ -66,45 +66,63 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigEr
         let what = explain(error.message());
         match error.span() {
             Some(span) => error_at(path, text, span, &what),
-            None => ConfigError {
-                text: format!("{}: {what}", path.display()),
-            },
+            None => {
+                let what = hidden(text).said(&(0..0), &what);
+                ConfigError {
+                    text: format!("{}: {what}", path.display()),
+                }
+            }
         }
     })
 }
 
 /// An error at a place of the text (from `serde_spanned`), for checks after parsing.
 pub fn error_at(path: &Path, text: &str, span: Range<usize>, what: &str) -> ConfigError {
+    error_in(path, text, span, what, &hidden(text))
+}
+
+/// Where nothing is known of what there is to set.
+fn hidden(text: &str) -> Hidden<'_> {
+    Hidden::of(text, &|_| false)
+}
+
+/// The same, of a text of which this is hidden.
+pub(super) fn error_in(
+    path: &Path,
+    text: &str,
+    span: Range<usize>,
+    what: &str,
+    hidden: &Hidden<'_>,
+) -> ConfigError {
     let before = text.get(..span.start).unwrap_or(text);
     let start = before
         .rfind('\n')
         .map_or(0, |newline| newline.saturating_add(1));
-    let line_number = before.matches('\n').count().saturating_add(1);
-    let line = text
-        .get(start..)
-        .and_then(|rest| rest.lines().next())
-        .unwrap_or_default();
+    let number = before.matches('\n').count().saturating_add(1).to_string();
+    let line = text.get(start..).and_then(|rest| rest.lines().next());
+    let end = start.saturating_add(line.unwrap_or_default().len());
     let column = before.get(start..).unwrap_or_default().chars().count();
-    let marked = text.get(span.start..span.end).unwrap_or_default();
-    let marks = marked
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        .max(1);
+
+    let line = hidden.line(start..end);
+    let at = before.len();
+    let past = span.end.max(at.saturating_add(1));
+    let place = |(_, bytes): &&(char, Range<usize>)| bytes.end <= at;
+    let indent = line.iter().take_while(place).count();
+    let marked = |(_, bytes): &&(char, Range<usize>)| bytes.start < past;
+    let marks = line.iter().skip(indent).take_while(marked).count().max(1);
 
     // A long line is shown from a little before the place.
-    let skip = if column > WIDTH / 2 {
-        column.saturating_sub(WIDTH / 4)
+    let skip = if indent > WIDTH / 2 {
+        indent.saturating_sub(WIDTH / 4)
     } else {
         0
     };
-    let shown: String = line.chars().skip(skip).take(WIDTH).map(visible).collect();
-    let indent = column.saturating_sub(skip);
+    let shown = line.iter().skip(skip).take(WIDTH);
+    let shown: String = shown.map(|(c, _)| visible(*c)).collect();
+    let indent = indent.saturating_sub(skip);
     let marks = marks.min(WIDTH.saturating_sub(indent)).max(1);
-    let number = line_number.to_string();
     let margin = " ".repeat(number.len());
+    let what = hidden.said(&span, what);
     ConfigError {
         text: format!(
             "{}:{number}:{}: {what}\n{margin} |\n{number} | {shown}\n{margin} | {}{}",
@@ -123,71 +141,4 @@ fn visible(c: char) -> char {
         c if c.is_control() => '\u{fffd}',
         c => c,
     }
-}
-
-/// The library's words in those of an administrator, with a remedy where one is known.
-pub(super) fn explain(message: &str) -> String {
-    if message == "duplicate key" {
-        return "duplicate key: it stands above already; keep one of the two".to_owned();
-    }
-    if message.starts_with("string values must be quoted") {
-        return "this is no value; a text stands in double quotes".to_owned();
-    }
-    if message.starts_with("invalid basic string, expected `\"`") {
-        return "the text has no end; close it with a double quote".to_owned();
-    }
-    if message.ends_with("expected a boolean") {
-        return format!("{message}; write true or false, without quotes");
-    }
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let (Some(&given), known) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
-        return first_line(message);
-    };
-    if message.starts_with("unknown field") {
-        return format!("unknown setting `{given}`; {}", suggestion(given, known));
-    }
-    if message.starts_with("unknown variant") {
-        return format!("unknown value \"{given}\"; {}", suggestion(given, known));
-    }
-    if message.starts_with("missing field") {
-        return format!("the setting `{given}` is missing; add it here");
-    }
-    if message.starts_with("invalid type") && message.ends_with("expected a string") {
-        return format!("`{given}` is no text; put it in double quotes: \"{given}\"");
-    }
-    first_line(message)
-}
-
-/// The parser's messages may go over several lines; one is enough beside the marked place.
-fn first_line(message: &str) -> String {
-    message
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// What the known names offer in place of an unknown one.
-pub fn suggestion(given: &str, known: &[&str]) -> String {
-    match closest(given, known) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None if known.is_empty() => "there is no setting to be made here".to_owned(),
-        None => format!("known here: {}", known.join(", ")),
-    }
-}
-
-/// The known name that an unknown one was most likely meant as.
-pub(super) fn closest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
-    let flat = |name: &str| name.to_lowercase().replace('-', "_");
-    let distance = |name: &str| strsim::damerau_levenshtein(&flat(given), &flat(name));
-    let close = (given.chars().count() / 3).max(1);
-    let nearest = known.iter().map(|name| (distance(name), *name)).min();
-    let near = nearest.filter(|(distance, _)| *distance <= close);
-    // Or it was not written to its end.
-    let begun = known
-        .iter()
-        .filter(|name| given.len() >= BEGUN && flat(name).starts_with(&flat(given)));
-    let shortest = begun.min_by_key(|name| name.len());
-    near.map(|(_, name)| name).or(shortest.copied())
 }

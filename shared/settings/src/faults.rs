@@ -5,30 +5,32 @@
 //! any more. Each fault has its place, in a list that of the item. What may only follow from
 //! another fault is not told: about a table of which something was taken out, and about settings
 //! together one of which was wrong itself.
-//! At most [`MOST`] are told, and of a very long text only the first.
+//! At most [`syntax::MOST`] are told, and of a very long text only the first.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-mod syntax;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 use std::{fmt::Display, ops::Range};
 
+use mail::masked::names_secret;
 use serde::de::DeserializeOwned;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 use self::tree::{Step, Way};
 use super::{
-    error::{ConfigError, closest, error_at, explain},
+    error::{ConfigError, error_in},
     layers::{self, Layer},
+    shown::{self, Hidden},
+    syntax,
+    words::{closest, explain},
+    written::quote,
 };
 
-/// Faults that are told.
-const MOST: usize = 50;
-/// Bytes of text up to which it is looked for more than one fault.
-const LONG: usize = 256 * 1024;
+/// How the library begins to say that there is no such setting.
+const UNKNOWN: &str = "unknown field";
 /// Times that something is taken out and the rest is read again.
 const READINGS: usize = 200;
 
@@ -41,6 +43,8 @@ pub struct Wrong {
     at_value: bool,
     /// Other settings that it is about.
     with: Vec<String>,
+    /// There is no such setting.
+    is_unknown: bool,
     /// What an unknown setting may have been meant as.
     meant: Option<String>,
 }
@@ -103,6 +107,7 @@ impl Wrong {
             what,
             at_value: false,
             with: Vec::new(),
+            is_unknown: false,
             meant: None,
         }
     }
@@ -115,7 +120,8 @@ impl Wrong {
             _ => Self::at(place, ""),
         };
         wrong.what = explain(message);
-        if message.starts_with("unknown field") {
+        if message.starts_with(UNKNOWN) {
+            wrong.is_unknown = true;
             let known = quoted.split_first();
             let meant = known.and_then(|(given, known)| closest(given, known));
             wrong.meant = meant.map(str::to_owned);
@@ -152,7 +158,7 @@ pub fn read<T: DeserializeOwned, C>(
     let settled = found.settle(&mut all, &formed);
     match settled.filter(|_| found.faults.is_empty()) {
         Some(result) => Ok(result),
-        None => Err(found.told()),
+        None => Err(found.told(&is_known::<T>)),
     }
 }
 
@@ -171,6 +177,17 @@ fn form<T: DeserializeOwned>(table: DeTable<'_>) -> Result<T, Wrong> {
     T::deserialize(table).map_err(|error| Wrong::of_form(&error))
 }
 
+/// Whether there is a setting of this name, in tables of these.
+fn is_known<T: DeserializeOwned>(names: &[String]) -> bool {
+    let name = names.iter().map(quote).collect::<Vec<_>>().join(".");
+    let text = format!("{name} = 0");
+    let Ok(table) = DeTable::parse(&text).map(Spanned::into_inner) else {
+        return false;
+    };
+    // It need not be a number.
+    form::<T>(table).err().is_none_or(|wrong| !wrong.is_unknown)
+}
+
 /// What is wrong, and what was taken out.
 struct Found<'a> {
     layers: &'a [Layer],
@@ -178,6 +195,8 @@ struct Found<'a> {
     /// With places of all texts as one.
     faults: Vec<(Option<Range<usize>>, String)>,
     out: Vec<Way>,
+    /// Values of settings that there are not: nobody knows what they are.
+    unknown: Vec<Range<usize>>,
     /// How often something may still be taken out.
     left: usize,
 }
@@ -187,9 +206,10 @@ impl<'a> Found<'a> {
         let length = layers.iter().map(|(_, text)| text.len()).sum::<usize>();
         Self {
             layers,
-            most: if length > LONG { 1 } else { MOST },
+            most: syntax::most(length),
             faults: Vec::new(),
             out: Vec::new(),
+            unknown: Vec::new(),
             left: READINGS,
         }
     }
@@ -225,6 +245,12 @@ impl<'a> Found<'a> {
             };
             let fails = |table: &DeTable<'t>| read(table.clone()).err();
             let way = locate(table, &wrong, &fails);
+            let is_strange = wrong.is_unknown && wrong.meant.as_deref().is_none_or(names_secret);
+            if let Some(value) = way.as_ref().and_then(|way| tree::value(table, way))
+                && is_strange
+            {
+                shown::each(value, &mut |place| self.unknown.push(place));
+            }
             self.note(table, way.as_deref(), &wrong);
             self.left = self.left.saturating_sub(1);
             if self.left == 0 || self.faults.len() >= self.most {
@@ -301,14 +327,24 @@ impl<'a> Found<'a> {
         self.out.push(way);
     }
 
-    fn told(mut self) -> ConfigError {
+    fn told(mut self, is_known: &dyn Fn(&[String]) -> bool) -> ConfigError {
         let start = |place: &Option<Range<usize>>| place.as_ref().map_or(usize::MAX, |it| it.start);
         self.faults.sort_by_key(|(place, _)| start(place));
         let is_all = self.faults.len() < self.most;
+        let texts = self.layers.iter();
+        let mut hidden: Vec<_> = texts.map(|(_, text)| Hidden::of(text, is_known)).collect();
+        for place in &self.unknown {
+            if let Some((layer, place)) = self.layer(place) {
+                hidden
+                    .get_mut(layer)
+                    .into_iter()
+                    .for_each(|it| it.also(place.clone()));
+            }
+        }
         let faults = self
             .faults
             .iter()
-            .map(|(place, what)| self.error(place.clone(), what));
+            .map(|(place, what)| self.error(place.clone(), what, &hidden));
         let mut faults: Vec<_> = faults.collect();
         if !is_all && self.most > 1 {
             let text = format!("there may be more: these are the first {}", self.most);
@@ -317,18 +353,33 @@ impl<'a> Found<'a> {
         ConfigError::together(faults).unwrap_or_default()
     }
 
-    fn error(&self, place: Option<Range<usize>>, what: &str) -> ConfigError {
-        let mut before = 0usize;
-        let place = place.unwrap_or(usize::MAX..usize::MAX);
-        for (path, text) in self.layers {
-            let end = before.saturating_add(text.len());
-            if place.start <= end {
-                let from = |at: usize| at.saturating_sub(before);
-                return error_at(path, text, from(place.start)..from(place.end), what);
+    fn error(&self, place: Option<Range<usize>>, what: &str, hidden: &[Hidden<'_>]) -> ConfigError {
+        let found = place.and_then(|place| self.layer(&place));
+        let layer = found
+            .and_then(|(layer, place)| Some((self.layers.get(layer)?, hidden.get(layer)?, place)));
+        match layer {
+            Some(((path, text), hidden, place)) => error_in(path, text, place, what, hidden),
+            None => {
+                let said = hidden.iter().fold(what.to_owned(), |what, hidden| {
+                    hidden.said(&(usize::MAX..usize::MAX), &what)
+                });
+                layers::wrong(self.layers, &said)
             }
-            before = end;
         }
-        layers::wrong(self.layers, what)
+    }
+
+    /// In which file a place is, and where.
+    fn layer(&self, place: &Range<usize>) -> Option<(usize, Range<usize>)> {
+        let mut before = 0usize;
+        self.layers
+            .iter()
+            .enumerate()
+            .find_map(|(layer, (_, text))| {
+                let start = before;
+                before = before.saturating_add(text.len());
+                let from = |at: usize| at.saturating_sub(start);
+                (place.start <= before).then(|| (layer, from(place.start)..from(place.end)))
+            })
     }
 }
 

@@ -28,12 +28,16 @@ pub mod layers;
 mod pattern;
 pub mod provision;
 pub mod rows;
+mod shown;
+mod syntax;
 mod units;
+mod words;
 mod written;
 
-pub use error::{ConfigError, error_at, first, parse, suggestion};
+pub use error::{ConfigError, error_at, first, parse};
 pub use pattern::Pattern;
 pub use units::{HostName, NameServer, OneOrMany, Size, Span, optional_table, table};
+pub use words::suggestion;
 
 #[cfg(test)]
 mod tests;

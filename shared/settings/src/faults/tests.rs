@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::*;
-use crate::{OneOrMany, Span, first};
+use crate::{OneOrMany, Span, first, syntax::MOST};
 
 #[derive(Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -151,7 +151,7 @@ fn very_many_faults_are_told_up_to_a_bound_and_of_a_very_long_text_the_first() {
     assert!(all[MOST].contains("there may be more"), "{}", all[MOST]);
     let unread = "no\n".repeat(500);
     assert_eq!(told(&[&unread]).len(), MOST + 1);
-    let long = format!("# {}\na = 1\nb = 1\n", "x".repeat(LONG));
+    let long = format!("# {}\na = 1\nb = 1\n", "x".repeat(256 * 1024));
     assert_eq!(told(&[&long]).len(), 1);
     let list = format!("waits = [{}\"no\"]", "\"1d\",".repeat(20_000));
     assert_eq!(heads(&[&list])[0].split(':').nth(2), Some("100010"));

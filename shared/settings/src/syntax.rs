@@ -9,8 +9,12 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue, Error};
 
-use crate::error::explain;
+use super::words::explain;
 
+/// Statements that are told of.
+pub(super) const MOST: usize = 50;
+/// Bytes of text up to which it is looked for more than one.
+const LARGE: usize = 256 * 1024;
 /// How values begin that may go over several lines.
 const LONG: [&str; 4] = ["[", "{", "\"\"\"", "'''"];
 
@@ -21,6 +25,13 @@ pub(super) struct Unread {
     pub(super) what: String,
     /// What it would have set, by the names of tables and its own.
     pub(super) names: Vec<String>,
+    /// All of it.
+    pub(super) lines: Range<usize>,
+}
+
+/// How many statements are told of in a text of so many bytes.
+pub(super) const fn most(length: usize) -> usize {
+    if length > LARGE { 1 } else { MOST }
 }
 
 /// The text without what cannot be read, and that; of more faults than `most` all is blank.
@@ -50,8 +61,13 @@ pub(super) fn readable(text: &str, most: usize) -> (String, Vec<Unread>) {
         if lines.is_empty() || unread.len() >= most {
             return (blank(&text, 0..text.len()), unread);
         }
-        text = blank(&text, lines);
-        unread.push(Unread { place, what, names });
+        text = blank(&text, lines.clone());
+        unread.push(Unread {
+            place,
+            what,
+            names,
+            lines,
+        });
     }
 }
 
@@ -118,7 +134,7 @@ fn head(line: &str) -> Option<&str> {
 }
 
 /// What stands before the equals sign.
-fn key(line: &str) -> Option<&str> {
+pub(super) fn key(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
     let end = match quote {

@@ -1,0 +1,342 @@
+//! What of a text that somebody wrote may be shown to others: which names are those of secrets, and
+//! where in a text a secret stands.
+//!
+//! | part | what is hidden |
+//! |---|---|
+//! | [`names_secret`] | whatever has such a name: `password`, `AuthPass`, `api_key`, also misspelt |
+//! | [`user_info`] | user and password of a URL: `smtp://user:password@host` |
+//! | [`list_keys`] | the key of a customer in the name of a block list: `abc…xyz.zen.dq.spamhaus.net` |
+//! | [`free_text`] | all of these in a sentence or a line of a file |
+//!
+//! Contract: pure, total, in linear time. What only looks like a secret is hidden, too.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::ops::Range;
+
+/// What stands in place of a secret.
+pub const MASK: &str = "***";
+
+/// Words whose consonants are in the names of secrets, however the vowels were typed: password,
+/// passwd, pwd, secret, token, credential, passphrase.
+const CONSONANTS: [&str; 9] = [
+    "pswr", "psrd", "pswd", "pwd", "pswrd", "scrt", "tkn", "crdnt", "psphrs",
+];
+/// Words that are the name of a secret as a whole.
+const WORDS: [&str; 9] = [
+    "pass", "pasw", "pw", "psw", "auth", "key", "keys", "bearer", "cookie",
+];
+/// How other names of secrets begin and end.
+const BEGINNINGS: [&str; 3] = ["pass", "authp", "apik"];
+const ENDS: [&str; 4] = ["pass", "apikey", "authkey", "seckey"];
+/// What stands beside a secret and is none.
+const USERS: [&str; 7] = ["user", "users", "usr", "usre", "username", "login", "name"];
+
+/// Fewest characters of a customer's key in the name of a list.
+const KEY: usize = 16;
+/// Lists in whose names the fifth label from the end is such a key, however it looks.
+const KEYED: [&str; 2] = [".dq.spamhaus.net", ".mail.abusix.zone"];
+
+/// Whether what has this name is to be hidden. Of a dotted name any part counts, unless it ends in
+/// that of a user.
+pub fn names_secret(name: &str) -> bool {
+    let all = words(name);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_user = USERS.contains(&last.trim_matches(['"', '\'']).to_lowercase().as_str());
+    !is_user && all.iter().any(|word| is_secret(word))
+}
+
+fn is_secret(word: &str) -> bool {
+    let mut consonants = String::new();
+    for c in word.chars().filter(|c| !"aeiou".contains(*c)) {
+        if !consonants.ends_with(c) {
+            consonants.push(c);
+        }
+    }
+    WORDS.contains(&word)
+        || BEGINNINGS.iter().any(|begin| word.starts_with(begin))
+        || ENDS.iter().any(|end| word.ends_with(end))
+        || CONSONANTS
+            .iter()
+            .any(|part| consonants.starts_with(part) || consonants.ends_with(part))
+}
+
+/// `smtp_authPassword.x` is smtp, auth, password and x.
+fn words(name: &str) -> Vec<String> {
+    let (mut words, mut word, mut was_lower) = (Vec::new(), String::new(), false);
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (was_lower && c.is_uppercase()) {
+            words.push(std::mem::take(&mut word));
+        }
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        }
+        was_lower = c.is_lowercase();
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// User and password in a value: what stands between `//` and the last `@` behind it, also where
+/// that is cut off, or, where there is no `//`, `user:password` before an `@`.
+pub fn user_info(value: &str) -> Option<Range<usize>> {
+    let scheme = value.find("//").map(|at| at.saturating_add(2));
+    let range = match (value.rfind('@'), scheme) {
+        (Some(end), Some(start)) => start..end,
+        (Some(end), None) => {
+            let before = value.get(..end)?;
+            let mut colons = before.match_indices(':').map(|(at, _)| before.split_at(at));
+            let is_login = |after: &str| !after.chars().nth(1).is_none_or(is_edge);
+            let (user, _) = colons.find(|(_, after)| is_login(after))?;
+            user.rfind(is_edge).map_or(0, |at| at.saturating_add(1))..end
+        }
+        (None, scheme) => {
+            // Behind the colon of a host stands a number.
+            let start = scheme?;
+            let host = value.get(start..)?.split('/').next()?;
+            let host = host.trim_end_matches(is_edge);
+            let port = host.rsplit(']').next()?.split_once(':')?.1;
+            let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+            (!is_port).then(|| start..start.saturating_add(host.len()))?
+        }
+    };
+    (range.start < range.end).then_some(range)
+}
+
+/// Where a word of a line begins or ends.
+fn is_edge(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')
+}
+
+/// Labels of names that look like the key of a customer.
+pub fn list_keys(text: &str) -> Vec<Range<usize>> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_keyed = |name: &str| KEYED.iter().any(|zone| name.to_lowercase().ends_with(zone));
+    let mut found = Vec::new();
+    let mut from = 0usize;
+    for name in text.split_inclusive(|c: char| !is_name(c)) {
+        let plain = name.trim_end_matches(|c: char| !is_name(c));
+        let labels: Vec<_> = plain.trim_end_matches('.').split('.').collect();
+        let mut at = from;
+        for (label, behind) in labels.iter().zip((0..labels.len()).rev()) {
+            let end = at.saturating_add(label.len());
+            let has = |which: fn(&u8) -> bool| label.bytes().any(|byte| which(&byte));
+            let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+            let is_one = is_mixed && label.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let is_long = is_one && label.len() >= KEY && (behind >= 1 || plain.ends_with('.'));
+            if is_long || (behind == 4 && !label.is_empty() && is_keyed(plain)) {
+                found.push(at..end);
+            }
+            at = end.saturating_add(1);
+        }
+        from = from.saturating_add(name.len());
+    }
+    found
+}
+
+/// A text without the secrets that can be seen in it: what is said of a line of a table or of
+/// another program's file. What stands behind `password =` is hidden to the end of the quotation,
+/// or else of the line.
+pub fn free_text(text: &str) -> String {
+    let mut hidden = Vec::new();
+    let mut from = 0usize;
+    for line in text.split_inclusive('\n') {
+        let mut shift = |range: Range<usize>| {
+            hidden.push(range.start.saturating_add(from)..range.end.saturating_add(from));
+        };
+        named(line).into_iter().for_each(&mut shift);
+        list_keys(line).into_iter().for_each(&mut shift);
+        urls(line).into_iter().for_each(&mut shift);
+        from = from.saturating_add(line.len());
+    }
+    without(text, hidden)
+}
+
+/// The same text with [`MASK`] in these places, which may overlap.
+pub fn without(text: &str, mut hidden: Vec<Range<usize>>) -> String {
+    hidden.sort_by_key(|range| range.start);
+    let (mut out, mut at) = (String::new(), 0usize);
+    for range in hidden {
+        if range.end <= at {
+            continue;
+        }
+        if range.start >= at {
+            out.push_str(text.get(at..range.start).unwrap_or_default());
+            out.push_str(MASK);
+        }
+        at = range.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// What stands behind the names of secrets.
+fn named(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0usize;
+    while let Some(sign) = line.get(at..).and_then(|rest| rest.find(['=', ':'])) {
+        let sign = at.saturating_add(sign);
+        let value = sign.saturating_add(1);
+        at = value;
+        let before = line.get(..sign).unwrap_or_default();
+        let before = before.trim_end().trim_end_matches(['"', '\'']);
+        let name = before.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.'));
+        let after = line.get(value..).unwrap_or_default();
+        let blank = after.len().saturating_sub(after.trim_start().len());
+        let start = value.saturating_add(blank);
+        let after = after.trim_start();
+        let length = after.find('`').unwrap_or(after.trim_end().len());
+        if name.into_iter().next().is_some_and(names_secret)
+            && length > 0
+            && !after.starts_with("//")
+        {
+            found.push(start..start.saturating_add(length));
+            at = start.saturating_add(length);
+        }
+    }
+    found
+}
+
+/// User and password of each URL.
+fn urls(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut from = 0usize;
+    for word in line.split_inclusive(is_edge) {
+        if word.contains("://")
+            && let Some(range) = user_info(word)
+        {
+            found.push(range.start.saturating_add(from)..range.end.saturating_add(from));
+        }
+        from = from.saturating_add(word.len());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known_also_misspelt_and_others_are_none() {
+        for name in [
+            "password",
+            "passwrd",
+            "pasword",
+            "pssword",
+            "passwd",
+            "pwd",
+            "pw",
+            "pass",
+            "AuthPass",
+            "smtp_pass",
+            "secret",
+            "secrets",
+            "secert",
+            "token",
+            "web.token",
+            "web_token",
+            "tken",
+            "apikey",
+            "api_key",
+            "key",
+            "dnsbl.keys",
+            "auth",
+            "relay_auth",
+            "auth.passwort",
+            "passphrase",
+            "credentials",
+            "relay_auth.token.command",
+            "smtp_sasl_password_maps",
+            "authPassword",
+            "PASSWORD",
+            "\"password\"",
+        ] {
+            assert!(names_secret(name), "{name}");
+        }
+        for name in [
+            "",
+            "relayhost",
+            "hostname",
+            "auth.user",
+            "auth.usr",
+            "tls",
+            "admins",
+            "networks",
+            "restrictions",
+            "transport",
+            "transports.slow.delay",
+            "message_size",
+            "spool",
+            "budget",
+            "store",
+            "nodes",
+            "aliases",
+            "greylist.delay",
+            "retry.minimal",
+            "certificate",
+            "from_override",
+            "postscript",
+            "author",
+            "proxy",
+            "pins",
+            "client_pins",
+            "AuthUser",
+        ] {
+            let is_user = name == "AuthUser";
+            assert_eq!(names_secret(name), is_user, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_a_key_in_a_zone_and_what_a_name_promises_are_hidden() {
+        for (text, shown) in [
+            (
+                "`smtp://u:s3cret@host` is none",
+                "`smtp://***@host` is none",
+            ),
+            ("redis://:s3/cr@et@h/0", "redis://***@h/0"),
+            ("mail for a@b.example", "mail for a@b.example"),
+            ("`root:admin@example.org`", "`root:admin@example.org`"),
+            (
+                "`password = s3cret` is no name",
+                "`password = ***` is no name",
+            ),
+            ("AuthPass=s3cret word", "AuthPass=***"),
+            ("\"token\": \"s3cret\"", "\"token\": ***"),
+            ("use password_file", "use password_file"),
+            (
+                "abcdefghij2345678901234567.zen.dq.spamhaus.net=127.0.0.2",
+                "***.zen.dq.spamhaus.net=127.0.0.2",
+            ),
+            (
+                "abcdefghijklmnop.zen.dq.spamhaus.net",
+                "***.zen.dq.spamhaus.net",
+            ),
+            ("zen.spamhaus.org", "zen.spamhaus.org"),
+            ("${DQS}.zen.dq.spamhaus.net", "${DQS}.zen.dq.spamhaus.net"),
+            (
+                "internationalization.example.org",
+                "internationalization.example.org",
+            ),
+            ("name: ***", "name: ***"),
+        ] {
+            assert_eq!(free_text(text), shown, "{text}");
+        }
+        assert_eq!(user_info("user:s3cret@mail.example.org:587"), Some(0..11));
+        assert_eq!(user_info("smtp://user:s3cret"), Some(7..18));
+        assert_eq!(user_info("redis://127.0.0.1:6379/0"), None);
+        assert_eq!(user_info("redis://[2001:db8::1]:6379"), None);
+        assert_eq!(user_info("admin@example.org"), None);
+        assert_eq!(user_info("virtual: a@example.org"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_text_is_it_can_be_shown(text in "([a-z:@/= .\"`#é\\n]|pass|://){0,60}") {
+            let shown = free_text(&text);
+            prop_assert!(shown.chars().count() <= text.chars().count() * MASK.len() + MASK.len());
+        }
+    }
+}
