@@ -68,6 +68,16 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
             "503 5.5.1 Error: need AUTH command first",
             "wants a login",
         ),
+        (
+            "MAIL",
+            "504 5.5.2 <vm1>: Helo command rejected: need fully-qualified hostname",
+            "refuses this machine's address or name",
+        ),
+        (
+            END,
+            "554 Message rejected: Sending paused for this account.",
+            "refuses the account",
+        ),
     ] {
         let sink = Sink::with(answering(command, reply));
         let mut smarthost = relay_to(&sink.nexthop());
@@ -191,6 +201,8 @@ fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
     for after_message in [
         "552 5.7.0 This message was blocked because its content presents a potential security issue",
         "550 5.7.26 Unauthenticated email from example.org is not accepted due to DMARC policy",
+        "554 5.7.9 Message not accepted for policy reasons",
+        "534 5.3.4 Message too big for system",
     ] {
         let sink = Sink::with(Script {
             after_message: after_message.to_owned(),

@@ -1,8 +1,9 @@
 //! What servers write when they refuse this machine, and what they write when they refuse a mail.
 //!
 //! Of Postfix, Exim, Sendmail, qmail, Exchange, Microsoft 365, Google, Amazon SES, `SendGrid`,
-//! Zoho, Domino, OVH, Orange, Cisco, Plesk. How they are compared:
-//! [`Words`](super::super::words::Words).
+//! Postmark, Mailgun, Brevo, `SparkPost`, Fastmail, iCloud, GMX, Yahoo, Yandex, Zoho, Domino, OVH,
+//! Orange, Free, Cisco, Mimecast, cPanel, Plesk, `GoDaddy`: from their documentation, and from what
+//! others have seen. How they are compared: [`Words`](super::super::words::Words).
 
 pub(super) const TLS: &[&str] = &[
     "starttls",
@@ -62,6 +63,11 @@ pub(super) const LOGIN: &[&str] = &[
     "please log in",
     "must log in",
     "username and password not accepted",
+    "authentification requise",
+    "d'authentification invalide",
+    "failed to authenticate",
+    "failed to authorize",
+    "authorization required",
 ];
 /// About the login as long as nobody has seen the message.
 pub(super) const LOGIN_EARLY: &[&str] = &[
@@ -89,6 +95,33 @@ pub(super) const CONTENT: &[&str] = &[
     "header*",
     "url",
     "urls",
+    "macro*",
+    "executable*",
+    "unencrypted message*",
+    "personal data",
+    "is encrypted",
+    "s/mime",
+    "bulk",
+];
+/// About its size, or that of a line.
+pub(super) const SIZE: &[&str] = &[
+    "too big",
+    "too large",
+    "message size",
+    "size limit*",
+    "size exceed*",
+    "line too long",
+];
+/// Words about the message; with one of `REFUSED` beside it, it is what is refused.
+pub(super) const MESSAGE: &[&str] = &["message*", "mail", "email", "e-mail"];
+pub(super) const REFUSED: &[&str] = &[
+    "rejected",
+    "refused",
+    "not accepted",
+    "blocked",
+    "denied",
+    "discarded",
+    "declined",
 ];
 /// With one of these, or of `CONTENT`, it is about more than the login.
 pub(super) const NOT_ALONE: &[&str] = &[
@@ -105,6 +138,8 @@ pub(super) const NOT_ALONE: &[&str] = &[
     "unauthenticated e-mail",
     "unauthenticated message*",
 ];
+/// The key by which a smarthost knew this machine.
+pub(super) const ENROLL: &[&str] = &["smarthost enroll"];
 /// Words about relaying; with one of `NO` beside it nobody relays for us.
 pub(super) const RELAY: &[&str] = &[
     "relay",
@@ -210,6 +245,41 @@ pub(super) const RECIPIENT: &[&str] = &[
 ];
 /// The sender's own address is no good: other senders' mail goes.
 pub(super) const AUTHOR: &[&str] = &["sender verify", "sender verification", "verifying sender"];
+/// About a sender that this machine or its login may not use, whatever stands beside it.
+pub(super) const SURE_SENDER: &[&str] = &[
+    "not owned by",
+    "allowed to send as",
+    "permission to send as",
+    "permissions to send as",
+    "sendasdenied",
+    "not authorized to perform",
+    "address is not verified",
+    "match a verified sender",
+    "not a verified sender",
+    "sender domain not verified",
+    "sending domain not verified",
+    "domain is not verified",
+    "domain must be verified",
+    "unconfigured sending domain",
+    "not one of your addresses",
+    "not a sender signature",
+    "sender signature not",
+    "sender address is not allowed",
+    "unauthorized sender address",
+    "authorised to send from",
+    "authorized to send from",
+    "sender is not allowed",
+    "the sender you used",
+    "relaying disallowed as",
+    "from address not verified",
+    "from address must match",
+    "sender address must match",
+    "sender mismatch",
+    "not local sender",
+    "access to submit",
+];
+/// Google's relay does not know this machine.
+pub(super) const SURE_RELAY: &[&str] = &["credentials for relay", "mail relay denied"];
 /// About a sender that this machine or its login may not use.
 pub(super) const SENDER: &[&str] = &[
     "not owned by",
@@ -221,30 +291,29 @@ pub(super) const SENDER: &[&str] = &[
     "authorised to send",
     "not authorized to perform",
     "sendasdenied",
-    "sender address is not allowed",
     "verified sender",
-    "address is not verified",
-    "sending suspended",
-    "access to submit",
 ];
-/// The same without any doubt, when the message was seen.
-pub(super) const SENDER_LATE: &[&str] = &[
-    "not owned by",
-    "allowed to send as",
-    "permission to send as",
-    "permissions to send as",
-    "sendasdenied",
-    "verified sender",
-    "address is not verified",
-    "not authorized to perform",
+/// This machine's address, whatever stands beside it.
+pub(super) const SURE_ADDRESS: &[&str] = &[
+    "network is on our block",
+    "will be permanently deferred",
+    "spams from your ip",
+    "banned sending ip*",
+    "mta's poor reputation",
+    "helo command rejected",
+    "access to this mail system",
+    "the ip you're using",
+    "this ip has",
+    "unauthorized ip address",
+    "client host _ blocked using",
+    "client _ blocked using",
+    "rejected due to listing",
 ];
 pub(super) const ADDRESS: &[&str] = &[
     "client host",
     "client address",
-    "helo command",
-    "helo name",
-    "ehlo name",
-    "invalid helo",
+    "helo",
+    "ehlo",
     "ptr record*",
     "reverse dns",
     "rdns",
@@ -269,23 +338,78 @@ pub(super) const ADDRESS_LATE: &[&str] = &[
     "helo command",
     "helo name",
     "ehlo name",
+    "bad helo",
+    "invalid helo",
     "ptr record*",
     "reverse dns",
     "rdns",
-    "banned sending ip*",
     "from this ip*",
     "from your ip*",
 ];
-/// The account that sends, at whatever stage.
-pub(super) const ACCOUNT: &[&str] = &["bad outbound sender"];
+/// The account that sends, whatever stands beside it.
+pub(super) const ACCOUNT: &[&str] = &[
+    "bad outbound sender",
+    "sending paused for",
+    "sending suspended for",
+    "account is not yet activated",
+    "account not yet activated",
+    "account is not activated",
+    "domain _ is not allowed to send",
+    "domain is not allowed to send",
+    "sandbox subdomains",
+    "free accounts are",
+    "mail sending denied",
+    "not subscribed to ses",
+    "send testing emails",
+    "demo domains",
+    "outgoing mail from _ has been",
+    "account is pending approval",
+    "account is on probation",
+];
+/// With one of `STOPPED` beside it.
+pub(super) const YOUR_ACCOUNT: &[&str] = &[
+    "your account is",
+    "your account was",
+    "your account has",
+    "your _ account is",
+    "your _ account was",
+    "your _ account has",
+    "sender's account",
+    "sender's user account",
+    "sending account",
+];
+pub(super) const STOPPED: &[&str] = &[
+    "suspended",
+    "disabled",
+    "blocked",
+    "locked",
+    "deactivated",
+    "terminated",
+    "restricted",
+    "closed",
+    "frozen",
+    "inactive",
+    "activated",
+    "paused",
+    "banned",
+];
 /// The same as long as nobody has seen the message.
 pub(super) const ACCOUNT_EARLY: &[&str] = &["your account*", "tenant has", "sender account"];
 /// The same as long as nobody was named but the sender.
 pub(super) const ACCOUNT_FIRST: &[&str] = &["this account"];
+/// That we send too much, whatever stands beside it.
+pub(super) const SURE_QUOTA: &[&str] = &[
+    "max defers",
+    "max emails per hour",
+    "credits exceeded",
+    "out of credits",
+    "not enough credits",
+];
 /// That we send too much, at whatever stage.
 pub(super) const QUOTA: &[&str] = &[
     "sending quota*",
     "sending limit*",
+    "send limit*",
     "sending activity",
     "sending rate",
     "submission quota*",
@@ -313,7 +437,8 @@ pub(super) const QUOTA: &[&str] = &[
 ];
 pub(super) const SESSION: &[&str] = &[
     "no smtp service",
-    "does not accept mail",
+    "host does not accept",
+    "server does not accept",
     "not accepting network messages",
     "system not accepting",
 ];

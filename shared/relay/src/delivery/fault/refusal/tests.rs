@@ -1,11 +1,19 @@
+use mail::status::{EnhancedStatus, ReplyCode};
+
 use super::*;
 
+mod guesses;
+mod providers;
 mod replies;
 
-fn said(stage: Stage, text: &str, named: bool) -> Option<Refusal> {
+fn failed(stage: Stage, text: &str) -> Failure {
     let code = ReplyCode::new(text.get(..3).unwrap().parse().unwrap()).unwrap();
-    let status = text.split(' ').nth(1).and_then(EnhancedStatus::parse);
-    about_us(&Failure::replied(stage, code, status, text), named)
+    let status = text.get(4..).unwrap_or_default().split(' ').next();
+    Failure::replied(stage, code, status.and_then(EnhancedStatus::parse), text)
+}
+
+fn said(stage: Stage, text: &str, named: bool) -> Option<Refusal> {
+    about_us(&failed(stage, text), named)
 }
 
 #[test]

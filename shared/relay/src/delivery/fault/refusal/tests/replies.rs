@@ -1,15 +1,16 @@
 //! What real servers say, at which stages they say it, and whom it is about.
 
-use Refusal::{Account, Address, Login, Passwords, Permission, Quota, Tls};
+use Refusal::{Account, Address, Key, Login, Passwords, Permission, Quota, Session, Tls};
 
-use super::*;
+use super::{providers::PROVIDERS, *};
+use crate::delivery::fault::refusal::rules::{RULES, Rule, Said};
 
 /// Whose words; at `M`AIL, `R`CPT, `D`ATA or the `E`nd of the message; the reply; what it says of
 /// this machine, or nothing: it is about the recipient, the sender or the message.
-type Row = (&'static str, &'static str, &'static str, Option<Refusal>);
+pub(super) type Row = (&'static str, &'static str, &'static str, Option<Refusal>);
 
 /// Or waits, as its code says.
-const BOUNCES: Option<Refusal> = None;
+pub(super) const BOUNCES: Option<Refusal> = None;
 
 #[rustfmt::skip]
 const REPLIES: &[Row] = &[
@@ -108,7 +109,7 @@ const REPLIES: &[Row] = &[
     ("Microsoft", "E", "550 5.7.750 Service unavailable. Client blocked from sending from unregistered domains", Some(Permission)),
     ("Microsoft", "RE", "550 5.7.507 Access denied, rejected by recipient", BOUNCES),
     ("Microsoft", "E", "550 5.7.512 Access denied, message must be RFC 5322 section 3.6.2 compliant", BOUNCES),
-    ("Microsoft", "E", "550 5.7.501 Access denied, spam abuse detected", BOUNCES),
+    ("Microsoft", "E", "550 5.7.501 Access denied, spam abuse detected", Some(Account)),
     ("Microsoft", "RE", "550 5.7.515 Access denied, sending domain a.example does not pass the required authentication level", BOUNCES),
     ("Microsoft", "RE", "550 5.7.509 Access denied, sending domain a.example does not pass DMARC verification", BOUNCES),
     ("Microsoft", "RE", "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check failed because the sender was not authenticated when sending to this group", BOUNCES),
@@ -188,32 +189,172 @@ const REPLIES: &[Row] = &[
     ("a list", "RE", "550 5.7.2 only members are permitted to send to the list", BOUNCES),
     ("anybody", "R", "550 5.5.3 too many recipients", BOUNCES),
     ("anybody", "R", "550 5.7.1 too many recipients per hour", Some(Quota)),
+    ("anybody", "R", "556 no mail", BOUNCES),
+    ("anybody", "RE", "530 5.7.1 message refused", BOUNCES),
+    ("anybody", "M", "554 5.7.1 Please verify your account first", Some(Account)),
+    ("anybody", "MRD", "554 no SMTP service here", Some(Session)),
+    ("anybody", "MRD", "554 5.3.2 no", Some(Session)),
+    ("anybody", "MRD", "502 5.5.1 not implemented", Some(Session)),
+    ("anybody", "MRD", "521 no", Some(Session)),
+    ("anybody", "MRD", "504 5.7.4 no such mechanism", Some(Login)),
+    ("anybody", "MRE", "550 5.7.25 no", Some(Address)),
+    ("anybody", "MRE", "525 no", Some(Account)),
+    ("smarthost", "M", "550 5.7.13 Error: this key of vm1 is believed no more: have `smarthost enroll` make a line", Some(Key)),
+    ("Microsoft", "MR", "451 4.7.500 Server busy. Please try again later from [192.0.2.1].", Some(Address)),
     ("anybody", "M", "554 5.7.1 This account has been suspended", Some(Account)),
     ("anybody", "R", "550 5.7.1 You are not permitted to send to external domains", Some(Permission)),
 ];
 
+/// Wherever they say it, each row has its meaning, and a row of rules decides.
 #[test]
 fn what_real_servers_say_is_about_this_machine_or_about_the_mail_as_the_table_has_it() {
     let mut wrong = Vec::new();
-    for (who, stages, text, meaning) in REPLIES {
-        for letter in stages.chars() {
-            let stage = match letter {
-                'M' => Stage::Mail,
-                'R' => Stage::Recipient,
-                'D' => Stage::Data,
-                _ => Stage::Message,
-            };
-            let found = said(stage, text, true);
-            if found != *meaning {
-                wrong.push(format!("{who} at {stage:?}: {text}: {found:?}"));
-            }
-            // Of a stranger's server only the codes of the session count.
-            let code = text.get(..3).unwrap();
-            let session = matches!(code, "530" | "534" | "535" | "538");
-            assert_eq!(said(stage, text, false).is_some(), session, "{who}: {text}");
+    let rows = REPLIES.iter().chain(PROVIDERS);
+    for (who, letter, text, meaning) in rows.flat_map(letters) {
+        let stage = stage(letter);
+        let found = said(stage, text, true);
+        if found != meaning {
+            wrong.push(format!("{who} at {stage:?}: {text}: {found:?}"));
         }
+        // Of a stranger's server only what the session lacks counts, until it has seen the mail.
+        let code = text.get(..3).unwrap();
+        let session = matches!(code, "530" | "534" | "535" | "538") && meaning.is_some();
+        let waits = session && stage < Stage::Message;
+        assert_eq!(said(stage, text, false).is_some(), waits, "{who}: {text}");
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn letters(
+    row: &'static Row,
+) -> impl Iterator<Item = (&'static str, char, &'static str, Option<Refusal>)> {
+    let (who, stages, text, meaning) = row;
+    stages.chars().map(|letter| (*who, letter, *text, *meaning))
+}
+
+pub(super) fn stage(letter: char) -> Stage {
+    match letter {
+        'M' => Stage::Mail,
+        'R' => Stage::Recipient,
+        'D' => Stage::Data,
+        _ => Stage::Message,
+    }
+}
+
+/// A row that decides nothing here is dead, or nobody knows what it is for.
+#[test]
+fn each_row_of_rules_decides_a_reply_of_the_table() {
+    let mut deciding: Vec<*const Rule> = Vec::new();
+    let rows = REPLIES.iter().chain(PROVIDERS).chain(LOGINS);
+    for (_, letter, text, _) in rows.flat_map(letters) {
+        for named in [true, false] {
+            let stage = if letter == 'A' {
+                Stage::Auth
+            } else {
+                stage(letter)
+            };
+            let failure = failed(stage, text);
+            let rule = Said::of(&failure, named).and_then(|said| said.rule());
+            deciding.extend(rule.map(std::ptr::from_ref));
+        }
+    }
+    let dead = RULES
+        .iter()
+        .filter(|rule| !deciding.contains(&std::ptr::from_ref(*rule)));
+    let dead: Vec<&str> = dead.map(|rule| rule.source).collect();
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+/// In answer to AUTH.
+const LOGINS: &[Row] = &[
+    (
+        "RFC 4954",
+        "A",
+        "432 4.7.12 A password transition is needed",
+        Some(Login),
+    ),
+    (
+        "RFC 5248",
+        "A",
+        "422 4.7.12 A password transition is needed",
+        Some(Login),
+    ),
+    (
+        "RFC 4954",
+        "A",
+        "454 4.7.0 Temporary authentication failure",
+        BOUNCES,
+    ),
+    (
+        "SendGrid",
+        "A",
+        "451 Authentication failed: Maximum credits exceeded",
+        BOUNCES,
+    ),
+    (
+        "Google",
+        "A",
+        "454 4.7.0 Too many login attempts, please try again later.",
+        BOUNCES,
+    ),
+    (
+        "RFC 4954",
+        "A",
+        "538 5.7.11 Encryption required for requested authentication mechanism",
+        Some(Tls),
+    ),
+    (
+        "RFC 4954",
+        "A",
+        "534 5.7.9 Authentication mechanism is too weak",
+        Some(Login),
+    ),
+    (
+        "Microsoft",
+        "A",
+        "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+        Some(Login),
+    ),
+    (
+        "Microsoft",
+        "A",
+        "535 5.7.3 Authentication unsuccessful",
+        Some(Login),
+    ),
+    (
+        "Microsoft",
+        "A",
+        "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
+        Some(Passwords),
+    ),
+    ("Microsoft", "A", "550 5.7.30 No more", Some(Passwords)),
+    (
+        "Yandex",
+        "A",
+        "535 5.7.8 Error: authentication failed: This user does not have access rights to this service",
+        Some(Login),
+    ),
+    (
+        "Brevo",
+        "A",
+        "525 5.7.1 Unauthorized IP address",
+        Some(Login),
+    ),
+    (
+        "OVH",
+        "A",
+        "535 5.7.1 Authentication failed: account blocked for spam",
+        Some(Login),
+    ),
+];
+
+#[test]
+fn what_is_said_of_a_login_is_about_the_login_whoever_says_it() {
+    for (who, _, text, meaning) in LOGINS {
+        for named in [true, false] {
+            assert_eq!(said(Stage::Auth, text, named), *meaning, "{who}: {text}");
+        }
+    }
 }
 
 /// A word more or less, an address or a name in the text changes nothing.
