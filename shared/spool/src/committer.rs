@@ -9,61 +9,27 @@
 //! Contract: at most one thread leads (`committing`). Locks are taken in the order index, intake;
 //! no lock is held while the disk is waited for, except the log's own, which only the leader takes.
 //! Failures: a commit that fails tells every message in it; its events are kept and tried again.
+//! Before it commits, who leads may wait a little for those who were just answered (gather.rs).
 //! While commits fail, the disk is asked after a [`Pause`] that grows; mail is refused meanwhile.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
     QueueId, SpoolError,
     disk::Disk,
     index::Index,
+    intake::Intake,
     item::{Accept, Done, Item, New},
     layout::Layout,
     lock,
     log::{Log, Outgoing},
-    pause::{PAUSES, Pause},
     record::{Change, Record, What},
     schedule::Schedule,
 };
 use mail::clock::{self, Timestamp};
-
-impl Intake {
-    /// After a commit: a failure of the disk makes a pause, success ends it. A full disk is asked
-    /// each time: it tells at once, and nothing is left behind.
-    fn pause(&mut self, failure: Option<&SpoolError>) {
-        let (first, longest) = PAUSES;
-        let before = self.pause.take().map(|pause| pause.length);
-        if let Some(why @ SpoolError::Io { .. }) = failure {
-            let length = before.map_or(first, |before| longest.min(before.saturating_mul(2)));
-            self.pause = Some(Pause {
-                until: clock::steady() + length,
-                length,
-                why: why.again(),
-            });
-        }
-    }
-}
-
-/// What waits, and who does what about it.
-#[derive(Default)]
-pub(super) struct Intake {
-    items: Vec<Item>,
-    /// Events of a commit that failed; they come first in the next.
-    retry: Vec<Item>,
-    /// Somebody leads.
-    committing: bool,
-    /// The committer's thread leads, and may not know yet.
-    handed_over: bool,
-    /// Threads that wait for the lead.
-    waiting: u32,
-    /// When events must be committed.
-    due: Option<Instant>,
-    pause: Option<Pause>,
-    stopped: bool,
-}
 
 /// What the threads of a spool share.
 pub(super) struct Committer {
@@ -78,6 +44,8 @@ pub(super) struct Committer {
     intake: Mutex<Intake>,
     work: Condvar,
     idle: Condvar,
+    /// Who leads and waits for more: enough have come, or there is a hurry.
+    enough: Condvar,
     pub(super) reclaim: Schedule,
     /// The last commit that reached the disk, and how long that took.
     pub(super) synced: Mutex<Option<(Timestamp, Duration)>>,
@@ -103,6 +71,7 @@ impl Committer {
             intake: Mutex::default(),
             work: Condvar::new(),
             idle: Condvar::new(),
+            enough: Condvar::new(),
             reclaim: Schedule::default(),
             synced: Mutex::default(),
         }
@@ -130,6 +99,7 @@ impl Committer {
             Some(mut intake) if !intake.committing => {
                 intake.committing = true;
                 drop(intake);
+                self.gather();
                 // A failure is told to every message in it.
                 let _ = self.commit_waiting(false);
                 self.release();
@@ -153,6 +123,10 @@ impl Committer {
             return None;
         }
         intake.items.push(Item::Accept(accept));
+        intake.accepts = intake.accepts.saturating_add(1);
+        if intake.gathering && intake.gather.is_complete(intake.accepts) {
+            self.enough.notify_one();
+        }
         Some(intake)
     }
 
@@ -195,6 +169,9 @@ impl Committer {
         let mut intake = lock(&self.intake);
         while intake.committing {
             intake.waiting += 1;
+            if intake.gathering {
+                self.enough.notify_one();
+            }
             intake = self
                 .idle
                 .wait(intake)
@@ -231,6 +208,7 @@ impl Committer {
     /// The committer's thread.
     pub(super) fn run(&self) {
         while self.wait_for_lead() {
+            self.gather();
             // Its failure was told to every message in it; events stay and are due again.
             let _ = self.commit_waiting(false);
             self.release();
@@ -274,10 +252,32 @@ impl Committer {
         }
     }
 
+    /// Waits a little for those who were answered a moment ago, if that pays.
+    fn gather(&self) {
+        let mut intake = lock(&self.intake);
+        let (begun, before) = (clock::steady(), intake.accepts);
+        let hurry = |intake: &Intake| intake.waiting > 0 || intake.stopped;
+        let until = intake.gather.until(begun, before);
+        let Some(until) = until.filter(|_| !hurry(&intake) && intake.pause.is_none()) else {
+            return;
+        };
+        intake.gathering = true;
+        let mut now = begun;
+        while now < until && !intake.gather.is_complete(intake.accepts) && !hurry(&intake) {
+            let woken = self.enough.wait_timeout(intake, until - now);
+            intake = woken.unwrap_or_else(PoisonError::into_inner).0;
+            now = clock::steady();
+        }
+        intake.gathering = false;
+        let after = intake.accepts;
+        intake.gather.waited(now - begun, before, after);
+    }
+
     /// No more is taken; the committer's thread ends.
     pub(super) fn stop(&self) {
         lock(&self.intake).stopped = true;
         self.work.notify_all();
+        self.enough.notify_all();
     }
 
     /// Commits what waits now, unless there is a pause. Only the leader calls this.
@@ -287,6 +287,7 @@ impl Committer {
             intake.due = None;
             let mut items = std::mem::take(&mut intake.retry);
             items.append(&mut intake.items);
+            intake.accepts = 0;
             let pause = intake.pause.as_ref();
             let pause = pause.filter(|pause| !at_once && clock::steady() < pause.until);
             (items, pause.map(|pause| pause.why.again()))
@@ -343,9 +344,16 @@ impl Committer {
         pending.sort_by_key(|(outgoing, _)| !outgoing.vital);
         let (mut outgoing, effects): (Vec<Outgoing>, Vec<Effect>) = pending.into_iter().unzip();
         let begun = clock::steady();
-        let result = lock(&self.log).append(&self.index, &mut outgoing);
+        let (result, wants_next) = {
+            let mut log = lock(&self.log);
+            (log.append(&self.index, &mut outgoing), log.wants_next())
+        };
+        let took = clock::steady() - begun;
         if result.is_ok() {
-            *lock(&self.synced) = Some((clock::now(), clock::steady() - begun));
+            *lock(&self.synced) = Some((clock::now(), took));
+        }
+        if wants_next {
+            self.reclaim.wants_next();
         }
         let (mut failed, mut calls) = (Vec::new(), Vec::new());
         let mut index = lock(&self.index);
@@ -384,6 +392,14 @@ impl Committer {
             }
         }
         drop(index);
+        let answered = calls.iter().filter(|(_, told)| told.is_ok()).count();
+        let answered = u32::try_from(answered).unwrap_or(u32::MAX);
+        {
+            let mut intake = lock(&self.intake);
+            let waiting = intake.accepts;
+            let now = clock::steady();
+            intake.gather.committed(now, took, answered, waiting);
+        }
         for (done, told) in calls {
             done(told);
         }

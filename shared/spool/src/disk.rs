@@ -43,6 +43,10 @@ pub(super) trait Disk: Send + Sync {
     fn promise(&self, path: &Path) -> io::Result<()>;
     /// fsync of a directory: names made and removed there last.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// Whether the file system of a directory writes over what a file holds where that lies, so
+    /// that a sync of it takes one flush of the disk, and one more only where a reserved block is
+    /// written for the first time.
+    fn writes_in_place(&self, directory: &Path) -> bool;
 }
 
 /// Mode of the body files of accepted mail: nobody writes to them any more.
@@ -140,7 +144,16 @@ impl Disk for Native {
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         system::fs::sync_directory(path)
     }
+
+    fn writes_in_place(&self, directory: &Path) -> bool {
+        // btrfs, ZFS and their like write elsewhere each time; zeros would be written for nothing.
+        rustix::fs::statfs(directory).is_ok_and(|it| [EXT4, XFS].contains(&it.f_type.into()))
+    }
 }
+
+/// `EXT4_SUPER_MAGIC`, `XFS_SUPER_MAGIC`: `f_type` in statfs(2).
+const EXT4: i64 = 0xef53;
+const XFS: i64 = 0x5846_5342;
 
 /// Pieces of one `pwritev` (`IOV_MAX`).
 const PIECES: usize = 1024;

@@ -16,6 +16,7 @@
 //! lock                  flock of the one process that has the spool open
 //! segments/NUMBER-MARK  records, appended; the highest number is the active one        (form: record.rs)
 //!                       a clean close ends the active one with a record that says so
+//!                       one above it may lie there, empty: the next one (ahead.rs)
 //! segments/spare        an empty segment in reserve for a full disk
 //! segments/closed       after a clean end: how much lay there                    (form: closed.rs)
 //! bodies/ID             bodies over limits::INLINE_BODY; those of accepted mail have mode 0400
@@ -60,15 +61,18 @@
 //! See also: RFC 5321 §6.1 (responsibility after 250).
 
 mod adopt;
+mod ahead;
 mod bodies;
 mod closed;
 mod committer;
 mod disk;
 mod draft;
 mod error;
+mod gather;
 mod holder;
 mod id;
 mod index;
+mod intake;
 mod item;
 mod journal;
 mod layout;

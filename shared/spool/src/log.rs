@@ -4,18 +4,21 @@
 //! written or synced again: its unsynced end is cut off (a segment without anything else goes at
 //! once), and what was not promised goes to a new segment, once; if that fails too, the caller
 //! hears it.
+//!
+//! Where the file system writes in place, what lies ahead of the records is written with zeros
+//! before it is needed, so that a commit takes one flush of the disk (ahead.rs).
 //! Failures: no space for a new segment is [`SpoolError::Full`]; the reserve is for vital records
 //! only.
 
 use std::{
     fs::File,
     io::{self, IoSlice},
-    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
 use super::{
     SpoolError,
+    ahead::{self, Active, Next},
     disk::{self, Disk},
     error::is_full,
     index::{Index, Location, Segment},
@@ -42,32 +45,27 @@ pub(super) struct Log {
     active: Option<Active>,
     next: u64,
     spare: Option<File>,
+    in_place: bool,
+    /// The segment after the active one, empty.
+    ready: Option<Active>,
     /// Why there is no spare segment; for those who must not wait for the log.
     lack: Arc<Mutex<Option<SpoolError>>>,
     /// The last commit failed, and that has been said.
     failing: bool,
 }
 
-struct Active {
-    number: u64,
-    mark: u64,
-    path: PathBuf,
-    file: File,
-    size: u64,
-    /// What is synced ends here.
-    end: u64,
-}
-
 impl Log {
     /// A log that goes on with segment `next`; its file is made when the first record comes.
     pub(super) fn new(disk: Arc<dyn Disk>, layout: Layout, segment_size: u64, next: u64) -> Self {
         Self {
+            in_place: disk.writes_in_place(&layout.segments),
             disk,
             layout,
             segment_size,
             active: None,
             next,
             spare: None,
+            ready: None,
             lack: Arc::default(),
             failing: false,
         }
@@ -102,6 +100,43 @@ impl Log {
 
     fn has_reserve(&self) -> bool {
         self.spare.is_some()
+    }
+
+    /// Whether it is time to make the segment ready that comes after the active one.
+    pub(super) fn wants_next(&self) -> bool {
+        let is_due = |active: &Active| !active.followed && active.end >= active.size / 4;
+        self.in_place && self.has_reserve() && self.active.as_ref().is_some_and(is_due)
+    }
+
+    /// What the next segment is to be, if it is wanted; asked once for each.
+    pub(super) fn plan_next(&mut self) -> Option<Next> {
+        if !self.wants_next() {
+            return None;
+        }
+        let active = self.active.as_mut()?;
+        active.followed = true;
+        let next = Next {
+            number: self.next,
+            mark: random_mark().ok()?,
+            size: self.segment_size,
+        };
+        // Should another be needed before this one is ready, it comes behind it.
+        self.next = self.next.saturating_add(1);
+        Some(next)
+    }
+
+    /// It is ready; too late if another one had to be made.
+    pub(super) fn take_next(&mut self, made: Active) {
+        if self.ready.is_none() && made.number.saturating_add(1) == self.next {
+            self.ready = Some(made);
+        } else {
+            self.remove(&made);
+        }
+    }
+
+    /// Removes a segment that nothing was written to; if that fails, the next start does.
+    fn remove(&self, empty: &Active) {
+        let _ = self.disk.remove(&empty.path);
     }
 
     /// Writes and syncs records, in order, with one sync for each segment they touch. Those that
@@ -159,6 +194,7 @@ impl Log {
         vital: bool,
     ) -> Result<(), SpoolError> {
         let fresh = self.active.as_ref().is_some_and(|active| active.end == 0);
+        let abandoned = self.active.as_ref().map_or(0, |active| active.number);
         let Err(error) = self.write(group) else {
             return Ok(());
         };
@@ -168,7 +204,6 @@ impl Log {
                 error,
             ));
         }
-        let abandoned = self.next.saturating_sub(1);
         let length = group.iter().map(|outgoing| outgoing.record.len()).sum();
         self.rotate(index, length, vital)?;
         if let Err(error) = self.write(group) {
@@ -213,9 +248,15 @@ impl Log {
         for outgoing in group.iter_mut() {
             outgoing.record.seal(active.mark, commit);
         }
+        let length = group.iter().map(|outgoing| outgoing.record.len()).sum();
+        let zeros = match self.in_place {
+            true => active.fill_behind(length),
+            false => 0,
+        };
         let mut pieces: Vec<IoSlice<'_>> = group
             .iter()
             .flat_map(|outgoing| outgoing.record.pieces())
+            .chain(ahead::zeros(zeros))
             .collect();
         disk::write_all(self.disk.as_ref(), &active.file, active.end, &mut pieces)?;
         self.disk.sync(&active.file)?;
@@ -238,6 +279,14 @@ impl Log {
 
     /// Ends the active segment and begins one that has room for `length` bytes.
     fn rotate(&mut self, index: &Mutex<Index>, length: u64, vital: bool) -> Result<(), SpoolError> {
+        match self.ready.take() {
+            Some(ready) if length <= ready.size => {
+                self.begin(index, ready);
+                return Ok(());
+            }
+            Some(small) => self.remove(&small),
+            None => {}
+        }
         let number = self.next;
         let mark = random_mark()?;
         let path = self.layout.segment(number, mark);
@@ -263,22 +312,8 @@ impl Log {
             }
             Err(error) => return Err(SpoolError::io("cannot create segment", &path)(error)),
         };
-        self.seal(index);
         self.next = number.saturating_add(1);
-        let segment = Segment {
-            path: path.clone(),
-            mark,
-            ..Segment::default()
-        };
-        lock(index).segments.insert(number, segment);
-        self.active = Some(Active {
-            number,
-            mark,
-            path,
-            file,
-            size,
-            end: 0,
-        });
+        self.begin(index, Active::new(number, mark, path, file, size));
         let synced = self.disk.sync_directory(&self.layout.segments);
         if let Err(error) = synced {
             self.abandon(index, &error);
@@ -290,8 +325,23 @@ impl Log {
         Ok(())
     }
 
+    /// Ends the active segment, and goes on with this one.
+    fn begin(&mut self, index: &Mutex<Index>, new: Active) {
+        self.seal(index);
+        let segment = Segment {
+            path: new.path.clone(),
+            mark: new.mark,
+            ..Segment::default()
+        };
+        lock(index).segments.insert(new.number, segment);
+        self.active = Some(new);
+    }
+
     /// Ends the active segment for good, and says in it that this was no crash.
     pub(super) fn close(&mut self, index: &Mutex<Index>) {
+        if let Some(ready) = self.ready.take() {
+            self.remove(&ready);
+        }
         let number = self.active.as_ref().map(|active| active.number);
         if let Some(record) = number.and_then(|number| Record::end(number, clock::now())) {
             let mut end = [Outgoing {

@@ -45,6 +45,12 @@ impl Committer {
     pub(super) fn run_reclaim(&self) {
         let mut state = lock(&self.reclaim.state);
         while !state.stopped {
+            if std::mem::take(&mut state.next) {
+                drop(state);
+                self.make_next();
+                state = lock(&self.reclaim.state);
+                continue;
+            }
             let wait = state
                 .due
                 .map(|due| (due + self.rest()).saturating_duration_since(Instant::now()));
@@ -84,6 +90,18 @@ impl Committer {
             );
         }
         lock(&self.log).keep_reserve();
+        self.make_next();
+    }
+
+    /// Makes the next segment ready, if the log wants it; no commit waits for it.
+    fn make_next(&self) {
+        let Some(next) = lock(&self.log).plan_next() else {
+            return;
+        };
+        // What fails is tried again when the next one is wanted.
+        if let Ok(made) = next.make(self.disk.as_ref(), &self.layout) {
+            lock(&self.log).take_next(made);
+        }
     }
 
     /// Before the segments that say the messages are settled: a body without any record would be a

@@ -21,6 +21,8 @@ pub(super) struct Schedule {
 pub(super) struct State {
     pub(super) bodies: Vec<QueueId>,
     pub(super) due: Option<Instant>,
+    /// The log wants its next segment made ready.
+    pub(super) next: bool,
     pub(super) stopped: bool,
     /// Segments that compaction found damaged; they stay.
     pub(super) stuck: HashSet<u64>,
@@ -37,6 +39,12 @@ impl Schedule {
             state.due = Some(Instant::now());
             self.wake.notify_one();
         }
+    }
+
+    /// The log wants its next segment made ready.
+    pub(super) fn wants_next(&self) {
+        lock(&self.state).next = true;
+        self.wake.notify_one();
     }
 
     /// The reclaiming thread ends.

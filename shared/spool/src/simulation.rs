@@ -409,6 +409,10 @@ impl Disk for Sim {
         world.sync_names(path);
         Ok(())
     }
+
+    fn writes_in_place(&self, _: &Path) -> bool {
+        true
+    }
 }
 
 /// splitmix64: the same luck every time.

@@ -73,7 +73,7 @@ fn crash(plan: impl Fn(usize, Operation) -> Verdict + Send + Sync + 'static, luc
 /// Opens what a crash left and checks it; then another day begins there, and another crash ends it.
 fn recover(directory: &Path, ledger: &mut Ledger) {
     let disk = Arc::new(Sim::new(directory, |count, _| {
-        if count == 40 {
+        if count == 60 {
             Verdict::Cut
         } else {
             Verdict::Work
