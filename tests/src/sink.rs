@@ -22,6 +22,9 @@ pub use journal::{Journal, Received};
 
 use crate::wait::{free_address, until};
 
+/// A reply that is never said: from then on the sink only reads.
+pub const SILENCE: &str = "";
+
 /// What the sink says and does.
 #[derive(Clone, Debug)]
 pub struct Script {
@@ -43,7 +46,8 @@ pub struct Script {
     pub most_recipients: usize,
     /// The reply after the final dot; with LMTP by address, as `recipients`.
     pub after_message: String,
-    /// LMTP: replies after the message by address, instead of `after_message`.
+    /// Replies after the message by address, instead of `after_message`; without LMTP by that of
+    /// the first recipient.
     pub settled: Vec<(String, String)>,
     /// What EHLO announces besides STARTTLS.
     pub extensions: Vec<String>,

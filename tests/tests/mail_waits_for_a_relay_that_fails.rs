@@ -15,7 +15,7 @@ use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     resolver::{Record, Resolver},
     session::Session,
-    sink::{Fault, Script, Sink, nexthop},
+    sink::{Fault, SILENCE, Script, Sink, nexthop},
     smarthost::Smarthost,
     wait::{free_address, until_true},
 };
@@ -64,6 +64,45 @@ fn a_message_on_which_the_relayhost_hangs_up_holds_up_no_other() {
         sink.journal().wait_for(2 * (number + 1));
     }
     smarthost.wait_for_mailq("the reason", |text| text.contains("421 4.3.2 bye"));
+}
+
+/// Silence at a recipient, or after a message, may be about that mail alone: it keeps no place from
+/// others, although six of them are more than a machine has connections.
+#[test]
+fn messages_at_which_the_relayhost_falls_silent_hold_up_no_other() {
+    let silence = vec![("bad@example.net".to_owned(), SILENCE.to_owned())];
+    let at_recipient = Script {
+        recipients: silence.clone(),
+        ..Script::default()
+    };
+    let at_the_end = Script {
+        settled: silence,
+        ..Script::default()
+    };
+    for script in [at_recipient, at_the_end] {
+        let sink = Sink::with(script);
+        let smarthost = relay_to(&sink.nexthop());
+        let machine = machine_with(&sink.nexthop());
+        let mut session = Session::greeted(smarthost.address());
+        let good = |count: usize| {
+            until_true("the mail of others goes", || {
+                let all = sink.journal().messages();
+                let good = all
+                    .iter()
+                    .filter(|it| it.recipients == ["good@example.net"]);
+                good.count() >= count
+            });
+        };
+        for _ in 0..6 {
+            session.delivers("a@example.org", &["bad@example.net"], MESSAGE);
+            machine.send(&["bad@example.net"], "Subject: hello\n\nhello\n");
+        }
+        for number in 1..=4 {
+            session.delivers("a@example.org", &["good@example.net"], MESSAGE);
+            machine.send(&["good@example.net"], "Subject: hello\n\nhello\n");
+            good(2 * number);
+        }
+    }
 }
 
 /// Row C7.

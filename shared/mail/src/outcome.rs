@@ -265,6 +265,15 @@ impl Failure {
             && !self.means_too_many_connections()
     }
 
+    /// Whether a next hop that the administrator named fell silent in the midst of a transaction:
+    /// it may be this message alone at which it does so.
+    pub fn falls_silent(&self) -> bool {
+        self.named
+            && self.blame == Blame::Network
+            && self.reply.is_none()
+            && (Stage::Mail..=Stage::Message).contains(&self.stage)
+    }
+
     /// Whether a peer says that it has too many connections or sessions of ours, in whatever words
     /// (row C7): fewer may be welcome.
     pub fn means_too_many_connections(&self) -> bool {

@@ -8,7 +8,7 @@ use std::{
 use mail::clock::Timestamp;
 use spool::QueueId;
 
-use crate::{Patience, Transport, refused::Refused, site::Key, turns::Turns};
+use crate::{Patience, Transport, mute::Mute, refused::Refused, site::Key, turns::Turns};
 
 /// Recipients of one message to one destination.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub(crate) struct Destination<D, O> {
     pub(crate) transport: Arc<Transport>,
     /// Whose mail it has refused as mail of this machine.
     pub(crate) refused: Refused,
+    /// At which messages it fell silent.
+    pub(crate) mute: Mute,
     /// Turns of others since the last one of theirs.
     others: u32,
 }
@@ -76,6 +78,7 @@ impl<D, O: Copy + Ord> Destination<D, O> {
             site,
             transport,
             refused: Refused::default(),
+            mute: Mute::default(),
             others: 0,
         }
     }
@@ -101,23 +104,29 @@ impl<D, O: Copy + Ord> Destination<D, O> {
     }
 
     /// The next job in turn of an owner whose next job is allowed; those of senders that were
-    /// refused behind some of others, and only if there are `probes`.
+    /// refused behind some of others, and only if there are `probes`; those of messages at which it
+    /// fell silent only if they may go `apart`.
     pub(crate) fn take(
         &mut self,
         probes: bool,
+        apart: bool,
         allowed: impl Fn(&O, &Job) -> bool,
     ) -> Option<(O, Job)> {
-        let (looked, refused) = (self.looked(), &self.refused);
+        let (looked, refused, mute) = (self.looked(), &self.refused, &self.mute);
+        let allowed =
+            |owner: &O, job: &Job| (apart || !mute.contains(job.id)) && allowed(owner, job);
         let place = |own: &VecDeque<Job>| {
             let mut first = own.iter().take(looked);
-            first.position(|job| refused.last(job.sender).is_none())
+            first.position(|job| {
+                refused.last(job.sender).is_none() && (apart || !mute.contains(job.id))
+            })
         };
         let ready = |owner: &O, own: &VecDeque<Job>| {
             let job = place(own).and_then(|place| own.get(place));
             job.is_some_and(|job| allowed(owner, job))
         };
         let was_long = probes && self.others >= OTHERS;
-        let waits = was_long.then(|| self.longest_refused(&allowed)).flatten();
+        let waits = was_long.then(|| self.longest_refused(allowed)).flatten();
         let mut others = || {
             let owner = self.turns.next(&self.jobs, ready)?;
             Some((owner, place(self.jobs.get(&owner)?)?))
@@ -130,7 +139,7 @@ impl<D, O: Copy + Ord> Destination<D, O> {
             _ => 0,
         };
         let (owner, place) = next.or(waits).or_else(|| {
-            let all = probes.then(|| self.longest_refused(&allowed));
+            let all = probes.then(|| self.longest_refused(allowed));
             all.flatten()
         })?;
         let own = self.jobs.get_mut(&owner)?;
@@ -154,9 +163,24 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         all.any(|own| own.iter().take(LOOKED).any(is_other))
     }
 
+    /// Whether all that waits has met silence here.
+    pub(crate) fn is_all_mute(&self) -> bool {
+        let mut all = self.jobs.values();
+        !self.mute.is_empty()
+            && all.all(|own| {
+                own.iter()
+                    .take(LOOKED)
+                    .all(|job| self.mute.contains(job.id))
+            })
+    }
+
     /// So many jobs of an owner are looked at for the next one.
     fn looked(&self) -> usize {
-        if self.refused.is_empty() { 1 } else { LOOKED }
+        if self.refused.is_empty() && self.mute.is_empty() {
+            1
+        } else {
+            LOOKED
+        }
     }
 
     /// Of jobs of refused senders the one of whoever waits longest since then.
@@ -230,7 +254,7 @@ mod tests {
         }
         let looked = Cell::new(0);
         for turn in 0..100 {
-            let taken = destination.take(true, |owner, _| {
+            let taken = destination.take(true, true, |owner, _| {
                 looked.set(looked.get() + 1);
                 *owner == 'B'
             });

@@ -237,7 +237,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             return;
         };
         self.judge(&underway, &outcomes, now);
-        if let Some(failure) = setback(&outcomes, now.since(underway.began)).cloned() {
+        let setback = setback(&outcomes, now.since(underway.began)).cloned();
+        let alone = self.destinations.heard(&underway, setback.as_ref());
+        if let Some(failure) = setback.filter(|_| !alone) {
             if failure.refuses_mail() {
                 return self.refused(underway, &failure, outcomes, now);
             }

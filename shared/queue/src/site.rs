@@ -14,6 +14,7 @@
 use std::{hash::Hash, sync::Arc, time::Duration};
 
 use mail::{clock::Timestamp, outcome::Failure};
+use spool::QueueId;
 
 use crate::{BackOff, Transport, hashed::Set};
 
@@ -106,6 +107,13 @@ fn most(connections: usize, learned: Timestamp, now: Timestamp) -> usize {
     connections.saturating_add(usize::try_from(more).unwrap_or(usize::MAX))
 }
 
+/// At which messages hosts fell silent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Silent {
+    AtOne(QueueId),
+    AtSeveral,
+}
+
 #[derive(Debug)]
 pub(crate) struct Site<D> {
     pub(crate) members: Set<Arc<D>>,
@@ -125,6 +133,8 @@ pub(crate) struct Site<D> {
     pub(crate) rests: Option<Timestamp>,
     /// The most that it took, and when it said so.
     pub(crate) lesson: Option<(usize, Timestamp)>,
+    /// It has answered nobody since it fell silent.
+    pub(crate) silent: Option<Silent>,
 }
 
 impl<D: Eq + Hash> Site<D> {
@@ -140,6 +150,7 @@ impl<D: Eq + Hash> Site<D> {
             hosts: Vec::new(),
             rests: None,
             lesson: None,
+            silent: None,
         }
     }
 
@@ -179,12 +190,32 @@ impl<D: Eq + Hash> Site<D> {
     /// more.
     pub(crate) fn worked(&mut self, transport: &Transport, now: Timestamp) -> bool {
         self.answered = Some(now);
+        self.silent = None;
         self.doubtful = false;
         self.failures = 0;
         self.limit = (self.most(transport, now) + 1)
             .min(transport.at_once())
             .max(1);
         self.suspended.take().is_some()
+    }
+
+    /// It fell silent at a message, of which a delivery began then: whether that is about this
+    /// message alone, as far as is known.
+    pub(crate) fn falls_silent(&mut self, at: QueueId, began: Timestamp) -> bool {
+        if self.answered.is_some_and(|then| then > began) {
+            return true;
+        }
+        let alone = match self.silent {
+            None => true,
+            Some(Silent::AtOne(one)) => one == at,
+            Some(Silent::AtSeveral) => false,
+        };
+        self.silent = Some(if alone {
+            Silent::AtOne(at)
+        } else {
+            Silent::AtSeveral
+        });
+        alone
     }
 
     /// A connection failed: whether others beside it work, so that only their number is lowered.

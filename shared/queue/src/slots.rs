@@ -210,6 +210,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let Some(destination) = self.known.get(&turn.destination) else {
             return;
         };
+        // What met silence here before keeps no place.
+        let apart = destination.mute.contains(turn.job.id);
         let underway = Underway {
             site: destination.site.clone(),
             transport: Arc::clone(&destination.transport),
@@ -218,12 +220,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             job: turn.job,
             began: now,
             ways: self.ways,
-            stalls: false,
+            stalls: apart,
             on_trust: turn.on_trust,
             first: turn.first,
         };
-        self.sites.begin(&underway.site, &underway.transport);
-        self.take_place(underway.owner);
+        self.take_place(&underway);
         self.list(&underway.destination, now);
         self.underway.insert(ticket, underway);
     }
@@ -392,10 +393,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         // Where mail does not stay, only what was flushed is here during a suspension.
         let suspended = site.suspended.as_ref();
         let suspended = suspended.filter(|it| self.settings.back_off.stays && it.until > now);
-        let backlog = self.settings.slots.backlog;
+        let backlog = self.backlog(destination);
         if destination.jobs.is_empty()
             || suspended.is_some()
             || !destination.waits(site.delivering.saturating_mul(backlog))
+            || (!self.go_apart() && destination.is_all_mute())
         {
             return Room::None;
         }

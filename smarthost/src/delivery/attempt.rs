@@ -43,6 +43,7 @@ impl Deliveries {
             envelope,
             setup: self.current.get(),
             hurried: delivery.patience == queue::Patience::Short,
+            ticket: Some(delivery.ticket),
         };
         let job = Job {
             errand,

@@ -65,6 +65,7 @@ pub(crate) async fn ask(transports: &Transports, setup: Arc<Setup>, probe: &Prob
         envelope,
         setup,
         hurried: true,
+        ticket: None,
     };
     let Ok(outcomes) = time::timeout(PATIENCE, transport::probe(transports, &errand)).await else {
         return Failure::ours("no answer in time").outcome();

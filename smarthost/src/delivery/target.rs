@@ -163,7 +163,7 @@ pub(super) async fn tell(
         kept: false,
     };
     match connection
-        .send(transaction, content)
+        .send(transaction, content, None)
         .await
         .into_iter()
         .next()

@@ -12,7 +12,7 @@ use mail::{
 };
 use relay::{
     conversation::{Conversation, End, Step, Trusting, closed, unreachable},
-    delivery::Place,
+    delivery::{Place, QUIET},
     net::relay_name,
     tls::{ClientTls, Standing},
 };
@@ -37,6 +37,9 @@ const READ: usize = 4096;
 const QUIT_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a peer that stopped listening is given to say why.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// Who is told, once a transaction, that the peer says nothing.
+pub(crate) type Quiet<'a> = &'a (dyn Fn() + Send + Sync);
 
 /// An open connection that is ready for transactions.
 #[derive(Debug)]
@@ -102,17 +105,20 @@ impl Connection {
 
     /// Sends one message; one outcome for each recipient, in order. After a failure of the
     /// connection [`Connection::is_ready`] is false.
+    /// `quiet` is told once the peer says nothing for [`QUIET`] while it owes an answer.
     pub(crate) async fn send(
         &mut self,
         transaction: Transaction,
         content: &mut (dyn Read + Send),
+        quiet: Option<Quiet<'_>>,
     ) -> Vec<Outcome> {
-        self.transact(transaction, content, false).await
+        self.transact(transaction, content, false, quiet).await
     }
 
     /// The same without a message: only whether the recipients would be taken.
     pub(crate) async fn probe(&mut self, transaction: Transaction) -> Vec<Outcome> {
-        self.transact(transaction, &mut io::empty(), true).await
+        let nothing = &mut io::empty();
+        self.transact(transaction, nothing, true, None).await
     }
 
     async fn transact(
@@ -120,11 +126,12 @@ impl Connection {
         transaction: Transaction,
         content: &mut (dyn Read + Send),
         probe: bool,
+        quiet: Option<Quiet<'_>>,
     ) -> Vec<Outcome> {
         let count = transaction.recipients.len();
         self.conversation
             .transact(transaction, probe, Instant::now());
-        let failure = match self.turn(content).await {
+        let failure = match self.turn_watched(content, quiet).await {
             End::Finished(outcomes) => return outcomes,
             End::Ready => closed().at(self.relay()),
             End::Failed(failure) => failure,
@@ -194,6 +201,14 @@ impl Connection {
     /// Lets the conversation run until a transaction can begin, has ended, or the connection is
     /// closed.
     async fn turn(&mut self, content: &mut (dyn Read + Send)) -> End {
+        self.turn_watched(content, None).await
+    }
+
+    async fn turn_watched(
+        &mut self,
+        content: &mut (dyn Read + Send),
+        mut quiet: Option<Quiet<'_>>,
+    ) -> End {
         loop {
             let now = Instant::now();
             match self.conversation.next(now) {
@@ -205,7 +220,17 @@ impl Connection {
                 }
                 Step::Content => self.conversation.feed(content, limits::PIECE, now),
                 Step::Write(bytes) => self.write(&bytes, now).await,
-                Step::Read => self.read(now).await,
+                Step::Read => {
+                    let soon = now + QUIET;
+                    let watched = quiet.is_some() && soon < self.conversation.deadline(now);
+                    if !watched {
+                        self.read(now).await;
+                    } else if !self.read_before(soon).await
+                        && let Some(tell) = quiet.take()
+                    {
+                        tell();
+                    }
+                }
             }
         }
     }
@@ -229,12 +254,21 @@ impl Connection {
     }
 
     async fn read(&mut self, now: Instant) {
-        let deadline = self.conversation.deadline(now);
+        if !self.read_before(self.conversation.deadline(now)).await {
+            let late = io::Error::from(io::ErrorKind::TimedOut);
+            self.conversation.failed(&late, Instant::now());
+        }
+    }
+
+    /// Whether something came of it by then.
+    async fn read_before(&mut self, deadline: Instant) -> bool {
         let mut buffer = [0; READ];
         let read = match &mut self.stream {
-            Some(stream) => time::timeout_at(deadline.into(), stream.read(&mut buffer))
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            Some(stream) => match time::timeout_at(deadline.into(), stream.read(&mut buffer)).await
+            {
+                Ok(read) => read,
+                Err(_) => return false,
+            },
             None => Ok(0),
         };
         let now = Instant::now();
@@ -245,6 +279,7 @@ impl Connection {
             }
             Err(error) => self.conversation.failed(&error, now),
         }
+        true
     }
 }
 

@@ -16,7 +16,7 @@ mod stream;
 mod trusts;
 mod waiting;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Quiet};
 pub(crate) use mta_sts::MtaSts;
 pub(crate) use stream::Stream;
 pub(crate) use trusts::Trusts;

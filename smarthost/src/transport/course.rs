@@ -39,6 +39,7 @@ pub(super) async fn deliver(
             envelope: errand.envelope.with_only(part),
             setup: Arc::clone(&errand.setup),
             hurried: errand.hurried,
+            ticket: errand.ticket,
         };
         let made = Box::pin(converse(transports, &part_of_it, stored, number > 0)).await?;
         outcomes.extend(part.iter().zip(made));

@@ -30,6 +30,8 @@ pub(crate) struct Errand {
     pub(crate) setup: Arc<Setup>,
     /// Others wait for the place.
     pub(crate) hurried: bool,
+    /// Of the delivery, if the queue knows it.
+    pub(crate) ticket: Option<u64>,
 }
 
 /// One message for some of its recipients.

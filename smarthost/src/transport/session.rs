@@ -33,7 +33,7 @@ use crate::{
     destination::{Kind, LmtpTarget},
     dispatch::Dispatch,
     dns::exchange,
-    link::Connection,
+    link::{Connection, Quiet},
     maillog,
 };
 
@@ -300,10 +300,21 @@ impl Session<'_> {
         }
     }
 
+    /// The peer says nothing: the place of this delivery is for others.
+    fn keeps_no_place(&self) {
+        if let (Some(dispatch), Some(ticket)) = (&self.transports.dispatch, self.errand.ticket) {
+            dispatch.tell(queue::Event::Stalls { ticket });
+        }
+    }
+
     pub(super) async fn send(&self, kept: Option<&mut Kept>, batch: &Batch) -> Sent {
-        let Some(Kept { connection, .. }) = kept else {
+        let Some(Kept {
+            connection, dial, ..
+        }) = kept
+        else {
             return Sent::default();
         };
+        let named = dial.host.named;
         let mut envelope = self.errand.envelope.with_only(&batch.recipients);
         if let Peer::Smtp { .. } = self.peer {
             let dispatch = self.transports.dispatch.as_deref();
@@ -329,8 +340,11 @@ impl Session<'_> {
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());
                 }
+                // Of a next hop that takes all mail of some domains, or of all.
+                let quiet = || self.keeps_no_place();
+                let quiet = named.then_some(&quiet as Quiet<'_>);
                 connection
-                    .send(fitted.transaction, &mut *fitted.content)
+                    .send(fitted.transaction, &mut *fitted.content, quiet)
                     .await
             }
             Err(error) => {

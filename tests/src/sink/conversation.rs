@@ -8,7 +8,7 @@ use std::{
 
 use rustls::{ServerConnection, StreamOwned};
 
-use super::{Fault, Journal, Received, Script};
+use super::{Fault, Journal, Received, SILENCE, Script};
 
 /// Plays a script to a client until one of them closes.
 pub(super) fn converse(stream: TcpStream, script: &Script, journal: &Journal) -> io::Result<()> {
@@ -195,12 +195,10 @@ impl Talk<'_> {
             encrypted: self.encrypted,
             content,
         });
-        if !self.script.lmtp {
-            return wire.say(&self.script.after_message);
-        }
-        for recipient in recipients {
+        let count = if self.script.lmtp { usize::MAX } else { 1 };
+        for recipient in recipients.iter().take(count) {
             wire.say(
-                answer(&self.script.settled, &recipient).unwrap_or(&self.script.after_message),
+                answer(&self.script.settled, recipient).unwrap_or(&self.script.after_message),
             )?;
         }
         Ok(())
@@ -265,6 +263,10 @@ impl Wire {
     }
 
     fn say(&mut self, reply: &str) -> io::Result<()> {
+        if reply == SILENCE {
+            self.drain()?;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         let mut bytes = format!("{reply}\r\n").into_bytes();
         let mut cut = false;
         if let Fault::CloseAfterWriting(limit) = self.fault {

@@ -1,19 +1,27 @@
-//! Deliveries that end, and those whose peer takes its time: these give up their places, as many as
-//! there are places.
+//! Deliveries that end, and those whose peer takes its time: these give up their places, up to
+//! twice as many as there are places; a message at which its destination fell silent before has
+//! none.
 
 use std::{hash::Hash, sync::Arc};
 
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, outcome::Failure};
 
 use super::{Destinations, Underway, turn::SLOW};
-use crate::{Transport, site::Key};
+use crate::{Transport, destination::Destination, site::Key};
+
+/// As many times more than there are places may stall.
+const STALLING: usize = 2;
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// A delivery has ended.
     pub(crate) fn end(&mut self, ticket: u64, now: Timestamp) -> Option<Underway<D, O>> {
         let underway = self.underway.remove(&ticket)?;
         if underway.stalls {
+            let apart = self.go_apart();
             self.stalling = self.stalling.saturating_sub(1);
+            if !apart {
+                self.list_mute(now);
+            }
         } else {
             let on_trust = is_on_trust(&underway, now);
             self.give_place(underway.owner);
@@ -24,7 +32,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// A delivery may take long: its place is free for another one.
     pub(crate) fn stalls(&mut self, ticket: u64, now: Timestamp) {
-        let is_full = self.stalling >= self.settings.slots.total;
+        let is_full = self.stalling >= self.settings.slots.total.saturating_mul(STALLING);
         let underway = self.underway.get_mut(&ticket);
         let Some(underway) = underway.filter(|it| !it.stalls && !is_full) else {
             return;
@@ -39,13 +47,58 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.list(&to, now);
     }
 
+    /// Whether one more may begin without a place.
+    pub(super) fn go_apart(&self) -> bool {
+        self.stalling < self.settings.slots.total
+    }
+
+    /// Messages at which their destination fell silent may be tried again.
+    fn list_mute(&mut self, now: Timestamp) {
+        let mute = self.known.iter().filter(|(_, it)| !it.mute.is_empty());
+        for to in mute.map(|(to, _)| Arc::clone(to)).collect::<Vec<_>>() {
+            self.list(&to, now);
+        }
+    }
+
+    /// A delivery ended without an answer to anybody, or with one: what that says of its message.
+    /// Whether silence is about this message alone, as far as is known.
+    pub(crate) fn heard(&mut self, underway: &Underway<D, O>, silence: Option<&Failure>) -> bool {
+        let Some(destination) = self.known.get_mut(&underway.destination) else {
+            return false;
+        };
+        let id = underway.job.id;
+        if !silence.is_some_and(Failure::falls_silent) {
+            destination.mute.remove(id);
+            return false;
+        }
+        destination.mute.insert(id);
+        let site = self.sites.get_mut(&destination.site);
+        site.is_some_and(|site| site.falls_silent(id, underway.began))
+    }
+
     /// Places that are taken.
     pub(super) fn taken(&self) -> usize {
         self.underway.len().saturating_sub(self.stalling)
     }
 
-    /// An owner has one place more.
-    pub(super) fn take_place(&mut self, owner: O) {
+    /// So many jobs must wait for each delivery under way before another one begins beside it. One
+    /// that waits in silence is no connection that others could use next.
+    pub(super) fn backlog(&self, destination: &Destination<D, O>) -> usize {
+        if self.stalling > 0 || !destination.mute.is_empty() {
+            0
+        } else {
+            self.settings.slots.backlog
+        }
+    }
+
+    /// A delivery begins: an owner has one place more, unless it needs none.
+    pub(super) fn take_place(&mut self, underway: &Underway<D, O>) {
+        if underway.stalls {
+            self.stalling += 1;
+            return;
+        }
+        self.sites.begin(&underway.site, &underway.transport);
+        let owner = underway.owner;
         let slots = self.settings.slots;
         let taken = self.owners.entry(owner).or_default();
         *taken += 1;

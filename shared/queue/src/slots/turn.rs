@@ -96,7 +96,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             let hog = self.hog;
             let site = self.sites.get(&destination.site);
             let probes = destination.probes(site.map_or(0, |it| it.delivering), now);
-            let taken = destination.take(probes, |owner, _| hog != Some(*owner));
+            let apart = self.stalling < slots.total;
+            let taken = destination.take(probes, apart, |owner, _| hog != Some(*owner));
             if let Some((owner, job)) = taken {
                 let patience = if crowded {
                     Patience::Short
@@ -169,6 +170,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return None;
         }
         self.hosts_full = false;
+        let apart = self.go_apart();
         let (mut passed, mut found) = (Vec::new(), None);
         while let Some(to) = if self.newest {
             self.unproven.pop_back()
@@ -188,7 +190,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             self.hosts_full |= full;
             let taken = site
                 .filter(|_| !full)
-                .and_then(|site| census.take(destination, site, slots, now));
+                .and_then(|site| census.take(destination, site, (slots, apart), now));
             if let Some((owner, job, first)) = taken {
                 destination.listed = None;
                 let many = (census.total + 1) * 2 > slots.unproven;

@@ -12,6 +12,8 @@ use crate::{
     simulation::{Action, Delivery, Event, ORIGIN, Queue, destination, id, sent, unreachable},
 };
 
+mod mute;
+
 const RETRY: Schedule = Schedule {
     minimal: Duration::from_mins(1),
     maximal: Duration::from_hours(1),
@@ -278,24 +280,25 @@ fn deliveries_whose_peer_takes_its_time_keep_no_places_but_only_so_many_of_them(
     assert_eq!(begun.len(), 2);
     let stalls =
         |queue: &mut Queue, ticket| deliveries(&tell(queue, Event::Stalls { ticket }, at(10)));
-    let mut others = Vec::new();
-    for stalling in &begun {
-        let next = stalls(&mut queue, stalling.ticket);
+    let mut stalling = begun.clone();
+    for number in 0..4 {
+        let next = stalls(&mut queue, stalling[number].ticket);
         assert_eq!(next.len(), 1);
-        others.extend(next);
-        assert_eq!(stalls(&mut queue, stalling.ticket), [], "once");
+        stalling.extend(next);
+        let once = stalls(&mut queue, stalling[number].ticket);
+        assert_eq!(once, []);
     }
-    assert_eq!(queue.in_flight(), 4);
-    // No more than there are places.
-    assert_eq!(stalls(&mut queue, others[0].ticket), []);
-    let next = delivered(&mut queue, &others[0], at(11));
-    assert_eq!((next.len(), queue.in_flight()), (1, 4));
+    assert_eq!((queue.in_flight(), stalling.len()), (6, 6));
+    // No more than twice as many as there are places.
+    assert_eq!(stalls(&mut queue, stalling[4].ticket), []);
+    let next = delivered(&mut queue, &stalling[4], at(11));
+    assert_eq!((next.len(), queue.in_flight()), (1, 6));
     assert_eq!(
         delivered(&mut queue, &begun[0], at(12)),
         [],
         "it had no place"
     );
-    assert_eq!(queue.in_flight(), 3);
+    assert_eq!(queue.in_flight(), 5);
     assert_eq!(stalls(&mut queue, next[0].ticket).len(), 1);
     let gone = Event::Stalls { ticket: 4711 };
     assert_eq!(deliveries(&tell(&mut queue, gone, at(13))), []);

@@ -141,6 +141,10 @@ impl Default for Patience {
     }
 }
 
+/// A peer that says nothing for so long in the midst of a transaction keeps no place from others:
+/// it may be this message alone on which it falls silent.
+pub const QUIET: Duration = Duration::from_secs(5);
+
 /// One address to connect to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {

@@ -43,6 +43,8 @@ mod tests;
 pub use address::{Locality, is_own, locality};
 pub use fault::{Refusal, clear_text_goes_on, with_remedy};
 pub use fit::{Fitted, Reading, fit};
-pub use interface::{Action, Batch, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way};
+pub use interface::{
+    Action, Batch, Dial, Event, Found, Host, Patience, Place, QUIET, Sent, Spot, Way,
+};
 pub use machine::{Delivery, MOST_ADDRESSES, judge::RETRACTIONS};
 pub use memory::Memory;

@@ -4,6 +4,7 @@ use std::{
     io::{self, Read},
     net::SocketAddr,
     path::Path,
+    slice,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     conversation::{Conversation, End, Step, Trusting, closed, unreachable},
-    delivery::{Place, RETRACTIONS, clear_text_goes_on},
+    delivery::{Place, QUIET, RETRACTIONS, clear_text_goes_on},
     tls::ClientTls,
     trust::PeerKey,
 };
@@ -33,6 +34,11 @@ const READ: usize = 16 * 1024;
 const SMALL_PIECE: usize = 4096;
 /// A peer that says nothing for so long, in the middle of a transaction, may take its time.
 const STALL: Duration = Duration::from_secs(10);
+/// When whoever watches is told, each since the one before.
+const PAUSES: [(Duration, Pause); 2] = [
+    (QUIET, Pause::Quiet),
+    (STALL.saturating_sub(QUIET), Pause::Stalled),
+];
 /// How long a peer that stopped listening is given to say why.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
@@ -64,8 +70,17 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Who is told, once a transaction, that the peer says nothing while it owes an answer.
-type Silent<'a> = Option<&'a dyn Fn(&Connection)>;
+/// How long a peer has said nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pause {
+    /// [`QUIET`].
+    Quiet,
+    /// [`STALL`].
+    Stalled,
+}
+
+/// Who is told, once a transaction each, that the peer says nothing while it owes an answer.
+type Silent<'a> = Option<&'a dyn Fn(&Connection, Pause)>;
 
 /// An open connection that is ready for transactions.
 pub struct Connection {
@@ -110,7 +125,7 @@ impl Connection {
             if let (Some(key), Some(session)) = (connection.peer_key(), connection.tls_summary()) {
                 return Ok(Some((key.clone(), session.to_owned())));
             }
-            match connection.step(&mut io::empty(), 0, &mut None) {
+            match connection.step(&mut io::empty(), 0, None, &mut [].iter()) {
                 Some(End::Failed(_)) if connection.conversation.shakes_again() => {}
                 Some(End::Failed(failure)) => return Err(failure),
                 Some(End::Ready | End::Finished(_)) => return Ok(None),
@@ -273,9 +288,10 @@ impl Connection {
 
     /// Lets the conversation run until a transaction can begin, has ended, or the connection is
     /// closed. The message is read in pieces of `room` bytes.
-    fn turn(&mut self, content: &mut dyn Read, room: usize, mut silent: Silent<'_>) -> End {
+    fn turn(&mut self, content: &mut dyn Read, room: usize, silent: Silent<'_>) -> End {
+        let mut pauses = PAUSES.iter();
         loop {
-            if let Some(end) = self.step(content, room, &mut silent) {
+            if let Some(end) = self.step(content, room, silent, &mut pauses) {
                 return end;
             }
         }
@@ -285,7 +301,8 @@ impl Connection {
         &mut self,
         content: &mut dyn Read,
         room: usize,
-        silent: &mut Silent<'_>,
+        silent: Silent<'_>,
+        pauses: &mut slice::Iter<'_, (Duration, Pause)>,
     ) -> Option<End> {
         let now = Instant::now();
         match self.conversation.next(now) {
@@ -299,13 +316,14 @@ impl Connection {
             Step::Write(bytes) => self.write(&bytes, now),
             Step::Read => {
                 let deadline = self.conversation.deadline(now);
-                let stall = now + STALL;
-                if silent.is_none() || stall >= deadline {
-                    self.read(deadline);
-                } else if !self.read_before(stall)
-                    && let Some(tell) = silent.take()
-                {
-                    tell(self);
+                match silent.zip(pauses.as_slice().first()) {
+                    Some((tell, (wait, pause))) if now + *wait < deadline => {
+                        if !self.read_before(now + *wait) {
+                            pauses.next();
+                            tell(self, *pause);
+                        }
+                    }
+                    _ => self.read(deadline),
                 }
             }
         }

@@ -12,7 +12,7 @@ use mail::{
 };
 use smtp::client::Settings;
 
-use super::{Connection, Target, dial::addresses};
+use super::{Connection, Target, connection::Pause, dial::addresses};
 use crate::{
     delivery::{
         Action, Batch, Delivery, Dial, Event, Found, Locality, Memory, Place, Reading, Sent, Way,
@@ -31,8 +31,7 @@ pub struct Road<'a> {
     pub memory: &'a Mutex<Memory>,
     /// Told of each new connection.
     pub opened: &'a dyn Fn(&Connection),
-    /// Told when a peer takes its time to answer while another one may be there: it is tried last
-    /// from now on.
+    /// Told when a peer says nothing while it owes an answer: its place is for others.
     pub silent: &'a dyn Fn(&Connection),
     /// Told when 8 bits are sent to a peer that did not offer to take them.
     pub eight_bit: &'a dyn Fn(&Connection),
@@ -175,15 +174,14 @@ fn fitted(
     if fitted.eight_bit_all_the_same {
         (road.eight_bit)(connection);
     }
-    let silent = |connection: &Connection| {
-        let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.stalls(dial, Instant::now());
-        drop(memory);
-        (road.silent)(connection);
+    let silent = |connection: &Connection, pause| match pause {
+        Pause::Quiet => (road.silent)(connection),
+        // Where another one may be there, it is tried last from now on.
+        Pause::Stalled if batch.patience.is_some() => {
+            let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.stalls(dial, Instant::now());
+        }
+        Pause::Stalled => {}
     };
-    let watched = batch
-        .patience
-        .is_some()
-        .then_some(&silent as &dyn Fn(&Connection));
-    Ok(connection.send_watched(fitted.transaction, &mut fitted.content, watched))
+    Ok(connection.send_watched(fitted.transaction, &mut fitted.content, Some(&silent)))
 }

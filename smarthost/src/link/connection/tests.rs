@@ -101,7 +101,7 @@ async fn several_messages_go_over_one_connection_and_each_recipient_has_an_outco
     let mut connection = open(address, None, settings(Security::None)).await.unwrap();
     for _ in 0..2 {
         let outcomes = connection
-            .send(transaction(), &mut &b"Subject: x\r\n\r\n.dot\r\n"[..])
+            .send(transaction(), &mut &b"Subject: x\r\n\r\n.dot\r\n"[..], None)
             .await;
         let [Outcome::Delivered(delivered), Outcome::Failed(failed)] = outcomes.as_slice() else {
             panic!("{outcomes:?}")
@@ -140,7 +140,7 @@ async fn a_relay_that_vanishes_at_the_end_of_the_message_leaves_it_deferred() {
     });
     let mut connection = open(address, None, settings(Security::None)).await.unwrap();
     let outcomes = connection
-        .send(transaction(), &mut &b"Subject: x\r\n\r\n"[..])
+        .send(transaction(), &mut &b"Subject: x\r\n\r\n"[..], None)
         .await;
     assert!(
         matches!(&outcomes[0], Outcome::Deferred(failure) if failure.text.contains("more than once")),
