@@ -8,7 +8,11 @@ use mail::{
     outcome::{Failure, Outcome},
 };
 
-use crate::{Action, Queue, site::Suspension, slots::Underway};
+use crate::{
+    Action, Queue,
+    site::Suspension,
+    slots::{Judged, Underway},
+};
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     /// What a delivery shows of whose mail is refused and taken.
@@ -18,11 +22,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         outcomes: &[Outcome],
         now: Timestamp,
     ) {
-        if self.destinations.judged(underway, outcomes) {
-            let back = Arc::clone(&underway.destination);
-            self.actions.push_back(Action::Resumed(back));
+        let to = &underway.destination;
+        match self.destinations.judged(underway, outcomes) {
+            Judged::Nothing => {}
+            Judged::Refused => self.interrupt_refused(to, now),
+            Judged::Resumed => self.actions.push_back(Action::Resumed(Arc::clone(to))),
         }
-        self.interrupt_refused(&underway.destination, now);
     }
 
     /// The destination is there, and refuses mail of this sender as mail of this machine: what

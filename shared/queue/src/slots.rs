@@ -23,6 +23,8 @@ mod refusals;
 mod stalls;
 mod turn;
 
+pub(crate) use refusals::Judged;
+
 use crate::{
     Lesson, Settings, Transport,
     clock::Step,

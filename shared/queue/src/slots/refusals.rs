@@ -10,6 +10,17 @@ use mail::{
 use super::{Destinations, Underway};
 use crate::{destination::Job, site::Suspension};
 
+/// What a delivery says of whose mail its destination refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judged {
+    /// Nothing that was not known.
+    Nothing,
+    /// That of this sender.
+    Refused,
+    /// Nobody's any more, for whom a pause was.
+    Resumed,
+}
+
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// The suspension of a destination, if mail of this sender is not to wait for it among the
     /// jobs: that of its hosts, unless mail stays there all the same, or the pause of those whom it
@@ -33,20 +44,25 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         refused.wait_of(sender, now.after(after), now)
     }
 
-    /// A delivery ended so; whether that ends the pause of those whom its destination has refused.
-    pub(crate) fn judged(&mut self, underway: &Underway<D, O>, outcomes: &[Outcome]) -> bool {
+    /// A delivery ended so: what that says of whose mail its destination refuses.
+    pub(crate) fn judged(&mut self, underway: &Underway<D, O>, outcomes: &[Outcome]) -> Judged {
         let Some(destination) = self.known.get_mut(&underway.destination) else {
-            return false;
+            return Judged::Nothing;
         };
         let sender = underway.job.sender;
         let taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered(_));
         if outcomes.iter().any(taken) {
-            return destination.refused.take(sender);
+            return if destination.refused.take(sender) {
+                Judged::Resumed
+            } else {
+                Judged::Nothing
+            };
         }
         if outcomes.iter().any(is_of_this_machine) {
             destination.refused.refuse(sender);
+            return Judged::Refused;
         }
-        false
+        Judged::Nothing
     }
 
     /// The pause that begins for those whom a destination has refused, if it does.
