@@ -172,7 +172,9 @@ fn sendmail_bs_never_says_that_all_is_well_with_something_unanswered() {
             cut,
             "{half}: {said}"
         );
-        assert!(said.matches("\n421 ").count() <= 1, "{half}: {said}");
+        // A 521 says it already.
+        let most = usize::from(!said.contains("\n521 "));
+        assert!(said.matches("\n421 ").count() <= most, "{half}: {said}");
         assert!(!(cut && said.contains("not available")), "{half}: {said}");
     }
     machine.kill();

@@ -47,7 +47,8 @@
 //! deferred with that reason (row C7), or stays in memory as it is where there is no other
 //! destination ([`BackOff::stays`]); where other connections to it work, only their number is
 //! lowered. One that is there and refuses the mail of some senders is asked at once for each other
-//! one, however many it refuses: only theirs waits, for a growing time.
+//! one, however many it refuses: only theirs waits, for a growing time. A message at which one that
+//! the administrator named falls silent keeps no place from others, and waits alone.
 //! Memory: about 150 bytes a message with one recipient while it waits; envelopes are read from the
 //! spool when they are due.
 

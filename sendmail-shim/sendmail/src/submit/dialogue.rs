@@ -22,6 +22,9 @@ use smtp::command::{self, Chunk, Verb};
 /// The largest chunk that is held to be counted anew.
 const HELD: u64 = 64 << 20;
 
+/// Codes of the agent's after which it closes, and says no more.
+const ENDS: [[u8; 3]; 2] = [*b"421", *b"521"];
+
 /// One session, in both directions.
 #[derive(Debug)]
 pub struct Dialogue {
@@ -39,7 +42,7 @@ pub struct Dialogue {
     owed: usize,
     /// The reply line so far, as much of it as matters.
     reply: Vec<u8>,
-    /// A 421 came, or a reply that answers nothing: the other side ends the session.
+    /// A 421 or 521 came, or a reply that answers nothing: the other side ends the session.
     over: bool,
     /// The last EHLO or HELO.
     hello: Vec<u8>,
@@ -223,7 +226,8 @@ impl Dialogue {
 
     /// Whether whoever typed has heard that the session is over.
     pub fn is_told_of_its_end(&self) -> bool {
-        let told = self.over && !self.unwelcome && self.code == Some(*b"421");
+        let ends = self.code.is_some_and(|code| ENDS.contains(&code));
+        let told = self.over && !self.unwelcome && ends;
         self.place == Place::Ended || told
     }
 
@@ -388,7 +392,7 @@ impl Dialogue {
         self.greeted = true;
         // One that does not take our greeting is no other side for a session that goes on.
         self.unwelcome |= self.unheard > 0 && code.first() != Some(&b'2');
-        self.over |= self.owed == 0 || code == *b"421" || self.unwelcome;
+        self.over |= self.owed == 0 || ENDS.contains(&code) || self.unwelcome;
         if self.unheard == 0 {
             self.code = Some(code);
         }

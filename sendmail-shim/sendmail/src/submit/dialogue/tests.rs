@@ -183,13 +183,17 @@ fn between_transactions_another_agent_can_go_on_and_nobody_hears_its_greeting() 
 }
 
 #[test]
-fn a_421_ends_the_session_whatever_it_answers() {
-    let (mut dialogue, mut out) = (Dialogue::default(), Vec::new());
-    dialogue.hear(b"220 x\r\n");
-    dialogue.take(b"MAIL FROM:<a@b>\n", &mut out);
-    dialogue.hear(b"421 4.3.2 going down\r\n");
-    assert!(!dialogue.is_complete(b"") && !dialogue.is_between());
-    assert!(dialogue.is_told_of_its_end());
+fn a_421_or_521_ends_the_session_whatever_it_answers_and_nothing_more_is_told() {
+    for ends in ["421 4.3.2 going down\r\n", "521 5.5.2 Error: bare <CR>\r\n"] {
+        for typed in ["MAIL FROM:<a@b>\n", "MAIL FROM:<a@b>\nNOOP\nNOOP\n", ""] {
+            let (mut dialogue, mut out) = (Dialogue::default(), Vec::new());
+            dialogue.hear(b"220 x\r\n");
+            dialogue.take(typed.as_bytes(), &mut out);
+            dialogue.hear(ends.as_bytes());
+            assert!(!dialogue.is_complete(b"") && !dialogue.is_between());
+            assert!(dialogue.is_told_of_its_end(), "{typed:?}: {ends}");
+        }
+    }
 }
 
 #[test]
