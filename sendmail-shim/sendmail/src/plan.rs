@@ -187,6 +187,12 @@ pub fn malformed(problem: &Problem) -> String {
     format!("bad address \"{}\": {}", problem.text, problem.error)
 }
 
+/// A Bcc field that stood where it is none, for standard error.
+pub fn withheld(field: &str) -> String {
+    let field = field.escape_debug();
+    format!("\"{field}\" is no field where it stands: it was left out, and goes to nobody")
+}
+
 fn usage(text: String) -> Refusal {
     Refusal {
         exit: Exit::Usage,

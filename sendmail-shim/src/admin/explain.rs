@@ -58,6 +58,9 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
         read::message(input, &mut || settings.message_size)
     }
     .map_err(|error| CommandError::new(error.exit(), error))?;
+    for field in &message.withheld {
+        complain("sendmail-shim", plan::withheld(field));
+    }
     let mut tables = Tables::new(settings);
     let (rules, problems) = tables.refresh(clock::now());
     for problem in problems {

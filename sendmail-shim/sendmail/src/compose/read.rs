@@ -33,6 +33,8 @@ pub struct Message {
     /// What the body's text is to be called, if it has 8 bits.
     pub charset: &'static str,
     pub body: Body,
+    /// Bcc fields that stood where they are none ([`Intake::withheld`]).
+    pub withheld: Vec<String>,
 }
 
 /// Why there is no message.
@@ -179,6 +181,7 @@ impl Reader {
             header,
             content,
             body: self.body,
+            withheld: self.intake.withheld().to_vec(),
         };
         if self.longest.too_long() {
             return message.with_short_lines().map_err(ComposeError::Spill);
@@ -209,6 +212,7 @@ impl Message {
             content,
             charset,
             body,
+            withheld: self.withheld,
         })
     }
 

@@ -56,17 +56,18 @@ pub(super) fn news(
         .take(most)
         .read_to_end(&mut quoted)
         .ok()?;
-    let (what, who) = if served {
-        ("header", "It was sent to all others.")
+    let (subject, what, who) = if served {
+        let subject = "Mail was not sent to all: an address could not be read";
+        (subject, "header", "It was sent to all others.")
     } else {
-        ("beginning", "It was sent to nobody.")
+        let subject = "Undelivered mail: an address could not be read";
+        (subject, "beginning", "It was sent to nobody.")
     };
     let text = format!(
-        "Addresses of your message could not be read:\n\n  {}\n\n{who} Its {what}:\n\n{}\n",
+        "Not all recipients of your message could be read:\n\n  {}\n\n{who} Its {what}:\n\n{}\n",
         problems.join("\n  "),
         String::from_utf8_lossy(&quoted).replace('\r', ""),
     );
-    let subject = "Undelivered mail: an address could not be read";
     let text = notice::notice(hostname, clock::now(), &[shown], subject, &text);
     Some(Ready {
         submission: Submission {

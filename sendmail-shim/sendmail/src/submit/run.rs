@@ -28,7 +28,7 @@ use crate::{
         tables::Tables,
     },
     identity,
-    plan::{Submission, malformed},
+    plan::{Submission, malformed, withheld},
     prepare::{Submitted, prepare},
 };
 
@@ -110,6 +110,7 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     };
     let message = composed.map_err(|error| Report::fault(error.exit(), error.to_string()))?;
     let mut problems: Vec<_> = submission.problems.iter().map(malformed).collect();
+    problems.extend(message.withheld.iter().map(|field| withheld(field)));
     let mut recipients = submission.recipients.clone();
     if submission.from_header {
         let named = recipients::extract(&message.header);

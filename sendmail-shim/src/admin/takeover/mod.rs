@@ -41,6 +41,7 @@ use crate::{
         dma, postfix,
         queue::{self, Left, Queued},
     },
+    plan,
     submit::agent::{self, HandedOver},
 };
 
@@ -187,6 +188,9 @@ impl Takeover<'_> {
             let mut most = || self.settings.message_size;
             let message = read::message(queued.content.as_slice(), &mut most)
                 .map_err(|error| Stays::Left(error.to_string()))?;
+            for field in &message.withheld {
+                say(format_args!("{program} {name}: {}", plan::withheld(field)));
+            }
             let aside = self.aside(place)?;
             self.hand_over(&queued, &message)?;
             for file in &place.files {

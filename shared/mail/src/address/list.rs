@@ -6,7 +6,8 @@
 //! touching anything else. Source routes are dropped (RFC 5321 §3.6.1), comments nest, folding is
 //! white space, empty list elements are skipped. Two slips that leave no doubt about what is meant
 //! are read as meant: a final dot of a domain, and whole addresses, bare or in brackets, with
-//! blanks or nothing in the place of commas; names among them are told.
+//! blanks or nothing in the place of commas; what stands among them is told, unless it can only be
+//! the name of the address behind it (`John a@x`; `root a@x` may mean two).
 //! What is opened and never closed was never opened. No group's name holds an address or ends with
 //! the name of a field (`a@x Cc: b@y`, a line of an indented text): each address there is served.
 //! Failures: a malformed element is a [`Problem`] that quotes it; its neighbours are read all the
@@ -35,6 +36,8 @@ pub struct List {
     pub problems: Vec<Problem>,
     /// Addresses were picked out of what is no list.
     pub(super) guessed: bool,
+    /// What follows stands behind `Bcc:`.
+    blind: bool,
 }
 
 /// Reads a list from a header field's value (folded or not) or from an argument.
@@ -76,7 +79,7 @@ pub fn argument(text: &str) -> List {
             text: text.escape_debug().to_string(),
             error: AddressError::Control,
         }],
-        guessed: false,
+        ..List::default()
     }
 }
 
@@ -107,6 +110,13 @@ pub fn one(text: &str) -> Result<Mailbox, Problem> {
 }
 
 impl List {
+    fn add(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let blind = self.blind;
+        let entries = entries.into_iter();
+        self.entries
+            .extend(entries.map(|entry| Entry { blind, ..entry }));
+    }
+
     /// Adds what the tokens of one element say. `unclosed`: a sign in the text was never closed.
     fn take(&mut self, bytes: &[u8], element: &[Token], unclosed: bool) {
         if element.iter().all(|token| token.kind == Kind::Comment) {
@@ -114,24 +124,23 @@ impl List {
         }
         let span = span(element);
         match read(bytes, element, span.clone()) {
-            Ok(entry) => self.entries.push(entry),
+            Ok(entry) => self.add([entry]),
             Err(error) => {
                 if let Some(parts) = apart(bytes, element) {
-                    return self
-                        .entries
-                        .extend(parts.into_iter().map(|(_, entry)| entry));
+                    return self.add(parts.into_iter().map(|(_, entry)| entry));
                 }
                 let words = without_commas(bytes, element);
                 let due = salvage::is_due(element, unclosed);
                 if let Some((entries, problems)) = words.filter(|(_, it)| !due || it.is_empty()) {
                     self.problems.extend(problems);
-                    return self.entries.extend(entries);
+                    return self.add(entries);
                 }
                 if due {
-                    let (entries, problems) = salvage::pick(bytes, element);
+                    let found = salvage::pick(bytes, element, self.blind);
                     self.guessed = true;
-                    self.problems.extend(problems);
-                    return self.entries.extend(entries);
+                    self.blind = found.blind;
+                    self.problems.extend(found.problems);
+                    return self.entries.extend(found.entries);
                 }
                 let text = token::text(bytes.get(span).unwrap_or_default());
                 self.problems.push(Problem { text, error });
@@ -158,10 +167,7 @@ pub fn display_name(name: &str) -> String {
 
 /// A display name that may hold encoded words (RFC 2047 §5 (3)): those stand outside of quotes.
 pub fn phrase(name: &str) -> String {
-    let encoded = |word: &str| {
-        let marks = word.starts_with("=?") && word.ends_with("?=");
-        marks && word.matches('?').count() == 4 && word.chars().all(is_atext)
-    };
+    let encoded = |word: &str| token::is_encoded(word) && word.chars().all(is_atext);
     let bare = |word: &str| encoded(word.trim_end_matches(','));
     if !name.split_whitespace().any(bare) {
         return display_name(name);

@@ -143,6 +143,24 @@ mod tests {
             ("To: \"Bob <b@x>, c@x", "b@x c@x", ""),
             ("To: a@x, \"Ops <ops@x>", "a@x ops@x", ""),
             ("To: \"Bob b@x", "b@x", ""),
+            ("To: ops@x Cc: Boss <boss@x>", "ops@x boss@x", ""),
+            ("To: a@x> <b@x", "a@x b@x", ""),
+            ("To: 'a@x> <b@x'", "", "'a@x> <b@x'"),
+            ("To: a@x <b@x>", "b@x", ""),
+            ("To: John a@x", "a@x", ""),
+            ("To: John Q. Public a@x \"b c\" d@x", "a@x d@x", ""),
+            ("To: root a@x", "a@x", "root"),
+            ("To: x@ a@x", "a@x", "x@"),
+            ("To: =?utf-8?Q?a=40x?=, b@x", "b@x", "=?utf-8?Q?a=40x?="),
+            (
+                "To: A <=?utf-8?b?YUB4?=>, b@x",
+                "b@x",
+                "A <=?utf-8?b?YUB4?=>",
+            ),
+            ("To: =?utf-8?q?a=40x.y?=, b@x", "b@x", "=?utf-8?q?a=40x.y?="),
+            ("To: g: a@x; b@x", "a@x b@x", ""),
+            ("To: g: a@x; Bob <b@x>, c@x", "a@x b@x c@x", ""),
+            ("To: g: a@x; h: b@x; c@x", "a@x b@x c@x", ""),
             ("Bcc: b@x c: d@x", "b@x d@x", ""),
             ("Bcc: b@x my team: d@x, e@x;", "b@x d@x e@x", "my"),
             ("To: g: a@x, b@x; c@x", "a@x b@x c@x", ""),
@@ -163,6 +181,32 @@ mod tests {
             let mut shown = header;
             conform::conform(&mut shown, "me", &|_| true);
             assert_eq!(extract(&shown).recipients, named.recipients, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_blind_recipient_on_another_fields_line_is_served_and_shown_to_nobody() {
+        for (text, served, shown) in [
+            ("To: ops@x Bcc: boss@x", "ops@x boss@x", "ops@x"),
+            ("To: <ops@x> Bcc: <boss@x>", "ops@x boss@x", "ops@x"),
+            ("To: ops@x Bcc: The Boss <boss@x>", "ops@x boss@x", "ops@x"),
+            (
+                "To: ops@x\r\n Bcc: b@x, c@x; d@x",
+                "ops@x b@x c@x d@x",
+                "ops@x",
+            ),
+            ("To: ops@x bcc: b@x Cc: c@x", "ops@x b@x c@x", "ops@x c@x"),
+            ("Cc: Bcc: b@x, c@x", "b@x c@x", ""),
+        ] {
+            let mut header = Header::parse(format!("{text}\r\n").as_bytes());
+            let names = |header: &Header| {
+                let named = extract(header).recipients;
+                let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+                named.join(" ")
+            };
+            assert_eq!(names(&header), served, "{text}");
+            conform::conform(&mut header, "me", &|_| true);
+            assert_eq!(names(&header), shown, "{text}");
         }
     }
 

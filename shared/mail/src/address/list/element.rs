@@ -22,6 +22,8 @@ pub struct Entry {
     pub mailbox: Range<usize>,
     /// Bytes of the address itself, without brackets.
     pub spec: Range<usize>,
+    /// It stands behind `Bcc:` in another field's line: served, and never shown.
+    pub blind: bool,
 }
 
 /// An element that is no mailbox.
@@ -33,8 +35,8 @@ pub struct Problem {
     pub error: AddressError,
 }
 
-/// `a@x b@y root`: each word between blanks that is a whole address, and what stands between them.
-/// `None`: none is one.
+/// `a@x b@y root`: each word between blanks that is a whole address, and what stands between them,
+/// unless it can be nothing but the name of the address behind it. `None`: none is one.
 pub(super) fn without_commas(
     bytes: &[u8],
     element: &[Token],
@@ -52,7 +54,7 @@ pub(super) fn without_commas(
         let place = span(word);
         match read(bytes, word, place.clone()) {
             Ok(entry) if entry.target.address().is_some() => {
-                tell(rest.take());
+                tell(rest.take().filter(|rest| !is_name(bytes, element, rest)));
                 entries.push(entry);
             }
             _ => rest = Some(rest.map_or(place.start, |rest| rest.start)..place.end),
@@ -62,6 +64,23 @@ pub(super) fn without_commas(
     (!entries.is_empty()).then_some((entries, problems))
 }
 
+/// `John Smith` before an address, and not `root` or `x@`: names of users have small letters alone.
+fn is_name(bytes: &[u8], element: &[Token], words: &Range<usize>) -> bool {
+    let inside =
+        |token: &&Token| words.contains(&token.range.start) && !matches!(token.kind, Kind::Comment);
+    let words: Vec<&Token> = element.iter().filter(inside).collect();
+    let plain = |token: &&Token| match token.kind {
+        Kind::Atom | Kind::Quoted => true,
+        Kind::Special(special) => special == b'.',
+        Kind::Comment | Kind::Literal => false,
+    };
+    let capital = |token: &&Token| {
+        let written = token.written(bytes);
+        written.contains(|c: char| c.is_uppercase() || !c.is_ascii() || c == '"')
+    };
+    words.iter().all(plain) && words.iter().any(capital)
+}
+
 /// `<a@x> <b@y>`, `Ann <a@x> Bob <b@y>`, `<a@x> b@y`: each bracket that closes ends a mailbox. A
 /// name alone in brackets is one too (`<root> <b@y>`), but not behind other words, where it is part
 /// of a name. `None`: there are not several, or not all can be read.
@@ -69,6 +88,11 @@ pub(super) fn apart<'t>(bytes: &[u8], element: &'t [Token]) -> Option<Vec<(&'t [
     let parts = element.split_inclusive(|token| token.kind == Kind::Special(b'>'));
     let parts = parts.filter(|part| part.iter().any(|token| token.kind != Kind::Comment));
     let entries = parts.map(|part| {
+        let before = part.split(|token| token.kind == Kind::Special(b'<')).next();
+        if before.is_some_and(|it| it.iter().any(|token| token.kind == Kind::Special(b':'))) {
+            // Of the name of a field, or of a group.
+            return None;
+        }
         let entry = read(bytes, part, span(part)).ok()?;
         let angled = part.iter().any(|token| token.kind == Kind::Special(b'<'));
         let known = match entry.target {
@@ -103,6 +127,9 @@ pub(super) fn read(
         None => (&[][..], words.as_slice()),
         Some(open) => {
             let (phrase, rest) = words.split_at_checked(open).unwrap_or_default();
+            if holds_mailbox(phrase) {
+                return Err(AddressError::LocalPart);
+            }
             let inner = rest.get(1..).unwrap_or_default();
             // Without a closing bracket it ends with the element; words behind one are of the name.
             let close = inner.iter().position(|t| t.kind == Kind::Special(b'>'));
@@ -133,7 +160,19 @@ pub(super) fn read(
         comment,
         mailbox,
         spec: range,
+        blind: false,
     })
+}
+
+/// `x@d> <y@z>`, `x@d Cc: <y@z>`: a mailbox ends in what stands before the bracket; `x@d <y@z>` has
+/// a name.
+fn holds_mailbox(phrase: &[&Token]) -> bool {
+    let at = phrase
+        .iter()
+        .position(|token| token.kind == Kind::Special(b'@'));
+    let behind = phrase.iter().skip(at.unwrap_or(phrase.len()));
+    let ends = |token: &&Token| matches!(token.kind, Kind::Special(b'>' | b':'));
+    behind.copied().any(|token| ends(&token))
 }
 
 /// Whether the address means the same without what is around it. What was opened in it and never
@@ -188,6 +227,11 @@ pub(super) fn name(bytes: &[u8], phrase: &[&Token]) -> Option<String> {
 pub(super) fn target(bytes: &[u8], spec: &[&Token]) -> Result<Mailbox, AddressError> {
     let at = spec.iter().rposition(|t| t.kind == Kind::Special(b'@'));
     let Some(at) = at else {
+        if let [word] = spec
+            && token::is_encoded(&word.written(bytes))
+        {
+            return Err(AddressError::LocalPart);
+        }
         return LocalPart::new(&local(bytes, spec)?).map(Mailbox::Local);
     };
     let (before, after) = spec.split_at_checked(at).unwrap_or_default();

@@ -57,6 +57,7 @@ pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
         role,
         in_group: false,
         semicolons: tokens(&closed).filter(semicolon).count(),
+        lacks_comma: false,
         fine: closed == bytes,
         items: Vec::new(),
         names: Vec::new(),
@@ -82,7 +83,8 @@ pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
 
 /// What was picked out of what is no list, as one.
 fn picked_out(list: &List) -> String {
-    let mailboxes = list.entries.iter().map(|entry| {
+    let shown = list.entries.iter().filter(|entry| !entry.blind);
+    let mailboxes = shown.map(|entry| {
         let name = entry.name.as_ref().or(entry.comment.as_ref());
         match name
             .map(|name| phrase(name))
@@ -160,6 +162,8 @@ struct Reader<'a> {
     in_group: bool,
     /// Semicolons still to come.
     semicolons: usize,
+    /// A group ended, and no comma stood behind it yet.
+    lacks_comma: bool,
     /// Nothing had to be guessed so far.
     fine: bool,
     items: Vec<Item>,
@@ -182,6 +186,7 @@ impl Reader<'_> {
                     if !(element.is_empty() && self.after_group()) {
                         self.element(&element);
                     }
+                    self.lacks_comma = false;
                     element.clear();
                     continue;
                 }
@@ -189,6 +194,7 @@ impl Reader<'_> {
                     if before == Bracket::Outside && self.begins_group(&element) =>
                 {
                     self.release();
+                    self.fine &= !std::mem::take(&mut self.lacks_comma);
                     self.fine &= element.iter().all(|token| self.in_phrase(token));
                     // `"":;` has a name, an empty one; without it the group would be none.
                     let name = match phrase(&self.words(&element)) {
@@ -222,6 +228,7 @@ impl Reader<'_> {
         self.fine &= self.in_group;
         if std::mem::take(&mut self.in_group) {
             self.items.push(Item::GroupEnds);
+            self.lacks_comma = true;
         }
     }
 
@@ -267,6 +274,8 @@ impl Reader<'_> {
 
     /// What stands between two commas.
     fn element(&mut self, element: &[Token]) {
+        self.fine &= !self.lacks_comma;
+        self.lacks_comma = false;
         match apart(self.bytes, element) {
             Some(parts) => {
                 self.fine = false;

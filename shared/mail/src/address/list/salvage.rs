@@ -13,6 +13,8 @@ use crate::address::{AddressError, Mailbox};
 
 /// Fields that name recipients; in their place a name without a domain is one, too.
 const RECIPIENTS: &[&str] = &["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"];
+/// Those of them that are shown to nobody.
+const BLIND: &[&str] = &["Bcc", "Resent-Bcc"];
 /// Other fields that follow To in what programs write.
 const FIELDS: &[&str] = &[
     "From",
@@ -54,7 +56,8 @@ pub(super) fn names_a_group(bytes: &[u8], before: &[Token]) -> bool {
                 || is_one_of(&name, FIELDS)
                 || (folded && name.contains('-'))
         }
-        _ => false,
+        [word] => is_one_of(&word.written(bytes), BLIND),
+        [] => false,
     };
     !before.iter().any(at) && !ends_with_field
 }
@@ -65,9 +68,12 @@ pub(super) fn is_due(element: &[Token], unclosed: bool) -> bool {
     unclosed || element.iter().any(sign)
 }
 
-/// The addresses of an element, and what is none.
-pub(super) fn pick(bytes: &[u8], element: &[Token]) -> (Vec<Entry>, Vec<Problem>) {
-    let mut found = Found::default();
+/// The addresses of an element, and what is none. `blind`: it goes on with blind recipients.
+pub(super) fn pick(bytes: &[u8], element: &[Token], blind: bool) -> Found {
+    let mut found = Found {
+        blind,
+        ..Found::default()
+    };
     let mut label: Option<&Token> = None;
     let mut first = true;
     let mut segments = element.split(|token| token.kind == COLON).peekable();
@@ -86,21 +92,32 @@ pub(super) fn pick(bytes: &[u8], element: &[Token]) -> (Vec<Entry>, Vec<Problem>
         }
         first = false;
     }
-    (found.entries, found.problems)
+    found
 }
 
 #[derive(Default)]
-struct Found {
-    entries: Vec<Entry>,
-    problems: Vec<Problem>,
+pub(super) struct Found {
+    pub(super) entries: Vec<Entry>,
+    pub(super) problems: Vec<Problem>,
+    /// What stands behind it is blind.
+    pub(super) blind: bool,
 }
 
 impl Found {
     /// What stands between two colons, behind the word before the first of them.
     fn segment(&mut self, bytes: &[u8], words: &[Token], label: Option<&Token>, local: bool) {
+        self.blind = label.map_or(self.blind, |label| is_one_of(&label.written(bytes), BLIND));
         if words.iter().all(|token| token.kind == Kind::Comment) {
             return;
         }
+        let (known, blind) = (self.entries.len(), self.blind);
+        self.words(bytes, words, label, local);
+        for entry in self.entries.iter_mut().skip(known) {
+            entry.blind = blind;
+        }
+    }
+
+    fn words(&mut self, bytes: &[u8], words: &[Token], label: Option<&Token>, local: bool) {
         match read(bytes, words, span(words)) {
             Ok(entry) if local || entry.target.address().is_some() => {
                 return self.entries.push(entry);
@@ -142,6 +159,9 @@ fn address(bytes: &[u8], mut run: &[Token]) -> Option<Entry> {
     {
         run = rest;
     }
+    // What begins with a quote of a shell goes on behind it.
+    run.first()
+        .filter(|first| !first.written(bytes).starts_with('\''))?;
     let entry = read(bytes, run, span(run)).ok()?;
     matches!(entry.target, Mailbox::Address(_)).then_some(entry)
 }

@@ -178,6 +178,11 @@ pub(super) fn q_word(text: &[u8]) -> Option<usize> {
     (encoded.get(end..)?.starts_with(b"?=") && !goes_on).then_some(length)
 }
 
+/// Whether a word is meant as an encoded word: text, and never an address (RFC 2047 §5).
+pub(super) fn is_encoded(word: &str) -> bool {
+    word.starts_with("=?") && word.ends_with("?=") && word.matches('?').count() == 4
+}
+
 /// Whether the token ends with what closes it.
 pub(super) fn is_closed(kind: Kind, raw: &[u8]) -> bool {
     let (open, close) = match kind {

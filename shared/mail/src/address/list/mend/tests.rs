@@ -75,6 +75,22 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
 }
 
 #[test]
+fn a_comma_that_lacks_behind_a_group_is_put_there() {
+    for (text, expected) in [
+        ("g: a@x; b@y", "g: a@x;, b@y"),
+        ("g: a@x; Bob <b@y>, c@z", "g: a@x;, Bob <b@y>, c@z"),
+        ("g: a@x; h: b@y;", "g: a@x;, h: b@y;"),
+        ("g:; root", "g:;, root"),
+    ] {
+        assert_eq!(recipients(text).as_deref(), Some(expected), "{text}");
+        assert_eq!(recipients(expected), None, "{expected}");
+    }
+    for fine in ["g:;, h:;", "g: a@x;, b@y", "g: a@x;"] {
+        assert_eq!(recipients(fine), None, "{fine}");
+    }
+}
+
+#[test]
 fn words_before_a_mailbox_with_a_name_are_of_that_name_unless_they_are_known_as_mailboxes() {
     let mended = |text: &str| {
         let known = |word: &str| word == "root";
