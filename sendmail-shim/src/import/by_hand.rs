@@ -440,11 +440,11 @@ fn postfix_main_cf_as_it_is_found_loses_nothing_unsaid() {
         case(
             &[(
                 postfix::CONFIG,
-                "relayhost = [a.example]\ndefault_transport = error:5.1.1 none\ninet_interfaces = all\nsmtp_tls_security_level = fingerprint\n\
+                "relayhost = [a.example]\ndefault_transport = error:5.1.1 none\nsmtp_tls_security_level = fingerprint\n\
                                  smtp_tls_fingerprint_cert_match = aa:bb\n",
             )],
             "relayhost = \"[a.example]\"\nfrom_override = true\n",
-            &["inet_interfaces", "smtp_tls_fingerprint_cert_match"],
+            &["smtp_tls_fingerprint_cert_match"],
             &[
                 "default_transport",
                 "aa:bb",

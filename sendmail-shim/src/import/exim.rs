@@ -7,7 +7,10 @@
 //! senders, unless it is hidden.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{collections::BTreeMap, net::Ipv6Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv6Addr, SocketAddr},
+};
 
 use super::{
     ours::Ours,
@@ -35,7 +38,6 @@ const WORDS: Words = &[
     ),
     (
         &[
-            "dc_local_interfaces",
             "dc_minimaldns",
             "CFILEMODE",
             "dc_use_split_config",
@@ -63,6 +65,9 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     let hidden = hidden.is_some_and(|(_, value)| value == "true");
     for (key, (at, value)) in &values {
         setting(&mut plan, *at, key, value, hidden);
+    }
+    if let Some((at, value)) = values.get("dc_local_interfaces") {
+        listeners(&mut plan, lookup, *at, value);
     }
     let start = Place {
         path: &source.path,
@@ -105,6 +110,32 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     plan
 }
 
+/// `127.0.0.1 ; ::1`, with `.PORT` behind an address for another port; empty: all addresses.
+fn listeners(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, value: &str) {
+    let key = "dc_local_interfaces";
+    let address = |text: &str| {
+        let plain = text.parse().ok().map(|ip| SocketAddr::new(ip, 25));
+        let behind = || {
+            let (ip, port) = text.rsplit_once('.')?;
+            Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
+        };
+        plain.or_else(behind).or_else(|| text.parse().ok())
+    };
+    let named = value.split(';').map(str::trim);
+    let named: Vec<&str> = named.filter(|text| !text.is_empty()).collect();
+    let mut found: Vec<SocketAddr> = Vec::new();
+    for text in &named {
+        match address(text) {
+            Some(address) => found.push(address),
+            None => plan.note(Verdict::Unmapped, at, key, format!("`{text}`: set listen")),
+        }
+    }
+    if named.is_empty() {
+        found.push(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 25));
+    }
+    plan.listens(lookup, at, key, &found);
+}
+
 /// `key='value'`, as a shell reads it.
 fn value(line: &str) -> Option<(&str, String)> {
     let line = line.trim();
@@ -121,6 +152,8 @@ fn value(line: &str) -> Option<(&str, String)> {
 
 fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, hidden: bool) {
     match key {
+        // Empty, it means all.
+        "dc_local_interfaces" => {}
         _ if value.is_empty() => plan.note(Verdict::Unneeded, at, key, "is not set"),
         "dc_eximconfig_configtype" if matches!(value, "smarthost" | "satellite") => {
             plan.note(Verdict::Unneeded, at, key, "always so");

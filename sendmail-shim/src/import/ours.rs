@@ -18,6 +18,7 @@ pub enum Ours {
     Auth,
     Certificate,
     Revaliases,
+    Listen,
 }
 
 impl Ours {
@@ -38,6 +39,7 @@ impl Ours {
             Self::Auth => "auth.user and auth.password_file",
             Self::Certificate => "certificate and key",
             Self::Revaliases => "revaliases",
+            Self::Listen => "listen",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What another program's configuration says, in our words.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use mail::{
     address::{Address, domain},
@@ -92,6 +95,8 @@ pub struct Plan {
     pub credentials: Option<Credentials>,
     /// Certificate and key with which this machine shows itself.
     pub client_certificate: Option<(String, String)>,
+    /// Where programs speak SMTP to this machine.
+    pub listen: Vec<SocketAddr>,
     /// Lines of the table of senders.
     pub revaliases: Vec<String>,
     pub notes: Vec<Note>,
@@ -189,6 +194,7 @@ impl Plan {
             Ours::Auth => self.credentials.is_some(),
             Ours::Certificate => self.client_certificate.is_some(),
             Ours::Revaliases => !self.revaliases.is_empty(),
+            Ours::Listen => !self.listen.is_empty(),
         }
     }
 
@@ -229,6 +235,31 @@ impl Plan {
                 self.mapped_as(at, key, Ours::Revaliases, text);
             }
             Err(error) => self.note(Verdict::Unmapped, at, key, error.to_string()),
+        }
+    }
+
+    /// Programs spoke SMTP there: where that is this machine alone they still do.
+    pub fn listens(&mut self, lookup: &Lookup<'_>, at: Place<'_>, key: &str, of: &[SocketAddr]) {
+        // An address that the machine does not have would be tried for ever.
+        let ipv6 = lookup("/proc/net/if_inet6").is_some_and(|it| !it.text.trim().is_empty());
+        let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        for address in of {
+            let own = match address.ip() {
+                ip if !ip.is_unspecified() => Vec::from([ip]),
+                IpAddr::V4(_) => Vec::from([v4]),
+                IpAddr::V6(_) => Vec::from([v4, v6]),
+            };
+            for ip in own.into_iter().filter(|ip: &IpAddr| ip.is_loopback()) {
+                let here = SocketAddr::new(ip, address.port());
+                if (ip.is_ipv4() || ipv6) && !self.listen.contains(&here) {
+                    self.listen.push(here);
+                }
+            }
+        }
+        self.mapped(at, key, Ours::Listen);
+        if !of.iter().all(|address| address.ip().is_loopback()) {
+            let text = "other machines could connect too: here this one alone can, and others need a smarthost";
+            self.note(Verdict::Unmapped, at, key, text);
         }
     }
 

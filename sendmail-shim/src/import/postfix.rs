@@ -6,7 +6,7 @@
 
 use mail::nexthop::Nexthop;
 use postfix::{
-    Settings, members,
+    Settings, members, services,
     tables::{self, Table},
 };
 use relay::trust::Pin;
@@ -20,6 +20,9 @@ use super::{
 
 /// Its main file.
 pub const CONFIG: &str = maincf::CONFIG;
+
+/// Its services.
+const MASTER: &str = "/etc/postfix/master.cf";
 
 /// Where its queue is.
 pub fn spool(lookup: &Lookup<'_>) -> String {
@@ -50,6 +53,7 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     for key in settings.names() {
         setting(&mut plan, lookup, place(key), key, &settings.value(key));
     }
+    listeners(&mut plan, lookup, &settings);
     security(&mut plan, &settings);
     passwords::read(&mut plan, lookup, &settings);
     let files = ["smtp_tls_cert_file", "smtp_tls_key_file"].map(|key| settings.value(key));
@@ -192,10 +196,8 @@ fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value
         "minimal_backoff_time" => time(plan, at, key, value, Ours::Minimal),
         "maximal_backoff_time" => time(plan, at, key, value, Ours::Maximal),
         "alias_maps" => aliases(plan, at, key, value),
-        "inet_interfaces" if !["loopback-only", "localhost", "127.0.0.1"].contains(&value) => {
-            let text = "mail is taken from this machine only: by sendmail, and by SMTP where listen says so";
-            plan.note(Verdict::Unmapped, at, key, text);
-        }
+        // Told with the services.
+        "inet_interfaces" | "inet_protocols" => {}
         "smtp_tls_security_level"
         | "smtp_use_tls"
         | "smtp_enforce_tls"
@@ -219,6 +221,43 @@ fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value
                 true => plan.told(at, key, WORDS, SERVER),
                 false => plan.note(Verdict::Unneeded, at, key, SERVER),
             }
+        }
+    }
+}
+
+/// Programs spoke SMTP to localhost, and will.
+fn listeners(plan: &mut Plan, lookup: &Lookup<'_>, settings: &Settings) {
+    let key = "inet_interfaces";
+    let Some(master) = lookup(MASTER) else {
+        if settings.is_set(key) {
+            let text = "master.cf is not here, which says whether anything listens: if programs speak SMTP to localhost, set listen = \"127.0.0.1:25\"";
+            plan.note(Verdict::Insecure, place(settings, key), key, text);
+        }
+        return;
+    };
+    let (services, _) = services::read(&master.text);
+    for service in services.iter().filter(|service| service.is_listener()) {
+        let line = usize::try_from(service.line).unwrap_or(1);
+        let (at, title) = (Place { path: MASTER, line }, service.title());
+        let own = settings.with(service.options());
+        let encrypted = own.is_yes("smtpd_tls_wrappermode")
+            || own.value("smtpd_tls_security_level") == "encrypt";
+        if encrypted {
+            let text = "no TLS is spoken to programs of this machine: let them use port 25 of localhost, or the relayhost itself";
+            plan.note(Verdict::Unmapped, at, &title, text);
+            continue;
+        }
+        match service.addresses(settings) {
+            Ok(found) => plan.listens(lookup, at, &title, &found),
+            Err(why) => plan.note(Verdict::Unmapped, at, &title, why),
+        }
+    }
+    for key in [key, "inet_protocols"] {
+        if settings.is_set(key) && !plan.listen.is_empty() {
+            plan.mapped(place(settings, key), key, Ours::Listen);
+        } else if settings.is_set(key) {
+            let text = "no service of master.cf takes mail by SMTP from this machine";
+            plan.note(Verdict::Unneeded, place(settings, key), key, text);
         }
     }
 }

@@ -154,6 +154,11 @@ fn a_postfix_null_client_is_taken_over_with_the_fingerprint_of_its_relay() {
                 "# x\n[other]:25 a:b\n[mail.example.org]:submission vm1:pa:ss\n",
                 true,
             ),
+            (
+                "/etc/postfix/master.cf",
+                "smtp inet n - y - - smtpd\nsubmission inet n - y - - smtpd\n -o smtpd_tls_security_level=encrypt\n",
+                true,
+            ),
         ],
     );
     let digest = "9f2c".repeat(16);
@@ -161,14 +166,14 @@ fn a_postfix_null_client_is_taken_over_with_the_fingerprint_of_its_relay() {
         config(&plan),
         format!(
             "relayhost = \"[mail.example.org]:587\"\npins = [\"sha256:{digest}\", \"cert-sha256:{digest}\"]\ndomain = \"example.org\"\n\
-             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nfrom_override = true\nmessage_size = 20480000\nauth.user = \"vm1\"\n\
+             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nlisten = \"127.0.0.1:25\"\nfrom_override = true\nmessage_size = 20480000\nauth.user = \"vm1\"\n\
              auth.password_file = \"password\"\nretry.lifetime = \"2592000s\"\n"
         )
     );
     assert_eq!(plan.credentials.as_ref().unwrap().password, "pa:ss");
     assert_eq!(
         keys(&plan, Verdict::Unmapped),
-        ["smtp_generic_maps", "[other]:25"]
+        ["smtp_generic_maps", "submission/inet", "[other]:25"]
     );
     assert_eq!(
         keys(&plan, Verdict::Insecure),
@@ -178,9 +183,26 @@ fn a_postfix_null_client_is_taken_over_with_the_fingerprint_of_its_relay() {
 }
 
 #[test]
+fn what_listened_for_all_listens_for_this_machine_and_the_rest_is_told() {
+    let master = "smtp inet n - y - - smtpd\n10025 inet n - y - - smtpd\nnone.example:smtp inet n - y - - smtpd\n";
+    let files = [
+        (postfix::CONFIG, "inet_interfaces = all\n", true),
+        ("/etc/postfix/master.cf", master, true),
+        ("/proc/net/if_inet6", "", true),
+    ];
+    let plan = read_with(postfix::read, &files);
+    let listen: Vec<_> = plan.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:25", "127.0.0.1:10025"]);
+    assert_eq!(
+        keys(&plan, Verdict::Unmapped),
+        ["smtp/inet", "10025/inet", "none.example:smtp/inet"]
+    );
+}
+
+#[test]
 fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
     let config_file = "# comment\ndc_eximconfig_configtype='satellite'\ndc_other_hostnames='vm1'\ndc_readhost='example.org'\n\
-                       dc_smarthost='mail.example.org::587; [2001::db8::::1]::2525'\nCFILEMODE='644'\ndc_hide_mailname='true'\n";
+                       dc_smarthost='mail.example.org::587; [2001::db8::::1]::2525'\nCFILEMODE='644'\ndc_hide_mailname='true'\ndc_local_interfaces='127.0.0.1 ; ::1; 192.0.2.7.26'\n";
     let passwords = "# x\nother.example:u:p\n*.example.org:vm1:pa=s#s: w\n";
     let senders = "# x\nroot: admins@example.org\n";
     let plan = read_with(
@@ -189,18 +211,23 @@ fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
             (exim::CONFIG, config_file, true),
             ("/etc/exim4/passwd.client", passwords, false),
             ("/etc/email-addresses", senders, true),
+            (
+                "/proc/net/if_inet6",
+                "00000000000000000000000000000001 01\n",
+                true,
+            ),
         ],
     );
     assert_eq!(
         config(&plan),
-        "relayhost = [\"[mail.example.org]:587\", \"[2001:db8::1]:2525\"]\ndomain = \"example.org\"\nfrom_override = true\nauth.user = \"vm1\"\n\
+        "relayhost = [\"[mail.example.org]:587\", \"[2001:db8::1]:2525\"]\ndomain = \"example.org\"\nlisten = [\"127.0.0.1:25\", \"[::1]:25\"]\nfrom_override = true\nauth.user = \"vm1\"\n\
          auth.password_file = \"password\"\n"
     );
     assert_eq!(plan.credentials.as_ref().unwrap().password, "pa=s#s: w");
     assert_eq!(plan.revaliases, ["root:admins@example.org"]);
     assert_eq!(
         keys(&plan, Verdict::Unmapped),
-        ["dc_other_hostnames", "other.example"]
+        ["dc_other_hostnames", "dc_local_interfaces", "other.example"]
     );
     assert!(plan.is_unsafe(), "nothing checked the relay");
 }

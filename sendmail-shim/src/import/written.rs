@@ -35,6 +35,9 @@ impl Plan {
                 line(key, quote(&value));
             }
         }
+        if !self.listen.is_empty() {
+            line("listen", one_or_list(&self.listen));
+        }
         if let Some(own) = self.from_override {
             line("from_override", own.to_string());
         }

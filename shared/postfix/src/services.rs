@@ -3,9 +3,14 @@
 //! Quirks that count: `-` means the default; `-o name=value` and `-o { name = value }`, whose
 //! blanks do not count; a line with `/` in its second field belongs to no service.
 
-use mail::maps::logical_lines;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::{list, settings::Fault};
+use mail::{maps::logical_lines, nexthop::port_number};
+
+use crate::{
+    list,
+    settings::{Fault, Settings},
+};
 
 /// A service.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +43,57 @@ impl Service {
     /// As `postconf -M` names it.
     pub fn title(&self) -> String {
         format!("{}/{}", self.name, self.kind)
+    }
+
+    /// Whether clients of SMTP connect to it.
+    pub fn is_listener(&self) -> bool {
+        self.kind == "inet" && matches!(self.command.as_str(), "smtpd" | "postscreen")
+    }
+
+    /// Where it listens, with what `main.cf` says; `[::]` and `0.0.0.0` mean all addresses. The
+    /// error says what is to be written in the place of a name.
+    pub fn addresses(&self, main: &Settings) -> Result<Vec<SocketAddr>, String> {
+        let (host, port) = match self.name.rsplit_once(':') {
+            Some((host, port)) => (Some(host.trim_matches(['[', ']'])), port),
+            None => (None, self.name.as_str()),
+        };
+        let port = port_number(port).ok_or_else(|| {
+            format!("`{port}` is no port that is known here; add its number to listen")
+        })?;
+        let main = main.with(self.options());
+        let protocols = main.value("inet_protocols");
+        let (v4, v6) = match protocols.as_str() {
+            "ipv4" => (true, false),
+            "ipv6" => (false, true),
+            _ => (true, true),
+        };
+        let interfaces = match host {
+            Some(host) => host.to_owned(),
+            None => main.value("inet_interfaces"),
+        };
+        let mut found: Vec<IpAddr> = Vec::new();
+        for interface in list::members(&interfaces) {
+            let plain = interface.trim_matches(['[', ']']);
+            match (plain, plain.parse::<IpAddr>()) {
+                ("all" | "0.0.0.0" | "::" | "*", _) if v6 => {
+                    found.push(Ipv6Addr::UNSPECIFIED.into());
+                }
+                ("all" | "0.0.0.0" | "::" | "*", _) => found.push(Ipv4Addr::UNSPECIFIED.into()),
+                ("loopback-only" | "localhost", _) => {
+                    found.extend(v4.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+                    found.extend(v6.then_some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+                }
+                (_, Ok(address)) => found.push(address),
+                _ => {
+                    return Err(format!(
+                        "`{interface}` is a name, and names may mean several addresses: write \"ADDRESS:{port}\" into listen"
+                    ));
+                }
+            }
+        }
+        found.dedup();
+        let at = |address| SocketAddr::new(address, port);
+        Ok(found.into_iter().map(at).collect())
     }
 
     /// All that it sets.

@@ -343,6 +343,9 @@ fn attached(routes: &str) -> Vec<Network> {
     routes.lines().skip(1).filter_map(network).collect()
 }
 
+/// What else the origin was for.
+const ORIGIN: &str = "in tables they stand for local ones here, and programs of this machine, which sent by Postfix's sendmail, send by sendmail-shim: it is the setting domain there";
+
 fn origin(reader: &mut Reader<'_>) {
     for name in ["append_at_myorigin", "append_dot_mydomain"] {
         let text = "addresses stay as clients write them; nothing is put behind a name";
@@ -358,7 +361,10 @@ fn origin(reader: &mut Reader<'_>) {
                 let first = text.lines().next().unwrap_or_default();
                 first.trim().clone_into(&mut origin);
             }
-            Err(why) => return reader.note(Verdict::NotSupported, "myorigin", why),
+            Err(why) => {
+                let text = format!("{why}; {ORIGIN}");
+                return reader.note(Verdict::Decide, "myorigin", text);
+            }
         }
     }
     let local = reader.texts("domains.local");
@@ -369,9 +375,9 @@ fn origin(reader: &mut Reader<'_>) {
         reader.note(Verdict::Default, "myorigin", text);
     } else {
         let text = format!(
-            "names without a domain in tables stood for …@{origin}, and stand for local ones here: write their domain"
+            "names without a domain stood for …@{origin}: write it behind them in tables; {ORIGIN}"
         );
-        reader.note(Verdict::NotSupported, "myorigin", text);
+        reader.note(Verdict::Decide, "myorigin", text);
     }
 }
 

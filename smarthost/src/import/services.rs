@@ -1,8 +1,7 @@
 //! `master.cf`: where clients connect, and what each service sets for itself.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
-use mail::nexthop::port_number;
 use postfix::Service;
 
 use super::{
@@ -11,40 +10,34 @@ use super::{
     words,
 };
 
-/// Whether clients of SMTP connect to it.
-fn is_listener(service: &Service) -> bool {
-    service.kind == "inet" && matches!(service.command.as_str(), "smtpd" | "postscreen")
-}
-
 /// The addresses of all listeners.
 pub(super) fn listen(reader: &mut Reader<'_>) {
     let services: Vec<_> = reader
         .services
         .iter()
-        .filter(|it| is_listener(it))
+        .filter(|it| it.is_listener())
         .cloned()
         .collect();
     if services.is_empty() {
-        let text = "master.cf has no service that clients of SMTP connect to: listen is what it is without import";
-        reader.note_if_set(Verdict::NotSupported, "inet_interfaces", text);
-        return reader.note_if_set(Verdict::NotSupported, "inet_protocols", text);
+        return nobody(reader);
     }
     let none = reader.value("smtpd_tls_security_level") == "none";
     let mut entries: Vec<String> = Vec::new();
     for service in &services {
         let place = at(reader, service);
         let wrapped = is_wrapped(reader, service);
-        let entry = |address: &String| match (wrapped, none) {
+        let entry = |address: &SocketAddr| match (wrapped, none) {
             (true, _) => format!("{{ address = \"{address}\", tls = \"wrapped\" }}"),
             (false, true) => format!("{{ address = \"{address}\", tls = \"none\" }}"),
             (false, false) => format!("\"{address}\""),
         };
-        let read = addresses(reader, service).and_then(|found| {
+        let read = service.addresses(&reader.main).and_then(|found| {
             let more = found.iter().map(entry);
             let all: Vec<_> = entries.iter().cloned().chain(more).collect();
             reader.put("listen", Value::Plain(format!("[{}]", all.join(", "))))?;
             entries = all;
-            Ok(found.join(", "))
+            let shown: Vec<_> = found.iter().map(ToString::to_string).collect();
+            Ok(shown.join(", "))
         });
         match read {
             Ok(shown) => {
@@ -60,6 +53,22 @@ pub(super) fn listen(reader: &mut Reader<'_>) {
         }
     }
     interfaces(reader);
+}
+
+/// As Postfix took no mail of others, no port is opened to them.
+fn nobody(reader: &mut Reader<'_>) {
+    let text = "no client of SMTP could connect to Postfix: listen is this machine alone; name other addresses there if others are to send";
+    let here = Value::Plain("[\"127.0.0.1:25\"]".to_owned());
+    let (verdict, text) = match reader.put("listen", here) {
+        Ok(()) => (Verdict::Decide, text.to_owned()),
+        Err(why) => (Verdict::NotSupported, why),
+    };
+    let place = format!("{}/master.cf", reader.directory);
+    reader.say(verdict, place, "smtp/inet", text);
+    for name in ["inet_interfaces", "inet_protocols"] {
+        let text = "no service of master.cf goes by it";
+        reader.note_if_set(Verdict::Ignored, name, text);
+    }
 }
 
 fn interfaces(reader: &mut Reader<'_>) {
@@ -79,53 +88,6 @@ fn is_wrapped(reader: &Reader<'_>, service: &Service) -> bool {
         .is_yes("smtpd_tls_wrappermode")
 }
 
-/// Where a service listens.
-fn addresses(reader: &Reader<'_>, service: &Service) -> Result<Vec<String>, String> {
-    let (host, port) = match service.name.rsplit_once(':') {
-        Some((host, port)) => (Some(host.trim_matches(['[', ']'])), port),
-        None => (None, service.name.as_str()),
-    };
-    let port = port_number(port).ok_or_else(|| {
-        format!("`{port}` is no port that is known here; add its number to listen")
-    })?;
-    let main = reader.main.with(service.options());
-    let protocols = main.value("inet_protocols");
-    let (v4, v6) = match protocols.as_str() {
-        "ipv4" => (true, false),
-        "ipv6" => (false, true),
-        _ => (true, true),
-    };
-    let interfaces = match host {
-        Some(host) => host.to_owned(),
-        None => main.value("inet_interfaces"),
-    };
-    let mut found = Vec::new();
-    for interface in postfix::members(&interfaces) {
-        let plain = interface.trim_matches(['[', ']']);
-        match (plain, plain.parse::<IpAddr>()) {
-            ("all" | "0.0.0.0" | "::" | "*", _) => {
-                found.push(if v6 { "[::]" } else { "0.0.0.0" }.to_owned());
-            }
-            ("loopback-only" | "localhost", _) => {
-                found.extend(v4.then(|| "127.0.0.1".to_owned()));
-                found.extend(v6.then(|| "[::1]".to_owned()));
-            }
-            (_, Ok(IpAddr::V4(address))) => found.push(address.to_string()),
-            (_, Ok(IpAddr::V6(address))) => found.push(format!("[{address}]")),
-            _ => {
-                return Err(format!(
-                    "`{interface}` is a name, and names may mean several addresses: write \"ADDRESS:{port}\" into listen"
-                ));
-            }
-        }
-    }
-    found.dedup();
-    Ok(found
-        .into_iter()
-        .map(|address| format!("{address}:{port}"))
-        .collect())
-}
-
 /// Where it is written.
 pub(super) fn at(reader: &Reader<'_>, service: &Service) -> String {
     format!("{}/master.cf:{}", reader.directory, service.line)
@@ -135,7 +97,7 @@ pub(super) fn at(reader: &Reader<'_>, service: &Service) -> String {
 pub(super) fn told(reader: &mut Reader<'_>) {
     for service in reader.services.clone() {
         let place = at(reader, &service);
-        if !is_listener(&service) && !is_other_transport(&service) {
+        if !service.is_listener() && !is_other_transport(&service) {
             let (verdict, text) = role(&service);
             reader.say(verdict, place.clone(), &service.title(), text);
         }
@@ -191,7 +153,7 @@ fn override_of(
     if reader.main.raw(name).is_some() && reader.value(name) == value {
         return say(Verdict::Default, "the same as in main.cf");
     }
-    let listener = is_listener(service);
+    let listener = service.is_listener();
     match name {
         "syslog_name" => say(
             Verdict::Ignored,
@@ -207,8 +169,8 @@ fn override_of(
                     "with auth, logins are taken on all ports but 25: submission = false in listen",
                 );
             }
-            let port = addresses(reader, service);
-            if port.is_ok_and(|all| all.iter().all(|it| it.ends_with(":25"))) {
+            let all = service.addresses(&reader.main);
+            if all.is_ok_and(|all| all.iter().all(|it| it.port() == 25)) {
                 return say(
                     Verdict::NotSupported,
                     "logins are not taken on port 25: let clients use 587 or 465",

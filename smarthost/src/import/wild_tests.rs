@@ -13,7 +13,7 @@ const BASE: &str = "compatibility_level = 3.6\nmyhostname = mx.example.org\n";
 type Form = (&'static str, &'static [Verdict]);
 
 const NAMES: &[Form] = &[
-    ("myorigin = /etc/mailname", &[NotSupported]),
+    ("myorigin = /etc/mailname", &[Decide]),
     ("append_dot_mydomain = no", &[Ignored]),
     ("mydestination =", &[Ignored]),
     ("mydestination = /etc/postfix/missing", &[NotSupported]),
