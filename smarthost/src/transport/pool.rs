@@ -1,7 +1,7 @@
 //! Connections that wait for the next message.
 //!
 //! Contract: a connection is kept for [`PATIENCE`] at most, carries [`MESSAGES`] messages at most,
-//! and is ended with QUIT.
+//! serves for [`REUSED`] at most, and is ended with QUIT.
 //! It belongs to the setup it was made under: after a reload none is used again, for whom to
 //! believe may have changed.
 //! So is one made under another policy of MTA-STS, or none.
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use relay::delivery::Dial;
+use relay::{delivery::Dial, net::REUSED};
 use tokio::{task::JoinSet, time};
 
 use crate::{destination::Destination, link::Connection, mta_sts::Known, setup::Setup};
@@ -54,6 +54,7 @@ pub(super) struct Kept {
     pub(super) dial: Dial,
     pub(super) site: Site,
     pub(super) used: u32,
+    pub(super) opened: Instant,
     /// It was made under this one.
     pub(super) setup: Arc<Setup>,
     /// The policy of MTA-STS that was enforced.
@@ -156,7 +157,8 @@ impl Pool {
         setup: &Arc<Setup>,
     ) {
         kept.used = kept.used.saturating_add(1);
-        if kept.used >= MESSAGES || !Arc::ptr_eq(&kept.setup, setup) {
+        let is_spent = kept.used >= MESSAGES || kept.opened.elapsed() >= REUSED;
+        if is_spent || !Arc::ptr_eq(&kept.setup, setup) {
             return kept.connection.quit_and_wait().await;
         }
         let mut idle = self.lock();

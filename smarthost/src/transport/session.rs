@@ -2,7 +2,12 @@
 //!
 //! Contract: what the setup in force when a delivery begins says holds to its end.
 
-use std::{io::Read, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::Read,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mail::{
     clock,
@@ -216,6 +221,7 @@ impl Session<'_> {
             dial,
             site: site.clone(),
             used: 0,
+            opened: Instant::now(),
             setup: Arc::clone(&self.errand.setup),
             policy: demands.and_then(Demands::enforced).cloned(),
         })

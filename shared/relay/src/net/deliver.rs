@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mail::{
@@ -59,9 +59,18 @@ pub struct Kept {
     connection: Connection,
     /// How it was opened.
     dial: Dial,
+    opened: Instant,
 }
 
+/// How long a connection serves, so that a busy program hears of hosts that DNS names by now
+/// (Postfix `smtp_connection_reuse_time_limit`).
+pub const REUSED: Duration = Duration::from_mins(5);
+
 impl Kept {
+    fn is_usable(&mut self) -> bool {
+        self.opened.elapsed() < REUSED && self.connection.is_usable()
+    }
+
     /// QUIT, without waiting for the answer.
     pub fn quit(self) {
         self.connection.quit();
@@ -78,7 +87,7 @@ pub fn deliver(
     while let Some(action) = delivery.next_action() {
         let event = match action {
             Action::Reuse => {
-                if let Some(stale) = kept.take_if(|kept| !kept.connection.is_usable()) {
+                if let Some(stale) = kept.take_if(|kept| !kept.is_usable()) {
                     stale.quit();
                 }
                 Event::Kept(kept.as_ref().map(|kept| kept.dial.clone().into()))
@@ -96,7 +105,11 @@ pub fn deliver(
             }
             Action::Open(dial) => Event::Opened(open(&dial, road).map(|connection| {
                 (road.opened)(&connection);
-                *kept = Some(Kept { connection, dial });
+                *kept = Some(Kept {
+                    connection,
+                    dial,
+                    opened: Instant::now(),
+                });
             })),
             Action::Send(batch) => Event::Sent(send(kept.as_mut(), &batch, road, outgoing)),
             Action::Leave => {
@@ -143,7 +156,10 @@ fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Fa
 }
 
 fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, outgoing: &Outgoing<'_>) -> Sent {
-    let Some(Kept { connection, dial }) = kept else {
+    let Some(Kept {
+        connection, dial, ..
+    }) = kept
+    else {
         return Sent::default();
     };
     let outcomes = fitted(connection, dial, batch, road, outgoing).unwrap_or_else(|error| {

@@ -30,6 +30,6 @@ mod stream;
 mod tests;
 
 pub use connection::{Connection, Target};
-pub use deliver::{Kept, Outgoing, Road, Text, deliver};
+pub use deliver::{Kept, Outgoing, REUSED, Road, Text, deliver};
 pub use dial::{addresses, relay_name};
 pub use presented::{Presented, presented};

@@ -54,9 +54,18 @@ pub fn read(message: &Message<[u8]>, service: bool) -> Result<Vec<Record>, Strin
             host: mx.exchange().to_string(),
         })
     }?;
-    let is_host =
-        |record: &Record| !record.host.is_empty() && record.host != "." && record.port != Some(0);
+    let is_host = |record: &Record| is_host_name(&record.host) && record.port != Some(0);
     Ok(found.into_iter().filter(is_host).collect())
+}
+
+/// DNS may say anything: what no host can be called stands in no command that an administrator is
+/// advised to type (RFC 1123 §2.1; underscores are in use).
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !label.is_empty() && !label.starts_with('-') && label.bytes().all(plain)
+    };
+    name.split('.').all(label)
 }
 
 /// In the order in which this machine tries them.
@@ -177,6 +186,24 @@ mod tests {
             authority.push((name("example"), 60, data)).unwrap();
         }
         authority.into_message()
+    }
+
+    #[test]
+    fn what_dns_says_and_no_host_can_be_called_is_no_host() {
+        for name in ["mx1.example.org", "mail_1.example", "xn--bcher-kva.example"] {
+            assert!(is_host_name(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "-o.example",
+            "a;b.example",
+            "$(x).example",
+            "a\\059b",
+            "a..b",
+        ] {
+            assert!(!is_host_name(name), "{name}");
+        }
     }
 
     #[test]
