@@ -71,7 +71,7 @@ pub(super) fn frame(title: &str, hostname: &str, place: Place, main: &Markup) ->
                                 (link("/clients", "Clients", Place::Clients))
                             }
                         }
-                        (search(""))
+                        (search("q", ""))
                         form.leave method="post" action="/logout" {
                             button.quiet type="submit" { "Log out" }
                         }
@@ -84,12 +84,12 @@ pub(super) fn frame(title: &str, hostname: &str, place: Place, main: &Markup) ->
     page.into_string()
 }
 
-/// The field that looks for messages.
-fn search(words: &str) -> Markup {
+/// The field that looks for messages; `id` is its own on the page.
+fn search(id: &str, words: &str) -> Markup {
     html! {
         form.search role="search" method="get" action="/queue" {
-            label.unseen for="q" { "Find messages" }
-            input id="q" name="q" type="search" value=(words) maxlength="320"
+            label.unseen for=(id) { "Find messages" }
+            input id=(id) name="q" type="search" value=(words) maxlength="320"
                 placeholder="Queue id, address or Message-ID" autocomplete="off" spellcheck="false";
             button type="submit" { "Find" }
         }
@@ -192,7 +192,7 @@ mod tests {
             evil,
             evil,
             Place::Queue,
-            &html! { (search(evil)) p { (plain(evil)) } },
+            &html! { (search("q", evil)) p { (plain(evil)) } },
         );
         assert!(!page.contains("<script"), "{page}");
         assert!(

@@ -46,7 +46,7 @@ pub(in crate::web) fn page(wanted: &Wanted, found: &Found, now: Timestamp) -> Ma
             @else if !destination.is_empty() { "Waits for " (plain(destination)) }
             @else { "The queue, oldest first" }
         }
-        @if searched { div.again { (search(words)) } }
+        @if searched { div.again { (search("again", words)) } }
         section aria-labelledby="queued" {
             h2 id="queued" { "In the queue" }
             @if found.rows.is_empty() {

@@ -15,7 +15,7 @@ pub(super) enum Column {
 use Column::{Number, Text, Unseen};
 
 /// From that many columns on a phone is too narrow.
-const WIDE: usize = 3;
+const WIDE: usize = 2;
 
 /// The table itself. `labelled` is the id of its heading; `rows` are `tr`.
 pub(super) fn table(labelled: &str, columns: &[Column], rows: &[Markup]) -> Markup {
