@@ -90,7 +90,8 @@ pub(crate) struct Setup {
     pub(crate) tickets: Arc<Tickets>,
     /// What is wrong in lines of the alias tables.
     problems: Vec<Problem>,
-    /// Copies are used in the place of files that are wrong.
+    /// It is not what the files say: copies are used in their place, or what could be saved of
+    /// them.
     stands_in: bool,
     tables: Arc<Mutex<Tables>>,
 }

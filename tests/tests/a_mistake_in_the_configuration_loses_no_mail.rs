@@ -148,6 +148,11 @@ fn what_an_agent_queues_while_nothing_says_where_its_queue_is_arrives_when_the_f
         send(&machine, "two");
         machine.configure(&good(&sink));
         machine.daemon().wait_for_log("are taken over");
+        until("it listens again", || {
+            let log = machine.daemon().log();
+            let since = log.rsplit("are taken over").next()?;
+            since.contains("listening on").then_some(())
+        });
         machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
         machine.daemon().stop();
         // The next time the last good configuration is known there.

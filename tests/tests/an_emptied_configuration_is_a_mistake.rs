@@ -14,6 +14,8 @@ use tests::{
 };
 
 const LAST_GOOD: &str = "the last good configuration stays in force";
+/// What the advice says to write where the defaults are meant.
+const MEANT: &str = "# empty\n";
 const EMPTY: &str = "is gone or empty; write it anew";
 
 fn said(output: &Output) -> String {
@@ -68,6 +70,10 @@ fn a_smarthost_whose_file_is_emptied_goes_on_with_its_last_good_one_and_says_so_
         let log = smarthost.daemon().log();
         (log.matches("reloaded ").count() == 2).then_some(())
     });
+    smarthost.daemon().stop();
+    write(&file, MEANT);
+    let check = smarthost.admin(&["check"]);
+    assert!(!said(&check).contains(EMPTY), "{}", said(&check));
 }
 
 #[test]
@@ -88,4 +94,48 @@ fn an_agent_whose_file_is_emptied_goes_on_with_its_last_good_one() {
     assert!(said(&check).contains(EMPTY), "{}", said(&check));
     write(&machine.config(), &right);
     machine.daemon().wait_for_log("starting anew");
+    // Whoever does as he is told has ended it, however many copies there are.
+    machine.daemon().stop();
+    write(&machine.config(), MEANT);
+    let check = machine.admin(&["check"]);
+    assert!(!said(&check).contains(EMPTY), "{}", said(&check));
+}
+
+/// Whoever mends one mistake and makes another one sees that one.
+#[test]
+fn a_file_that_is_wrong_in_another_way_by_now_is_told_so_by_status_and_log() {
+    let sink = Sink::start();
+    let relayhost = format!("relayhost = \"{}\"\n", sink.nexthop());
+    for queues_only in [true, false] {
+        let mut smarthost = Smarthost::prepare(&relayhost);
+        let mut machine = Agent::prepare(&config(&sink.nexthop(), ""));
+        if !queues_only {
+            smarthost.run();
+            machine.run();
+            smarthost.daemon().stop();
+            machine.daemon().stop();
+        }
+        smarthost.configure("relayhots = 1");
+        machine.configure("relayhots = 1");
+        smarthost.run();
+        machine.run();
+        let all = |smarthost: &Smarthost, machine: &Agent| {
+            let shown = [smarthost.admin(&["status"]), machine.admin(&["status"])];
+            shown.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        for (mistake, other) in [("relayhots", "message_sise"), ("message_sise", "spol")] {
+            for status in all(&smarthost, &machine) {
+                assert!(status.contains(mistake), "{status}");
+            }
+            smarthost.configure(&format!("{other} = 1"));
+            machine.configure(&format!("{other} = 1"));
+            tests::wait::until("both tell the other mistake", || {
+                let told = |it: &String| it.contains(other) && !it.contains(mistake);
+                let statuses = all(&smarthost, &machine);
+                statuses.iter().all(told).then_some(())
+            });
+            smarthost.daemon().wait_for_log(other);
+            machine.daemon().wait_for_log(other);
+        }
+    }
 }

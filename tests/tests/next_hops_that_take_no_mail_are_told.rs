@@ -119,3 +119,43 @@ fn whoever_is_to_be_asked_is_told_before_the_first_question() {
         assert!(told.contains(service), "{service}: {told}");
     }
 }
+
+/// They are there, so that no connection fails.
+#[test]
+fn next_hops_that_say_later_to_all_mail_are_told_until_they_take_some() {
+    let (page, relayhost, route) = (free_address(), Sink::start(), Sink::start());
+    let later = |text: &str| Script {
+        answers: vec![("RCPT".to_owned(), text.to_owned())],
+        ..Script::default()
+    };
+    let broken = "451 4.3.0 Temporary lookup failure";
+    relayhost.play(later(broken));
+    // A mailbox that is full is nobody else's.
+    route.play(later("452 4.2.2 mailbox full"));
+    let relay = Smarthost::start(&format!(
+        "web = \"{page}\"\nrelayhost = \"{}\"\n\
+         routes = {{ \"near.example\" = \"{}\" }}\n",
+        relayhost.nexthop(),
+        route.nexthop()
+    ));
+    let mut session = Session::greeted(relay.address());
+    let mail = b"Subject: x\r\n\r\nx\r\n";
+    for _ in 0..2 {
+        session.delivers("a@one.example", &["b@far.example", "c@near.example"], mail);
+    }
+    let (warnings, is_good, failing) = until("the relayhost is told", || {
+        Some(looked_at(page, &relay)).filter(|(_, is_good, _)| !is_good)
+    });
+    assert_eq!((warnings.len(), is_good), (1, false), "{warnings:?}");
+    assert_eq!(warnings, failing);
+    assert!(
+        warnings[0].starts_with("relayhost ") && warnings[0].contains(broken),
+        "{warnings:?}"
+    );
+    relayhost.play(Script::default());
+    route.play(Script::default());
+    assert!(relay.admin(&["queue", "flush", "--all"]).status.success());
+    until("all is well", || {
+        Some(looked_at(page, &relay)).filter(|it| *it == (Vec::new(), true, Vec::new()))
+    });
+}

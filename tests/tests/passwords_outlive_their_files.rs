@@ -188,9 +188,9 @@ fn a_password_that_was_good_outlives_a_configuration_that_is_wrong() {
         queue.contains("the configuration is wrong")
     });
     assert!(!sender.admin(&["reload"]).status.success());
-    sender.daemon().stop();
+    // It does not wait for the file of the password.
     sender.configure(&config);
-    sender.run();
+    sender.daemon().wait_for_log("starting anew");
     until("it goes with the password that was last good", || {
         (subjects(&sink, "hello") == 2).then_some(())
     });

@@ -9,6 +9,7 @@ use relay::{
     tls::ClientTls,
     token,
 };
+use settings::last_good::Fault;
 use smtp::{
     client::{Protocol, Security, Settings as Smtp, Timeouts},
     sasl::{Credentials, Secret},
@@ -24,10 +25,7 @@ const CREDENTIAL: &str = "relay-password";
 /// where another can.
 pub fn way(settings: &Settings, names: &Names, tls: Option<&ClientTls>) -> Result<Way, Failure> {
     if settings.relayhost.is_empty() {
-        return Err(match &settings.fault {
-            Some(fault) => local(&fault.reason()),
-            None => local("no relayhost is set in the configuration"),
-        });
+        return Err(nowhere(settings.fault.as_ref()));
     }
     let (mut all, mut lost) = (Vec::new(), None);
     for relayhost in ordered(settings) {
@@ -44,6 +42,14 @@ pub fn way(settings: &Settings, names: &Names, tls: Option<&ClientTls>) -> Resul
         security: settings.security,
         clear_text_is_as_good: tls.is_none_or(|tls| tls.clear_text_is_as_good),
     })
+}
+
+/// No relayhost is set, for this fault of the configuration or for none.
+pub fn nowhere(fault: Option<&Fault>) -> Failure {
+    match fault {
+        Some(fault) => local(&fault.reason()),
+        None => local("no relayhost is set in the configuration"),
+    }
 }
 
 /// The relayhosts in the order of this machine.

@@ -4,7 +4,11 @@
 //! and returns his own mail, and may have it tried now and then. Who asks is what the kernel says
 //! (`SO_PEERCRED`).
 
-use std::{io, os::unix::net::UnixStream, time::Instant};
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
 
 use control::{
     attempts::Attempts,
@@ -12,7 +16,8 @@ use control::{
     serve::{self, Access, Queue, Standing, serve_one},
     status::{NAMED, Service, Status},
 };
-use mail::clock;
+use mail::clock::{self, Timestamp};
+use relay::delivery::Outlook;
 use spool::{Entry, Hold, QueueId, Spool};
 
 use super::{dispatch::Event, state::Agent};
@@ -21,6 +26,8 @@ use crate::{
     queue::{Answer, Request},
 };
 
+/// A relayhost that failed and was not tried for so long may work again.
+const UNTRIED: Duration = Duration::from_mins(15);
 /// How much of a user's mail is tried at his wish: each message costs the relayhost a transaction.
 const FLUSHED: usize = 50;
 
@@ -56,16 +63,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
     let (settings, spool) = (&agent.settings, &agent.dispatch.spool);
     let relays = settings.relayhost.iter().map(ToString::to_string);
     let relays = relays.collect::<Vec<_>>().join(", ");
-    let outage = agent.outages.outage();
-    let mut each = agent.memory().relayhosts(Instant::now());
-    // One alone is told of in one line.
-    let only = if each.len() == 1 { each.pop() } else { None };
-    let (works, told) = match (&outage, only) {
-        (Some((since, why)), _) => (false, format!("since {}: {why}", since.mailq())),
-        (None, _) if relays.is_empty() => (false, "none is set".to_owned()),
-        (None, Some((_, works, text))) => (works, text),
-        (None, None) => (true, "no outage is known".to_owned()),
-    };
+    let (works, told, each) = relayhosts(agent, now);
     let each = each.into_iter();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let listening = settings.listen.iter().filter(|it| !agent.deaf.has(**it));
@@ -101,12 +99,42 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
             }
             Some(_) => Vec::new(),
         },
-        fault: settings.fault.as_ref().map(|fault| {
+        fault: agent.fault().map(|fault| {
             let consequence = fault.consequence();
             format!("{consequence}: {}", fault.summary())
         }),
         ..Status::default()
     }
+}
+
+/// How the relayhosts do, together and each; one alone is told of in one line.
+fn relayhosts(agent: &Agent, now: Timestamp) -> (bool, String, Vec<(String, bool, String)>) {
+    let paused = agent.dispatch.suspended(now);
+    let outlook = Outlook {
+        paused: paused.map(|until| until.since(now)),
+        // Nobody tries what there is no mail for.
+        retried: agent.dispatch.spool.is_empty().then_some(UNTRIED),
+    };
+    let mut each = agent.memory().relayhosts(&outlook, Instant::now());
+    let known_to_fail = each.iter().any(|(_, works, _)| !works);
+    let only = if each.len() == 1 { each.pop() } else { None };
+    let is_set = !agent.settings.relayhost.is_empty();
+    let (works, told) = match (agent.outages.outage(), only) {
+        (Some((since, why)), _) if is_set && outlook.retried.is_some() && !known_to_fail => {
+            let since = since.mailq();
+            let text = format!("did not work since {since}, and was not tried lately: {why}");
+            (true, text)
+        }
+        (Some((since, why)), _) => {
+            let again = paused.map(|until| format!("; tried again {}", until.seen_from(now)));
+            let (since, again) = (since.mailq(), again.unwrap_or_default());
+            (false, format!("since {since}: {why}{again}"))
+        }
+        (None, _) if !is_set => (false, "none is set".to_owned()),
+        (None, Some((_, works, text))) => (works, text),
+        (None, None) => (true, "no outage is known".to_owned()),
+    };
+    (works, told, each)
 }
 
 impl Agent {
@@ -143,10 +171,12 @@ impl Queue for Agent {
             format!("stands for {count} messages like it, the last of {last}; its digest is due")
         });
         let next = self.dispatch.next_attempt(entry.id);
+        let paused = self.dispatch.suspended(clock::now());
         let tried = entry.waiting.iter().any(|waiting| waiting.until.is_some());
         let due = !tried || next.is_none_or(|next| next <= clock::now());
         Standing {
             next,
+            paused: paused.filter(|_| !entry.hold.is_held()),
             active: due && outage.is_none(),
             reason: over.or(unchanged).or(repeats).or(outage),
         }

@@ -148,6 +148,11 @@ impl Dispatch {
         self.lock().next_attempt(id)
     }
 
+    /// Until when nothing is tried at the relayhosts, if that is known.
+    pub(super) fn suspended(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lock().suspended(&Relayhost, now)
+    }
+
     /// Deliveries under way.
     pub(super) fn in_flight(&self) -> usize {
         self.lock().in_flight()

@@ -143,6 +143,7 @@ fn serve(
     let state = || places::state(config, &agent.settings);
     let files = Files {
         right: &|| places::is_right(config),
+        wrong: &|| places::wrong(config),
         state: &state,
     };
     let ended = match wait(&agent, &mut listeners, stopped, idle, (&files, known)) {
@@ -236,7 +237,7 @@ fn look_at_password(agent: &Agent, known: &mut Option<String>) {
 
 /// Tells log and administrators, once, that the configuration is wrong.
 fn tell(agent: &Agent) {
-    let Some(fault) = &agent.settings.fault else {
+    let Some(fault) = &agent.fault() else {
         return;
     };
     let consequence = fault.consequence();
@@ -277,6 +278,8 @@ enum Why {
 struct Files<'a, S> {
     /// Whether an agent could send with them.
     right: &'a dyn Fn() -> bool,
+    /// What is wrong with them, if anything is.
+    wrong: &'a dyn Fn() -> Option<String>,
     /// What they are known by.
     state: &'a dyn Fn() -> S,
 }
@@ -298,7 +301,7 @@ fn wait<S: PartialEq>(
             .map_or(most, |interval| interval.min(most))
             .max(SHORTEST)
     };
-    let mut changed = false;
+    let (mut changed, mut looked) = (false, true);
     let mut right = None;
     let (mut tables, mut password) = (None, None);
     look_at_tables(agent, &mut tables);
@@ -316,7 +319,13 @@ fn wait<S: PartialEq>(
         let now = waits().then(|| (files.state)());
         if let Some(now) = now.filter(|now| *now != known) {
             // Wrong ones are looked at again when they have changed again.
-            (known, changed, right) = (now, (files.right)(), None);
+            (known, changed, right, looked) = (now, (files.right)(), None, false);
+        } else if faulty && !mem::replace(&mut looked, true) {
+            // They were left alone since.
+            let wrong = (files.wrong)();
+            if wrong.is_some_and(|wrong| agent.is_wrong_otherwise(&wrong)) {
+                tell(agent);
+            }
         }
         if (faulty && (files.right)()) || (changed && waits()) {
             let waited = right.get_or_insert_with(Instant::now).elapsed();

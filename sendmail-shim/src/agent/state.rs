@@ -8,6 +8,7 @@ use mail::{
     message::rewrite::Rules,
 };
 use relay::{delivery::Memory, net::names::Names, trust::PeerKey};
+use settings::last_good::{self, Fault};
 use spool::{Hold, QueueId, Spool};
 use tables::{
     copies,
@@ -44,6 +45,8 @@ pub(super) struct Agent {
     pub(super) attempts: Attempts,
     /// When users last had their mail tried.
     pub(super) flushes: Flushes,
+    /// What is wrong with the configuration by now.
+    fault: Mutex<Option<Fault>>,
     keys: Mutex<Keys>,
     tables: Mutex<Tables>,
     /// The password for the relayhost, if one is in a file.
@@ -82,6 +85,7 @@ impl Agent {
         let agent = Self {
             attempts: Attempts::of_all(),
             flushes: Flushes::default(),
+            fault: Mutex::new(settings.fault.clone()),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::kept(&settings)),
             password: password(&settings),
@@ -102,6 +106,22 @@ impl Agent {
             started: clock::now(),
         };
         (agent, received)
+    }
+
+    /// What is wrong with the configuration, as it was looked at last.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        lock(&self.fault).clone()
+    }
+
+    /// It is wrong in another way by now; whether that is news.
+    pub(super) fn is_wrong_otherwise(&self, text: &str) -> bool {
+        let mut known = lock(&self.fault);
+        let Some(known) = known.as_mut().filter(|known| known.text != text) else {
+            return false;
+        };
+        let news = last_good::has_news(&known.text, text);
+        text.clone_into(&mut known.text);
+        news
     }
 
     /// What deliveries have learned; locked for a moment.

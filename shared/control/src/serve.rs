@@ -140,6 +140,8 @@ pub struct Standing {
     /// When the queue tries it next. The spool may have a later time, noted by a clock that was
     /// ahead.
     pub next: Option<Timestamp>,
+    /// No attempt is made before.
+    pub paused: Option<Timestamp>,
 }
 
 /// A daemon's queue.
@@ -473,9 +475,9 @@ impl<Q: Queue> Access<'_, Q> {
 
 /// When the first of those that wait is tried next.
 fn next_attempt(entry: &Entry, standing: &Standing) -> Option<Timestamp> {
-    let waiting = entry.waiting.iter();
-    let noted = waiting.filter_map(|waiting| waiting.until).min()?;
-    Some(noted.min(standing.next.unwrap_or(noted)))
+    let noted = entry.waiting.iter().filter_map(|it| it.until).min();
+    let due = noted.map(|noted| noted.min(standing.next.unwrap_or(noted)));
+    due.max(standing.paused)
 }
 
 /// Why no attempt is made with a message on hold.

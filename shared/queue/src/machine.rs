@@ -198,6 +198,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         until.min()
     }
 
+    /// Until when nothing is tried at a destination, if it is suspended.
+    pub fn suspended(&self, destination: &D, now: Timestamp) -> Option<Timestamp> {
+        self.destinations.suspended(destination, now)
+    }
+
     /// Whether it could go elsewhere as it is: it is known, on its way to nobody, and nobody has to
     /// be told of it.
     pub fn rests(&self, id: QueueId) -> bool {

@@ -339,6 +339,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.relist(now);
     }
 
+    /// Until when nothing is tried there, whoever has sent it.
+    pub(crate) fn suspended(&self, to: &D, now: Timestamp) -> Option<Timestamp> {
+        let site = self.sites.get(&self.known.get(to)?.site)?;
+        let until = site.suspended.as_ref()?.until;
+        (until > now).then_some(until)
+    }
+
     /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         if self.taken() >= self.settings.slots.total {

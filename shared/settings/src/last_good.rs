@@ -111,10 +111,10 @@ pub fn present(directory: &Path, of: &Path, layers: Vec<Layer>) -> Result<Vec<La
     if !gone {
         return Ok(layers);
     }
+    // There may be more than one copy, and none is the administrator's.
     let text = format!(
-        "{} is gone or empty; write it anew, or remove {} to go on without it",
-        of.display(),
-        directory.join(NAME).display()
+        "{} is gone or empty; write it anew, or, if the defaults are meant, the line `# empty` into it",
+        of.display()
     );
     Err(ConfigError { text })
 }
@@ -289,8 +289,10 @@ mod tests {
         for files in [vec![], vec![layer("/etc/x/config.toml", " \n")]] {
             assert!(present(directory.path(), of, files).is_err());
         }
-        let other = vec![layer("/etc/x/config.toml", "a = 2")];
-        assert_eq!(present(directory.path(), of, other.clone()).unwrap(), other);
+        for text in ["a = 2", "# empty"] {
+            let other = vec![layer("/etc/x/config.toml", text)];
+            assert_eq!(present(directory.path(), of, other.clone()).unwrap(), other);
+        }
         keep(directory.path(), of, &[]).unwrap();
         assert_eq!(present(directory.path(), of, vec![]).unwrap(), []);
         assert_eq!(recall(directory.path(), of).unwrap(), []);

@@ -327,6 +327,7 @@ impl Controlled<'_> {
             active: fault.is_none() && queue.is_active(entry.id),
             reason: fault.map(str::to_owned).or(self.draining.told(entry)),
             next: queue.next_attempt(entry.id),
+            paused: None,
         }
     }
 

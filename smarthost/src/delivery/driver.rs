@@ -5,21 +5,28 @@
 //! while; what they do not finish stays queued.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
-use mail::{clock, outcome::Failure};
+use mail::{
+    clock,
+    outcome::{Failure, Outcome},
+};
 use queue::clock::Watch;
 use settings::Span;
 use spool::QueueId;
 use system::log::life;
 use tokio::{sync::watch, task::JoinSet, time};
 
-use super::{Deliveries, nondelivery};
+use super::{
+    Deliveries,
+    deferring::{self, Found},
+    nondelivery,
+};
 use crate::{
     destination::Destination,
-    dispatch::{self, Action, Event},
+    dispatch::{self, Action, Delivery, Event},
     maillog,
     notices::{self as news, OutageReport},
 };
@@ -116,7 +123,10 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
         Action::Deliver(delivery) => begin(deliveries, tasks, async move |all| {
             let ticket = delivery.ticket;
             match all.attempt(&delivery).await {
-                Some(outcomes) => Event::Finished { ticket, outcomes },
+                Some(outcomes) => {
+                    answered(&all, &delivery, &outcomes);
+                    Event::Finished { ticket, outcomes }
+                }
                 None => Event::Withdrawn { ticket },
             }
         }),
@@ -190,6 +200,32 @@ fn begin<W>(
         work(Arc::clone(deliveries)),
     );
     tasks.spawn(async move { dispatch.tell(work.await) });
+}
+
+/// What a delivery shows of a next hop of ours: one that says "later" to all mail takes none.
+fn answered(deliveries: &Deliveries, delivery: &Delivery, outcomes: &[Outcome]) {
+    let found = deferring::look(outcomes);
+    let to = &delivery.destination;
+    if found == Found::Nothing || !deliveries.current.get().config.is_ours(to) {
+        return;
+    }
+    let known = deliveries.deferring.lock();
+    let mut known = known.unwrap_or_else(PoisonError::into_inner);
+    let what = to.to_string();
+    match found {
+        Found::Nothing => {}
+        Found::Takes => {
+            if known.takes(&what) {
+                let news = deliveries.dispatch.news();
+                news.tell(news::Event::Ended { what });
+            }
+        }
+        Found::Defers(failure) => {
+            if known.defers(&what, delivery.id) {
+                outage(deliveries, to, &failure.log_text());
+            }
+        }
+    }
 }
 
 /// A destination does not take mail: told if it is one of ours, and lasts. Those of others are in

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`driver`] | drains the scheduler's actions, one task for each delivery |
 //! | [`attempt`] | one delivery by its transport, and the log line of each recipient |
+//! | [`deferring`] | next hops that answer, and say "later" to all mail |
 //! | [`probe`] | whether a next hop would take a recipient |
 //! | [`moving`] | the queue to another server, of one that is emptied |
 //! | [`target`] | the server that it is moved to |
 //! | [`nondelivery`] | bounces, queued as messages of our own |
 
 mod attempt;
+mod deferring;
 mod driver;
 pub(crate) mod moving;
 mod nondelivery;
@@ -23,6 +25,7 @@ use std::{
 
 pub(crate) use driver::run;
 
+use deferring::Deferring;
 use relay::delivery::Memory;
 use spool::{QueueId, Stored};
 
@@ -36,6 +39,7 @@ pub(crate) struct Deliveries {
     /// What deliveries under way have read: one message to thousands is read once by those that go
     /// at once.
     read: Mutex<HashMap<QueueId, Weak<Stored>>>,
+    deferring: Mutex<Deferring>,
 }
 
 impl Deliveries {
@@ -50,6 +54,7 @@ impl Deliveries {
             dispatch,
             current,
             read: Mutex::default(),
+            deferring: Mutex::default(),
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Reload {
     started: Config,
     /// Why tables were not taken when they were looked at last.
     refused: Mutex<Vec<Problem>>,
+    /// What was wrong with the files when they were looked at last.
+    left: Mutex<String>,
     /// The relayhost's password, if it is in a file.
     password: Mutex<Option<Kept>>,
     /// Addresses that the daemon listens on, or that were handed to it.
@@ -79,6 +81,7 @@ impl Reload {
             expected: Arc::clone(&server.expected),
             started,
             refused: Mutex::default(),
+            left: Mutex::default(),
             password: Mutex::default(),
             held,
         }
@@ -87,6 +90,9 @@ impl Reload {
     /// Reloads, and tells what changed; or keeps what is in force, and tells why.
     pub(super) fn run(&self) -> Result<Reloaded, Fault> {
         let before = self.current.get();
+        if self.current.only_queues() {
+            return self.wait_for_start(&before);
+        }
         let setup = match Setup::load(&self.path, Some(&before), &self.held) {
             Ok(setup) => setup,
             Err(error) => {
@@ -146,6 +152,27 @@ impl Reload {
         Ok(Reloaded { changed, restart })
     }
 
+    /// Where mail is queued and not sent, a start anew takes the mended files, with the next look.
+    fn wait_for_start(&self, setup: &Setup) -> Result<Reloaded, Fault> {
+        let Some(error) = setup.wrong_now(&self.path, &self.held, true) else {
+            return Ok(Reloaded {
+                changed: Vec::new(),
+                restart: Vec::new(),
+            });
+        };
+        let fault = Fault {
+            text: error.text,
+            remembered: false,
+        };
+        let (consequence, summary) = (fault.consequence(), fault.summary());
+        line(
+            Level::Error,
+            &format_args!("reload failed, {consequence}: {summary}"),
+        );
+        self.current.set_fault(Some(fault.clone()));
+        Err(fault)
+    }
+
     /// Key and value of each setting that is in force.
     pub(super) fn in_force(&self) -> Vec<(String, String)> {
         let (new, started) = (self.current.get().config.set(), self.started.set());
@@ -162,15 +189,20 @@ impl Reload {
         let mut refused = setup.refused();
         refused.extend(self.look_at_password(&setup.config));
         let mut known = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = *known != refused && !self.current.only_queues();
+        let anew = self.current.only_queues();
+        let changed = *known != refused && !anew;
         known.clone_from(&refused);
         drop(known);
         if let Some(fault) = &fault {
-            match setup.wrong_now(&self.path, &self.held) {
-                None if refused.is_empty() => return Seen::Mended,
+            match setup.wrong_now(&self.path, &self.held, anew) {
+                None if anew || refused.is_empty() => return Seen::Mended,
                 // A list that a table includes: a reload would begin it anew.
                 None => {}
-                Some(left) => self.is_less(fault, &left.text),
+                Some(left) => {
+                    if let Some(other) = self.differs(fault, left.text) {
+                        return Seen::Wrong(other);
+                    }
+                }
             }
         }
         if !changed || refused.is_empty() && fault.is_none() {
@@ -198,14 +230,30 @@ impl Reload {
         known.wrong()
     }
 
-    /// Some of what was wrong is mended; what is new is told once it is settled.
-    fn is_less(&self, fault: &Fault, left: &str) {
-        if left != fault.text && !last_good::has_news(&fault.text, left) {
-            self.current.set_fault(Some(Fault {
-                text: left.to_owned(),
-                ..fault.clone()
-            }));
+    /// What is wrong with the files by now, if that is something else and settled; where some of it
+    /// is mended, and nothing came, that is no news.
+    fn differs(&self, fault: &Fault, left: String) -> Option<Fault> {
+        let mut before = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = *before == left;
+        before.clone_from(&left);
+        drop(before);
+        let news = last_good::has_news(&fault.text, &left);
+        if left == fault.text || (news && !settled) {
+            return None;
         }
+        let other = Fault {
+            text: left,
+            ..fault.clone()
+        };
+        self.current.set_fault(Some(other.clone()));
+        if news {
+            let consequence = other.consequence();
+            line(
+                Level::Error,
+                &format_args!("{consequence}: {}", other.summary()),
+            );
+        }
+        Some(other).filter(|_| news)
     }
 
     /// Tables broke under the daemon: that and whatever else is wrong.

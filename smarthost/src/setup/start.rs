@@ -61,7 +61,14 @@ impl Setup {
                 *place = refuge;
             }
         }
-        let setup = copy.map_or_else(|| Self::salvaged(salvaged), Ok)?;
+        let setup = match copy {
+            Some(copy) => copy,
+            // What it does not name is no reason to forget the copy of a password, or of a table.
+            None => Self {
+                stands_in: true,
+                ..Self::salvaged(salvaged)?
+            },
+        };
         Ok((setup, Some(fault)))
     }
 

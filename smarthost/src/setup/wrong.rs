@@ -59,8 +59,9 @@ impl Setup {
         tables.users.are_known()
     }
 
-    /// Why the files cannot be loaded as they are now, if so.
-    pub(crate) fn wrong_now(&self, path: &Path, held: Held<'_>) -> Option<ConfigError> {
+    /// Why the files cannot be loaded as they are now, if so; `anew`: by a start, which goes on
+    /// without the relayhost's password, or with its copy.
+    pub(crate) fn wrong_now(&self, path: &Path, held: Held<'_>, anew: bool) -> Option<ConfigError> {
         let state = &self.config.state;
         let layers = Config::files(path);
         let layers = layers.and_then(|layers| last_good::present(state, path, layers));
@@ -71,7 +72,8 @@ impl Setup {
                     None => places::take(&config, held, true),
                     Some(_) => Ok(()),
                 };
-                let others = [has_password(&config), placed];
+                let password = if anew { Ok(()) } else { has_password(&config) };
+                let others = [password, placed];
                 let others = others.into_iter().filter_map(Result::err);
                 ConfigError::together(examined.into_iter().chain(others))
             }

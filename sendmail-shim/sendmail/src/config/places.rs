@@ -137,6 +137,11 @@ pub fn is_right(given: Option<&Path>) -> bool {
     ready(find(given).1).is_ok()
 }
 
+/// What is wrong with the files as they are now, if anything is.
+pub fn wrong(given: Option<&Path>) -> Option<String> {
+    ready(find(given).1).err().map(|(_, error)| error.text)
+}
+
 /// What files are known by.
 #[derive(PartialEq, Eq, Debug)]
 pub struct State(Vec<Option<(u64, i64, i64, u64)>>);

@@ -171,6 +171,9 @@ impl Attempts {
         let tls = self.showing.tls(settings);
         let road = Road {
             way: &|| {
+                if settings.relayhost.is_empty() {
+                    return Err(relay::nowhere(agent.fault().as_ref()));
+                }
                 let way = relay::way(settings, &agent.names, tls.as_ref())?;
                 agent.memory().found(&way.hosts);
                 Ok(way)

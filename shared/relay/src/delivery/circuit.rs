@@ -26,6 +26,8 @@ pub(super) struct Circuit {
     pub(super) host: (String, u16),
     /// When it began to fail.
     pub(super) since: Instant,
+    /// When it failed last.
+    pub(super) last: Instant,
     /// It is passed over until then.
     pub(super) until: Instant,
     /// In a row.
@@ -43,6 +45,7 @@ impl Circuit {
         Self {
             host,
             since: now,
+            last: now,
             until: now,
             failures: 0,
             why: String::new(),
@@ -70,6 +73,7 @@ impl Circuit {
         }
         self.failures = self.failures.saturating_add(1);
         self.why = why.chars().take(300).collect();
+        self.last = now;
         self.pause = pause;
         self.until = now + pause;
         self.mended = None;

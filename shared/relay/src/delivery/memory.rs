@@ -40,6 +40,10 @@ pub(super) struct Standing {
     pub(super) opened: Option<Duration>,
     /// It failed since it worked last.
     pub(super) failing: Option<Failing>,
+    /// It answers, and takes no mail of this machine.
+    pub(super) refuses: bool,
+    /// A message waits there for an answer, and others are given to other hosts.
+    pub(super) stalls: bool,
     /// Why it is spoken to in clear text, where TLS was wanted.
     pub(super) clear: Option<String>,
 }
@@ -49,6 +53,8 @@ pub(super) struct Standing {
 pub(super) struct Failing {
     /// How long ago it began.
     pub(super) since: Duration,
+    /// How long ago it was met last.
+    pub(super) met: Duration,
     /// In a row.
     pub(super) failures: u32,
     /// It is tried again by itself after so long, as soon as there is mail.
@@ -56,34 +62,74 @@ pub(super) struct Failing {
     pub(super) why: String,
 }
 
+/// What the queue knows of all mail for relayhosts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outlook {
+    /// Nothing is tried before so long.
+    pub paused: Option<Duration>,
+    /// Whoever has mail tries it within so long: an older failure shows nothing of now. `None`: any
+    /// does.
+    pub retried: Option<Duration>,
+}
+
+impl Failing {
+    /// It was not met again for so long that it may be over.
+    fn is_old(&self, outlook: &Outlook) -> bool {
+        outlook.retried.is_some_and(|within| self.met > within)
+    }
+
+    /// `others`: another one works.
+    fn text(&self, others: bool, outlook: &Outlook) -> String {
+        let Self {
+            since,
+            met,
+            failures,
+            again,
+            why,
+        } = self;
+        let (since, met) = (since.as_secs(), met.as_secs());
+        if self.is_old(outlook) {
+            return format!("failed {met} s ago, and was not tried since: {why}");
+        }
+        // Where another one works nothing is paused.
+        let paused = outlook.paused.filter(|_| !others).unwrap_or_default();
+        let mail = if others {
+            "mail goes to another meanwhile"
+        } else {
+            "mail waits meanwhile"
+        };
+        match (*again).max(paused).as_secs() {
+            0 => format!(
+                "failed {failures} times, last {met} s ago: {why}; {mail}, and the next message tries it again"
+            ),
+            again => format!(
+                "fails for {since} s, {failures} times: {why}; {mail}, and it is tried again in {again} s"
+            ),
+        }
+    }
+}
+
 impl Standing {
+    /// As far as is known.
+    fn works(&self, outlook: &Outlook) -> bool {
+        let failing = self.failing.as_ref();
+        failing.is_none_or(|failing| failing.is_old(outlook))
+    }
+
     /// For `status`; `others`: another one works.
-    fn text(&self, others: bool) -> String {
+    fn text(&self, others: bool, outlook: &Outlook) -> String {
         match (&self.failing, &self.opened) {
-            (Some(failing), _) => {
-                let Failing {
-                    since,
-                    failures,
-                    again,
-                    why,
-                } = failing;
-                let since = since.as_secs();
-                let mail = if others {
-                    "mail goes to another meanwhile"
-                } else {
-                    "mail waits meanwhile"
-                };
-                let again = match again.as_secs() {
-                    0 => "and the next message tries it again".to_owned(),
-                    again => format!("and it is tried again in {again} s"),
-                };
-                format!("fails for {since} s, {failures} times: {why}; {mail}, {again}")
-            }
+            (Some(failing), _) => failing.text(others, outlook),
             (None, Some(opened)) => {
                 let clear = self.clear.as_ref();
                 let clear = clear.map(|why| format!(", in clear text: {why}"));
+                let stalls = if self.stalls {
+                    ", and has not answered a message since"
+                } else {
+                    ""
+                };
                 format!(
-                    "works, last connected {} s ago{}",
+                    "works, last connected {} s ago{}{stalls}",
                     opened.as_secs(),
                     clear.unwrap_or_default()
                 )
@@ -193,15 +239,19 @@ impl Memory {
 
     /// How each relayhost does, also one alone: `host:port`, whether it works, and that in words;
     /// nothing before the first delivery.
-    pub fn relayhosts(&self, now: Instant) -> Vec<(String, bool, String)> {
+    pub fn relayhosts(&self, outlook: &Outlook, now: Instant) -> Vec<(String, bool, String)> {
         let all = self.relayhosts.iter();
         let all = all.map(|host| (host, self.standing(host, now)));
         let all: Vec<_> = all.collect();
-        let works = |standing: &Standing| standing.failing.is_none();
-        let others = all.iter().any(|(_, standing)| works(standing));
+        let takes = |it: &Standing| it.works(outlook) && !it.stalls && !it.refuses;
+        let others = outlook.paused.is_none() && all.iter().any(|(_, it)| takes(it));
         let told = all.iter().map(|(host, standing)| {
             let name = format!("{}:{}", host.name, host.port);
-            (name, works(standing), standing.text(others))
+            (
+                name,
+                standing.works(outlook),
+                standing.text(others, outlook),
+            )
         });
         told.collect()
     }
@@ -212,7 +262,10 @@ impl Memory {
         let failing = self.failing.values();
         let mut broken = failing.filter(|it| it.host == key && it.is_broken());
         let opened = self.opened.get(&key);
+        let mut all = self.failing.values();
         Standing {
+            refuses: self.relayhosts.len() > 1 && self.refusals.fails(host),
+            stalls: all.any(|it| it.host == key && !it.is_broken() && it.is_open(now)),
             opened: opened.map(|(at, _)| age(*at, now)),
             clear: opened.and_then(|(_, clear)| clear.clone()),
             failing: broken.next().map(|first| {
@@ -224,6 +277,7 @@ impl Memory {
                 );
                 Failing {
                     since: age(worst.since, now),
+                    met: age(worst.last, now),
                     failures: worst.failures,
                     again: worst.until.saturating_duration_since(now),
                     why: worst.why.clone(),

@@ -47,4 +47,4 @@ pub use interface::{
     Action, Batch, Dial, Event, Found, Host, Patience, Place, QUIET, Sent, Spot, Way,
 };
 pub use machine::{Delivery, MOST_ADDRESSES, judge::RETRACTIONS};
-pub use memory::Memory;
+pub use memory::{Memory, Outlook};

@@ -152,8 +152,7 @@ fn what_is_known_of_each_relayhost_can_be_told() {
         second,
         Standing {
             opened: Some(4 * SECOND),
-            failing: None,
-            clear: None,
+            ..Standing::default()
         }
     );
     world.peers[0] = well();
@@ -206,7 +205,7 @@ fn a_relayhost_that_refuses_all_mail_of_one_sender_fails_after_some_and_is_told_
         let hosts = world.way().hosts;
         world.memory.found(&hosts);
         let works = |world: &World| {
-            let told = world.memory.relayhosts(world.now);
+            let told = world.memory.relayhosts(&Outlook::default(), world.now);
             assert!(told[1].1, "the second does");
             told[0].clone()
         };
@@ -254,7 +253,10 @@ fn a_relayhost_that_takes_mail_between_refusals_works() {
             vec![refusal]
         };
         world.deliver("root@b", 1);
-        assert!(world.memory.relayhosts(world.now)[0].1, "round {round}");
+        assert!(
+            world.memory.relayhosts(&Outlook::default(), world.now)[0].1,
+            "round {round}"
+        );
     }
     assert_eq!(world.memory.take_untold(), []);
 }
@@ -267,7 +269,7 @@ fn status_says_that_mail_waits_where_all_relayhosts_fail_and_that_it_goes_elsewh
         vec![dead("mx1", "192.0.2.1"), peer("mx2", "192.0.2.2", OK)],
     );
     world.memory.found(&world.way().hosts);
-    let told = |world: &World| world.memory.relayhosts(world.now);
+    let told = |world: &World| world.memory.relayhosts(&Outlook::default(), world.now);
     world.deliver("root@b", 1);
     let now = told(&world);
     assert!(
@@ -283,5 +285,27 @@ fn status_says_that_mail_waits_where_all_relayhosts_fail_and_that_it_goes_elsewh
             !works && text.contains("mail waits meanwhile"),
             "{host}: {text}"
         );
+    }
+    // The queue tries nothing before its pause is over, whatever the circuit says; and what nobody
+    // has tried for long may be over.
+    let outlook = Outlook {
+        paused: Some(90 * SECOND),
+        retried: Some(3600 * SECOND),
+    };
+    for (host, works, text) in world.memory.relayhosts(&outlook, world.now) {
+        let again = "mail waits meanwhile, and it is tried again in 90 s";
+        assert!(!works && text.ends_with(again), "{host}: {text}");
+    }
+    world.now += 600 * SECOND;
+    for (host, works, text) in told(&world) {
+        let again = "mail waits meanwhile, and the next message tries it again";
+        assert!(!works && text.ends_with(again), "{host}: {text}");
+        assert!(text.contains("times, last 6"), "{host}: {text}");
+    }
+    world.now += 3600 * SECOND;
+    for (host, works, text) in world.memory.relayhosts(&outlook, world.now) {
+        let old = "failed 42";
+        assert!(works && text.starts_with(old), "{host}: {text}");
+        assert!(text.contains("was not tried since"), "{host}: {text}");
     }
 }
