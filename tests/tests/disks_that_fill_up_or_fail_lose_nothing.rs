@@ -110,7 +110,6 @@ fn a_full_disk_loses_nothing_on_xfs() {
     a_full(Filesystem::Xfs);
 }
 
-#[ignore = "there the counters' database ends the daemon, by SIGBUS or at its start"]
 #[test]
 fn a_full_disk_loses_nothing_on_btrfs() {
     a_full(Filesystem::Btrfs);

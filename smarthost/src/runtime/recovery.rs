@@ -37,7 +37,7 @@ pub(super) fn recover(
     }
     let (spool, recovery) = spool_of(path, config)?;
     setup.tickets.turn(clock::now());
-    let (memory, keeper) = remembered(&setup)?;
+    let (memory, keeper) = remembered(&setup);
     let draining = Draining::open(&config.state);
     let mut queue = Queue::new(
         dispatch::queue_settings(config, current.only_queues()),
@@ -71,9 +71,9 @@ fn spool_of(path: &Path, config: &Config) -> anyhow::Result<(Spool, Recovery)> {
 }
 
 /// What was counted and learned before.
-fn remembered(setup: &Setup) -> anyhow::Result<(Memory, Keeper)> {
+fn remembered(setup: &Setup) -> (Memory, Keeper) {
     let config = &setup.config;
-    let (store, restored) = Store::open(&config.state)?;
+    let (store, restored) = Store::begin(&config.state);
     if let Some(path) = &restored.quarantined {
         line(
             Level::Error,
@@ -95,7 +95,7 @@ fn remembered(setup: &Setup) -> anyhow::Result<(Memory, Keeper)> {
         .unwrap_or_else(PoisonError::into_inner)
         .set_settings(&config.expected, now);
     let keeper = store.keep(memory.clone());
-    Ok((memory, keeper))
+    (memory, keeper)
 }
 
 /// Gives the queue what lies in the spool, and what is known of next hops; `drains`: it rests, to

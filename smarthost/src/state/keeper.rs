@@ -77,7 +77,31 @@ impl Memory {
         tokens: Arc<Mutex<Tokens>>,
         now: Timestamp,
     ) -> (Self, Vec<String>) {
-        let (mut limits, mut unread) = (Limits::new(rules), Vec::new());
+        let expected = Expected::new(Zone::system(), now);
+        let budget = budget::Site::new(budget::Terms::default(), budget::sequence());
+        let notices = Notices::new("smarthost", Zone::system());
+        let memory = Self {
+            limits: Arc::new(Mutex::new(Limits::new(rules))),
+            greylist: Arc::default(),
+            recipients: Arc::default(),
+            refusals: Arc::default(),
+            activity: Arc::default(),
+            machines: Arc::default(),
+            notices: Arc::new(Mutex::new(notices)),
+            expected: Arc::new(Mutex::new(expected)),
+            budget: Arc::new(Mutex::new(budget)),
+            tokens,
+            lessons: Arc::default(),
+        };
+        let unread = memory.restore(restored, now);
+        (memory, unread)
+    }
+
+    /// Takes back what was kept; clients that are counted already go on so. A line for each thing
+    /// that cannot be read.
+    fn restore(&self, restored: Restored, now: Timestamp) -> Vec<String> {
+        let mut unread = Vec::new();
+        let mut limits = locked(&self.limits);
         for (key, record) in restored.limits {
             let client = key.1.clone();
             if !limits.restore(key, &record, now) {
@@ -85,24 +109,39 @@ impl Memory {
                 unread.push(text);
             }
         }
-        let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
-        let (mut refusals, mut activity) = (Refusals::default(), Activity::default());
-        let mut machines = Machines::default();
-        let mut notices = Notices::new("smarthost", Zone::system());
-        let mut expected = Expected::new(Zone::system(), now);
-        let mut budget = budget::Site::new(budget::Terms::default(), budget::sequence());
-        let mut lessons = Lessons::default();
+        drop(limits);
+        // One at a time: others may hold one and wait for another.
         let lost = [
-            lost(restored.greylist, |row, it| greylist.restore(row, it)),
-            lost(restored.recipients, |row, it| recipients.restore(row, it)),
-            lost(restored.refusals, |row, it| refusals.restore(row, it)),
-            lost(restored.activity, |row, it| activity.restore(&row, it, now)),
-            lost(restored.machines, |row, it| machines.restore(row, it)),
-            lost(restored.notices, |row, it| notices.restore(&row, it)),
-            lost(restored.expected, |row, it| expected.restore(&row, it)),
-            lost(restored.budget, |row, it| budget.restore(&row, it)),
-            lost(restored.tokens, |row, it| locked(&tokens).restore(row, it)),
-            lost(restored.lessons, |row, it| lessons.restore(row, it, now)),
+            lost(restored.greylist, |row, it| {
+                locked(&self.greylist).restore(row, it)
+            }),
+            lost(restored.recipients, |row, it| {
+                locked(&self.recipients).restore(row, it)
+            }),
+            lost(restored.refusals, |row, it| {
+                locked(&self.refusals).restore(row, it)
+            }),
+            lost(restored.activity, |row, it| {
+                locked(&self.activity).restore(&row, it, now)
+            }),
+            lost(restored.machines, |row, it| {
+                locked(&self.machines).restore(row, it)
+            }),
+            lost(restored.notices, |row, it| {
+                locked(&self.notices).restore(&row, it)
+            }),
+            lost(restored.expected, |row, it| {
+                locked(&self.expected).restore(&row, it)
+            }),
+            lost(restored.budget, |row, it| {
+                locked(&self.budget).restore(&row, it)
+            }),
+            lost(restored.tokens, |row, it| {
+                locked(&self.tokens).restore(row, it)
+            }),
+            lost(restored.lessons, |row, it| {
+                locked(&self.lessons).restore(row, it, now)
+            }),
         ];
         let rows = lost.iter().sum::<usize>();
         if rows > 0 {
@@ -111,20 +150,7 @@ impl Memory {
             );
             unread.push(text);
         }
-        let memory = Self {
-            limits: Arc::new(Mutex::new(limits)),
-            greylist: Arc::new(Mutex::new(greylist)),
-            recipients: Arc::new(Mutex::new(recipients)),
-            refusals: Arc::new(Mutex::new(refusals)),
-            activity: Arc::new(Mutex::new(activity)),
-            machines: Arc::new(Mutex::new(machines)),
-            notices: Arc::new(Mutex::new(notices)),
-            expected: Arc::new(Mutex::new(expected)),
-            budget: Arc::new(Mutex::new(budget)),
-            tokens,
-            lessons: Arc::new(Mutex::new(lessons)),
-        };
-        (memory, unread)
+        unread
     }
 
     fn changes(&self) -> Vec<(Key, Option<String>)> {
@@ -203,13 +229,18 @@ impl Store {
     pub fn keep(self, memory: Memory) -> Keeper {
         let (wishes, inbox) = mpsc::channel();
         let progress = Arc::new(Progress::default());
-        let writer = Writer {
+        let fault = self.fault().cloned();
+        let mut writer = Writer {
             store: self,
             memory,
             progress: Arc::clone(&progress),
             waiting: HashMap::new(),
             retry: None,
         };
+        // Nobody waits for a database that is not there.
+        if let Some(fault) = fault {
+            writer.complain(&fault);
+        }
         thread::spawn(move || writer.run(&inbox));
         Keeper { wishes, progress }
     }
@@ -295,13 +326,20 @@ impl Writer {
         self.progress.told.store(false, Ordering::Release);
         let newest = self.progress.changed.load(Ordering::Acquire);
         if !self.store.is_there() {
-            if let Err(error) = self.store.again() {
-                return self.complain(&error);
+            let unread = match self.store.again() {
+                Ok(unread) => unread,
+                Err(error) => return self.complain(&error),
+            };
+            let text = match self.retry {
+                None => {
+                    "the counters of the limit were changed or removed on the disk: written anew from memory"
+                }
+                Some(_) => "the counters of the limit can be written again: all is, from memory",
+            };
+            line(Level::Warning, &text);
+            for text in unread.map_or_else(Vec::new, |it| self.memory.restore(it, clock::now())) {
+                line(Level::Warning, &text);
             }
-            line(
-                Level::Warning,
-                &"the counters of the limit were changed or removed on the disk: written anew from memory",
-            );
             self.memory.all_changed();
         }
         self.waiting.extend(self.memory.changes());

@@ -21,7 +21,8 @@
 //! deleted, moved or damaged under the running daemon is made anew, with all that is in memory, at
 //! the next change and within a minute. One that cannot be written is a warning: the counters in
 //! memory go on holding the limit, writing is tried again each second, and until then no mail waits
-//! for it.
+//! for it. It holds up no start either: what can be read without writing is counted on, and all of
+//! it is written when that works. On a disk with less than 4 MiB free nothing is written.
 
 mod keeper;
 mod store;

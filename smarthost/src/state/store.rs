@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params};
 
 use crate::limits::{Class, ClientId, Kept};
 
@@ -63,6 +63,11 @@ const TABLES: [(&str, Shelf); 13] = [
 const BUSY_AT_START: Duration = Duration::from_secs(5);
 const BUSY: Duration = Duration::from_millis(100);
 
+/// Below this many free bytes nothing is written. What SQLite shares with those who only look is
+/// memory over a file; a file system that writes elsewhere what it has (btrfs, ZFS) kills who
+/// writes to it when there is no room for that (SIGBUS).
+const ROOM: u64 = 4 * 1024 * 1024;
+
 /// Why the state cannot be kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateError {
@@ -113,6 +118,10 @@ pub struct Store {
     connection: Option<Connection>,
     /// The files that are open: the database and its write-ahead log.
     files: [Option<FileId>; 2],
+    /// Why it could not be opened, if this daemon has not had it open yet.
+    fault: Option<StateError>,
+    /// Nor could it be read.
+    unread: bool,
 }
 
 /// Device and number of a file; of the database, which only we write, its size and time too.
@@ -122,6 +131,7 @@ impl Store {
     /// Opens (and makes) it, and reads what is there. The directory must exist.
     pub fn open(directory: &Path) -> Result<(Self, Restored), StateError> {
         let path = directory.join("state.sqlite");
+        has_room(&path)?;
         let failed = |error: rusqlite::Error| StateError {
             path: path.clone(),
             text: error.to_string(),
@@ -139,6 +149,33 @@ impl Store {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// The same at a start that nothing here may hold up: what cannot be opened is read as far as
+    /// that is possible without writing, kept in memory, and opened when it can be.
+    pub fn begin(directory: &Path) -> (Self, Restored) {
+        let fault = match Self::open(directory) {
+            Ok(opened) => return opened,
+            Err(fault) => fault,
+        };
+        let path = directory.join("state.sqlite");
+        let found = match path.try_exists() {
+            Ok(false) => Some(Restored::default()),
+            _ => look(&path).ok(),
+        };
+        let store = Self {
+            path,
+            connection: None,
+            files: [None; 2],
+            fault: Some(fault),
+            unread: found.is_none(),
+        };
+        (store, found.unwrap_or_default())
+    }
+
+    /// Why it is not open, after [`Store::begin`].
+    pub(super) fn fault(&self) -> Option<&StateError> {
+        self.fault.as_ref()
     }
 
     /// What is kept there now, beside a daemon that runs or not; makes and changes nothing.
@@ -170,6 +207,8 @@ impl Store {
             files: files(&path),
             path,
             connection: Some(connection),
+            fault: None,
+            unread: false,
         }
     }
 
@@ -185,8 +224,9 @@ impl Store {
             && self.files.iter().zip(found).all(still)
     }
 
-    /// Opens it anew, after [`Store::is_there`] said no; everything has to be written then.
-    pub(super) fn again(&mut self) -> Result<(), StateError> {
+    /// Opens it anew, after [`Store::is_there`] said no; everything has to be written then. What is
+    /// there, if that was never read.
+    pub(super) fn again(&mut self) -> Result<Option<Restored>, StateError> {
         // Closed first: SQLite removes the log by its name.
         self.connection = None;
         let directory = self.path.parent().unwrap_or(Path::new("."));
@@ -194,8 +234,9 @@ impl Store {
             path: directory.to_owned(),
             text: error.to_string(),
         })?;
-        *self = Self::open(directory)?.0;
-        Ok(())
+        let (store, found) = Self::open(directory)?;
+        let before = std::mem::replace(self, store);
+        Ok(before.unread.then_some(found))
     }
 
     /// Writes all changes, or none.
@@ -203,6 +244,7 @@ impl Store {
         &mut self,
         changes: impl IntoIterator<Item = (&'a Key, &'a Option<String>)>,
     ) -> Result<(), StateError> {
+        has_room(&self.path)?;
         let result = (|| {
             let transaction = match &mut self.connection {
                 Some(connection) => connection.transaction()?,
@@ -272,6 +314,31 @@ fn read(path: &Path) -> rusqlite::Result<(Connection, Restored)> {
     })?;
     connection.busy_timeout(BUSY)?;
     Ok((connection, found))
+}
+
+fn has_room(path: &Path) -> Result<(), StateError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    match system::fs::room(directory) {
+        Ok(room) if room.bytes < ROOM => Err(StateError {
+            path: path.to_owned(),
+            text: format!(
+                "the disk is full: {} KiB are free, {} KiB are wanted",
+                room.bytes / 1024,
+                ROOM / 1024
+            ),
+        }),
+        // Where that is not told, the database says what it lacks.
+        _ => Ok(()),
+    }
+}
+
+/// What is kept there, without a byte written: who has it alone shares nothing.
+pub(super) fn look(path: &Path) -> rusqlite::Result<Restored> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.busy_timeout(BUSY_AT_START)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    select(&connection, |table| connection.table_exists(None, table))
 }
 
 /// A path within the name of a database.

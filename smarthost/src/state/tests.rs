@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use mail::clock::{Timestamp, Zone};
+use mail::clock::{self, Timestamp, Zone};
 use queue::rate::Window;
 
 use super::{Keeper, Memory, Store};
@@ -36,7 +36,7 @@ fn limits() -> Limits {
 
 fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
     let mut limits = limits();
-    let (store, restored) = Store::open(directory).unwrap();
+    let (store, restored) = Store::begin(directory);
     for (client, record) in restored.limits {
         assert!(limits.restore(client, &record, NOW));
     }
@@ -55,6 +55,10 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         notices: Arc::new(Mutex::new(Notices::new("mx.example", Zone::system()))),
     });
     (limits, keeper)
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
 }
 
 fn count(limits: &Mutex<Limits>, keeper: &Keeper, client: &str, times: u32) -> Decision {
@@ -333,4 +337,69 @@ fn a_block_survives_a_restart_and_a_database_of_the_version_before_is_read() {
             "{client}: {decision:?}"
         );
     }
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_holds_up_no_start_and_is_written_when_it_can_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let count = |limits: &Mutex<Limits>, keeper: &Keeper, client: &str, times| {
+        for _ in 1..times {
+            limits.lock().unwrap().count(ip(client), clock::now());
+        }
+        let last = limits.lock().unwrap().count(ip(client), clock::now());
+        keeper.changed();
+        keeper.flush();
+        match last {
+            Decision::Within { count, .. } => count,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (limits, keeper) = start(&state);
+    assert_eq!(count(&limits, &keeper, "10.0.0.7", 70), 70);
+    drop(keeper);
+    // The file system is not mounted.
+    let away = directory.path().join("away");
+    std::fs::rename(&state, &away).unwrap();
+    File::create(&state).unwrap();
+    let (limits, keeper) = start(&state);
+    let (_, why) = keeper.fault().unwrap();
+    assert!(why.contains("state.sqlite"), "{why}");
+    assert_eq!(count(&limits, &keeper, "10.0.0.8", 3), 3);
+    std::fs::remove_file(&state).unwrap();
+    std::fs::rename(&away, &state).unwrap();
+    while keeper.fault().is_some() {
+        keeper.flush();
+    }
+    // What it could not read at its start counts from now on, beside what came since.
+    assert_eq!(count(&limits, &keeper, "10.0.0.7", 1), 71);
+    assert_eq!(count(&limits, &keeper, "10.0.0.8", 1), 4);
+    drop(keeper);
+    let (_, restored) = Store::open(&state).unwrap();
+    assert_eq!(restored.limits.len(), 2);
+}
+
+#[test]
+fn what_a_killed_daemon_left_is_read_without_writing_a_byte() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = directory.path().join("left");
+    std::fs::create_dir(&left).unwrap();
+    let (limits, keeper) = start(directory.path());
+    count(&limits, &keeper, "10.0.0.7", 70);
+    keeper.flush();
+    let contents = |of: &Path| {
+        ["state.sqlite", "state.sqlite-wal"].map(|name| std::fs::read(of.join(name)).unwrap())
+    };
+    for (name, content) in ["state.sqlite", "state.sqlite-wal"]
+        .into_iter()
+        .zip(contents(directory.path()))
+    {
+        std::fs::write(left.join(name), content).unwrap();
+    }
+    let before = contents(&left);
+    let found = super::store::look(&left.join("state.sqlite")).unwrap();
+    assert_eq!(found.limits.len(), 1);
+    assert_eq!(contents(&left), before);
+    assert_eq!(std::fs::read_dir(&left).unwrap().count(), 2);
 }
