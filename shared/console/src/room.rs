@@ -1,10 +1,11 @@
 //! What `check` says of a directory that a daemon keeps its data in, the same of both programs.
 
-use std::{ffi::OsStr, path::Path};
+use std::{ffi::OsStr, path::Path, time::Duration};
 
 use control::findings::Findings;
 use mail::limits::MINIMUM_INODES;
 use system::{
+    flush::flush_takes,
     fs::{Room, room},
     usable::unusable,
 };
@@ -13,6 +14,10 @@ const MIB: u64 = 1024 * 1024;
 /// Below this many free bytes or inodes somebody should look.
 const LITTLE: u64 = 512 * MIB;
 const FEW: u64 = 10_000;
+/// A flush that takes so long lets senders wait.
+const SLOW: Duration = Duration::from_millis(50);
+/// How many senders at a time it is told for, beside one.
+const SENDERS: u128 = 50;
 
 /// Whether it can be written, and how much is free there. `least`: the free bytes below which no
 /// mail is taken. `judged`: who looks sees it as the daemon does.
@@ -42,6 +47,31 @@ pub fn look(
             let remedy = "the daemon must be able to see it";
             findings.fail(subject, format!("{shown}: {error}"), remedy);
         }
+    }
+}
+
+/// How long a flush of the disk takes that the queue lies on, and how fast mail is accepted then.
+/// Who cannot try says nothing: [`look`] does.
+pub fn flush(directory: &Path, findings: &mut Findings) {
+    if let Ok(takes) = flush_takes(directory) {
+        flushed(takes, findings);
+    }
+}
+
+fn flushed(takes: Duration, findings: &mut Findings) {
+    let micros = takes.as_micros().max(1);
+    // Each flush serves half of those who send one message after the other.
+    let (one, many) = (1_000_000 / micros, SENDERS / 2 * 1_000_000 / micros);
+    let text = format!(
+        "a flush of the disk takes {}.{} ms: at most {one} messages a second are accepted of one sender, {many} of {SENDERS}",
+        micros / 1000,
+        micros % 1000 / 100
+    );
+    if takes < SLOW {
+        findings.ok("flush", text);
+    } else {
+        let remedy = "the queue on a disk of its own, or on one whose cache outlives a power cut";
+        findings.warn("flush", text, remedy);
     }
 }
 
@@ -85,5 +115,24 @@ mod tests {
         assert_eq!(level_of(10_000, 500), Level::Warning);
         assert_eq!(level_of(10, u64::MAX), Level::Critical);
         assert_eq!(level_of(10_000, 0), Level::Critical);
+    }
+
+    #[test]
+    fn a_slow_disk_is_told_with_what_to_expect_of_it() {
+        let told = |micros| {
+            let mut findings = Findings::default();
+            flushed(Duration::from_micros(micros), &mut findings);
+            (findings.level(), findings.table())
+        };
+        let (level, text) = told(5200);
+        assert_eq!(level, Level::Ok);
+        assert!(
+            text.contains(
+                "takes 5.2 ms: at most 192 messages a second are accepted of one sender, 4807 of 50"
+            ),
+            "{text}"
+        );
+        assert_eq!(told(80_000).0, Level::Warning);
+        assert_eq!(told(0).0, Level::Ok);
     }
 }

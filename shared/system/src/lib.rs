@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`again`] | a program that starts anew in its own place |
 //! | [`descriptors`] | how many files may be open |
+//! | [`flush`] | how long a disk takes until what was written is on it |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
 //! | [`patient`] | descriptors that do not block, read and written all the same |
 //! | [`program`] | one program: started, fed, listened to, ended with all that it has started |
@@ -17,6 +18,7 @@
 
 pub mod again;
 pub mod descriptors;
+pub mod flush;
 pub mod fs;
 pub mod log;
 pub mod patient;

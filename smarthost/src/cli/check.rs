@@ -265,6 +265,7 @@ fn directories(config: &Config, findings: &mut Findings) {
     for (subject, path) in [("spool", spool), ("state", &config.state)] {
         room::look(subject, path, (MINIMUM_FREE, true), findings);
     }
+    room::flush(spool, findings);
 }
 
 /// As the daemon asks.
