@@ -18,7 +18,7 @@ use domain::{
 };
 use relay::{
     net::resolv::ResolvConf,
-    relayhost::records::{MOST_ALIASES, TOO_MANY_ALIASES, unfollowed},
+    relayhost::records::{MOST_ALIASES, Said, TOO_MANY_ALIASES, said},
 };
 use tokio::{sync::OnceCell, time};
 
@@ -64,20 +64,22 @@ impl Servers {
         self.are_believed() && answer.header().ad()
     }
 
-    /// The answer at the end of the aliases; its AD says whether they are proved as well.
+    /// The answer at the end of the aliases; its AD says whether they are proved as well. `None`:
+    /// the name does not exist.
     pub(super) async fn ask(
         &self,
         mut name: Name<Vec<u8>>,
         kind: Rtype,
-    ) -> Result<Message<Vec<u8>>, String> {
+    ) -> Result<Option<Message<Vec<u8>>>, String> {
         let mut proved = true;
         for _ in 0..MOST_ALIASES {
             let mut answer = self.ask_once(name, kind).await?;
             proved &= answer.header().ad();
             answer.header_mut().set_ad(proved);
-            match unfollowed(answer.for_slice(), kind)? {
-                Some(target) => name = target,
-                None => return Ok(answer),
+            match said(answer.for_slice(), kind)? {
+                Said::Alias(target) => name = target,
+                Said::NoName => return Ok(None),
+                Said::Records | Said::None => return Ok(Some(answer)),
             }
         }
         Err(TOO_MANY_ALIASES.to_owned())

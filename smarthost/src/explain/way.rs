@@ -341,6 +341,7 @@ fn address(
         Locality::Elsewhere => address,
         Locality::Nowhere => format!("{address} (leads nowhere, is not tried)"),
         Locality::Own => format!("{address} (this host itself, is not tried)"),
+        Locality::Collision => format!("{address} (a name collision, is not tried)"),
     }
 }
 

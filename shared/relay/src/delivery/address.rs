@@ -3,9 +3,12 @@
 //!
 //! Contract: pure but for [`is_own`], which asks the kernel by connecting a socket that sends
 //! nothing.
-//! RFC 5321 §5.1 (no mail to oneself).
+//! RFC 5321 §5.1 (no mail to oneself); ICANN, Name Collision Occurrence Management Framework
+//! (127.0.53.53).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+const COLLISION: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 53, 53));
 
 /// Where an address leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +16,9 @@ pub enum Locality {
     Elsewhere,
     /// Loopback, or no address at all: whoever published it means no other host.
     Nowhere,
+    /// What a new top-level domain answers for each name, so that whoever means a name of his own
+    /// network by it notices: his question has left that network.
+    Collision,
     /// An address of this host.
     Own,
     /// A socket on which this very program takes mail.
@@ -26,8 +32,13 @@ impl Locality {
         match self {
             Self::Elsewhere => false,
             Self::Itself => true,
-            Self::Nowhere | Self::Own => !named,
+            Self::Nowhere | Self::Collision | Self::Own => !named,
         }
+    }
+
+    /// Whether this host is meant, and not only an address at which nobody is.
+    pub(super) const fn is_here(self) -> bool {
+        matches!(self, Self::Own | Self::Itself)
     }
 }
 
@@ -38,7 +49,9 @@ pub fn locality(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Locality {
         IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_loopback() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified(),
     } || address.is_multicast();
-    if nowhere {
+    if address == COLLISION {
+        Locality::Collision
+    } else if nowhere {
         Locality::Nowhere
     } else if own(address) {
         Locality::Own
@@ -91,6 +104,8 @@ mod tests {
         for (text, expected) in [
             ("127.0.0.1", Locality::Nowhere),
             ("127.255.0.9", Locality::Nowhere),
+            ("127.0.53.53", Locality::Collision),
+            ("::ffff:127.0.53.53", Locality::Collision),
             ("0.0.0.0", Locality::Nowhere),
             ("0.0.0.7", Locality::Nowhere),
             ("255.255.255.255", Locality::Nowhere),

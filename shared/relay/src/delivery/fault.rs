@@ -15,7 +15,10 @@ pub use refusal::{Refusal, with_remedy};
 pub(super) use refusal::{about_us, speaks_of_recipient};
 use words::Words;
 
-use super::interface::{Host, Place, Sent};
+use super::{
+    address::Locality,
+    interface::{Host, Place, Sent},
+};
 
 /// Whether another address of ours might fare better: a refusal for reasons of policy, not of the
 /// mailbox.
@@ -106,18 +109,24 @@ pub(super) fn is_too_many(failure: &Failure) -> bool {
 
 /// Why mail is not given to an address that leads back to this host; if the administrator named
 /// that, it is no fault of the sender's.
-pub(super) fn loops(host: &Host, place: &Place) -> Failure {
+pub(super) fn leads_back(host: &Host, place: &Place, locality: Locality) -> Failure {
     let place = match place {
         Place::Tcp(address) => address.ip().to_string(),
         Place::Unix(path) => path.display().to_string(),
     };
-    let class = if host.named { 4 } else { 5 };
-    Failure::new(
-        Blame::Policy,
-        Stage::Lookup,
-        EnhancedStatus::new(class, 4, 6),
-        &format!("mail for {}[{place}] loops back to myself", host.name),
-    )
+    let at = format!("{}[{place}]", host.name);
+    let (class, detail, text) = match locality {
+        // Who answers in the network that is meant may answer again.
+        Locality::Collision => {
+            let text = "a name collision: in the public DNS this name is another one than in the \
+                        network that it is meant in";
+            (4, 4, format!("{at} is {text}"))
+        }
+        _ if host.named => (4, 6, format!("mail for {at} loops back to myself")),
+        _ => (5, 6, format!("mail for {at} loops back to myself")),
+    };
+    let status = EnhancedStatus::new(class, 4, detail);
+    Failure::new(Blame::Policy, Stage::Lookup, status, &text)
 }
 
 /// Whether a peer whose handshake failed is tried once more in clear text: where anybody is

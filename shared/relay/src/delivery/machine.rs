@@ -16,8 +16,7 @@ use mail::{
 use smtp::client::Security;
 
 use super::{
-    address::Locality,
-    fault::{clear_text_goes_on, is_delivered, is_full, loops, most_at_once, with_remedy},
+    fault::{clear_text_goes_on, is_delivered, is_full, leads_back, most_at_once, with_remedy},
     interface::{
         Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way,
     },
@@ -256,8 +255,8 @@ impl Delivery {
                 return;
             }
             if locality.leads_back(host.named) {
-                self.unopened(&loops(host, &place));
-                if locality != Locality::Nowhere {
+                self.unopened(&leads_back(host, &place, locality));
+                if locality.is_here() {
                     self.only_better_than(host);
                 }
                 continue;

@@ -14,6 +14,7 @@ use smtp::client::Security;
 
 use super::{memory::Standing, *};
 
+mod collision;
 mod failover;
 mod kept;
 mod silence;

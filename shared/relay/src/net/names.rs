@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::base::{Message, MessageBuilder, Name, Rtype, iana::Rcode};
+use domain::base::{Message, MessageBuilder, Name, Rtype};
 use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
@@ -26,7 +26,7 @@ use crate::{
     conversation::reason,
     relayhost::{
         By, Relayhost,
-        records::{self, Record},
+        records::{self, Record, Said},
     },
 };
 
@@ -175,17 +175,14 @@ fn ask_once(servers: &[SocketAddr], name: &Name<Vec<u8>>, kind: Rtype) -> Result
 
 fn read(message: &Message<Vec<u8>>, kind: Rtype) -> Result<Told, String> {
     let answer = message.for_slice();
-    match message.header().rcode() {
-        Rcode::NOERROR => {
-            if let Some(target) = records::unfollowed(answer, kind)? {
-                return Ok(Told::Alias(target, ttl(message)));
-            }
+    Ok(match records::said(answer, kind)? {
+        Said::Alias(target) => Told::Alias(target, ttl(message)),
+        Said::NoName => Told::NoName,
+        Said::Records | Said::None => {
             let found = records::read(answer, kind == Rtype::SRV)?;
-            Ok(Told::Records(found, ttl(message)))
+            Told::Records(found, ttl(message))
         }
-        Rcode::NXDOMAIN => Ok(Told::NoName),
-        other => Err(format!("it answered {other}")),
-    }
+    })
 }
 
 /// The shortest time that a record of the answer may be used.

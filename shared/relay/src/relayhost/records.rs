@@ -2,13 +2,24 @@
 //!
 //! Contract: records of other names than the one that was asked for, or what it is an alias of,
 //! count for nobody. "There is none" is only what a whole answer says: one that was cut is an
-//! error, and an alias whose target it does not tell of is to be followed. A service that is
+//! error, and an alias whose target it does not tell of is to be followed. It is said by an SOA, or
+//! by the silence of a server that looks for itself or has the zone (glibc's resolver takes an
+//! empty answer with neither of these for none, too); one that names others' servers in place of
+//! an answer, answers something else, or says nothing at all does not know. A service that is
 //! "decidedly not available" (target `.`) has no host. Lower priority first, equal ones by weight.
-//! RFC 1034 §3.6.2 (aliases), RFC 2181 §9 (answers that are cut), RFC 2308 §2.2 (an SOA says that
-//! there is none), RFC 2782, RFC 5321 §5.1.
+//! RFC 1034 §3.6.2 (aliases), RFC 2181 §9 (answers that are cut), RFC 2308 §2.1, §2.2 (an SOA says
+//! that there is none; some answers have none; servers alone are a referral), RFC 2782,
+//! RFC 5321 §5.1.
+
+#[cfg(test)]
+mod tests;
 
 use domain::{
-    base::{Message, Name, ParsedName, Rtype, ToName as _, iana::Rcode, rdata::ParseRecordData},
+    base::{
+        Message, Name, ParsedName, Rtype, ToName as _,
+        iana::{Class, Opcode, Rcode},
+        rdata::ParseRecordData,
+    },
     rdata::{Mx, Srv},
 };
 
@@ -86,28 +97,62 @@ pub(super) fn in_order(mut all: Vec<Record>, machine: &str) -> Vec<Record> {
     equal.collect()
 }
 
-/// The name that is to be asked for instead, where an answer ends with an alias, and neither has
-/// what was asked for of its target nor says that there is none.
-pub fn unfollowed(message: &Message<[u8]>, kind: Rtype) -> Result<Option<Name<Vec<u8>>>, String> {
-    let canonical = canonical(message)?;
-    let asked = message.first_question().map(|question| *question.qname());
-    let is_alias = asked.is_some_and(|asked| asked != canonical);
-    if !is_alias || kind == Rtype::CNAME || message.header().rcode() != Rcode::NOERROR {
-        return Ok(None);
+/// What an answer says of the records that were asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// It has some.
+    Records,
+    /// The name has none.
+    None,
+    /// The name does not exist.
+    NoName,
+    /// Nothing yet: this name is to be asked for instead, of which the one that was asked for is an
+    /// alias.
+    Alias(Name<Vec<u8>>),
+}
+
+/// What an answer says; an error: nothing, and why.
+pub fn said(message: &Message<[u8]>, kind: Rtype) -> Result<Said, String> {
+    let header = message.header();
+    let code = header.rcode();
+    if code != Rcode::NOERROR && code != Rcode::NXDOMAIN {
+        return Err(format!("name server answered {code}"));
     }
+    let asked = message.sole_question().ok();
+    let asked = asked.filter(|asked| asked.qtype() == kind && header.opcode() == Opcode::QUERY);
+    let Some(asked) = asked.map(|asked| *asked.qname()) else {
+        return Err("its answer is to another question".to_owned());
+    };
     let told = |error: domain::base::wire::ParseError| error.to_string();
+    let canonical = canonical(message)?;
+    let is_alias = asked != canonical && kind != Rtype::CNAME;
+    let mut strange = false;
     for record in message.answer().map_err(told)? {
         let record = record.map_err(told)?;
-        if record.rtype() == kind && record.owner() == canonical {
-            return Ok(None);
+        let is_of_it = record.owner() == canonical || record.owner() == asked;
+        if record.rtype() == kind && record.class() == Class::IN && is_of_it {
+            return Ok(Said::Records);
         }
+        strange |= !is_alias && record.rtype() != Rtype::RRSIG;
     }
+    let (mut refers, mut is_said) = (false, false);
     for record in message.authority().map_err(told)? {
-        if record.map_err(told)?.rtype() == Rtype::SOA {
-            return Ok(None);
-        }
+        let record = record.map_err(told)?;
+        refers |= record.rtype() == Rtype::NS;
+        is_said |= record.rtype() == Rtype::SOA && canonical.ends_with(&record.owner());
     }
-    Ok(Some(canonical.to_name()))
+    // Who has looked for it himself, or has the zone, may leave the SOA out, as forwarders do.
+    let knows = header.ra() || header.aa();
+    match code {
+        Rcode::NXDOMAIN if is_said || knows => Ok(Said::NoName),
+        Rcode::NXDOMAIN => Err("the name server does not know, and refers nowhere".to_owned()),
+        _ if strange => Err("it answers what nobody has asked for".to_owned()),
+        _ if is_said => Ok(Said::None),
+        _ if is_alias => Ok(Said::Alias(canonical.to_name())),
+        _ if refers => Err("the name server does not know, and names others".to_owned()),
+        _ if knows => Ok(Said::None),
+        _ => Err("the name server does not know, and names no other".to_owned()),
+    }
 }
 
 /// The name at the end of the aliases, of a whole answer.
@@ -135,103 +180,4 @@ pub fn records<'a, D: ParseRecordData<'a, [u8]>, T>(
     found
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::{
-        base::{MessageBuilder, Serial, Ttl},
-        rdata::{Cname, Soa},
-    };
-
-    use super::*;
-
-    type Text = Name<Vec<u8>>;
-
-    fn name(text: &str) -> Text {
-        text.parse().unwrap()
-    }
-
-    /// An answer to a question for the MX records of `a.example`: an alias, so many records of its
-    /// target, and whether an SOA says that there is no more.
-    fn answer(alias: bool, exchangers: u16, soa: bool, cut: bool) -> Message<Vec<u8>> {
-        let mut question = MessageBuilder::new_vec().question();
-        question.push((name("a.example"), Rtype::MX)).unwrap();
-        let asked = question.into_message();
-        let answer = MessageBuilder::new_vec().start_answer(&asked, Rcode::NOERROR);
-        let mut answer = answer.unwrap();
-        answer.header_mut().set_tc(cut);
-        if alias {
-            let alias = Cname::new(name("b.example"));
-            answer.push((name("a.example"), 60, alias)).unwrap();
-        }
-        let owner = if alias { "b.example" } else { "a.example" };
-        for number in 0..exchangers {
-            let host = name(&format!("mx{number}.example"));
-            let data = Mx::new(1000 - number, host);
-            answer.push((name(owner), 60, data)).unwrap();
-        }
-        let mut authority = answer.authority();
-        if soa {
-            let day = Ttl::from_days(1);
-            let data = Soa::new(
-                name("ns.example"),
-                name("it.example"),
-                Serial(1),
-                day,
-                day,
-                day,
-                day,
-            );
-            authority.push((name("example"), 60, data)).unwrap();
-        }
-        authority.into_message()
-    }
-
-    #[test]
-    fn what_dns_says_and_no_host_can_be_called_is_no_host() {
-        for name in ["mx1.example.org", "mail_1.example", "xn--bcher-kva.example"] {
-            assert!(is_host_name(name), "{name}");
-        }
-        for name in [
-            "",
-            ".",
-            "-o.example",
-            "a;b.example",
-            "$(x).example",
-            "a\\059b",
-            "a..b",
-        ] {
-            assert!(!is_host_name(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn there_is_none_is_what_a_whole_answer_says_and_no_record_of_many_is_overlooked() {
-        for (message, next, count) in [
-            (answer(false, 0, false, false), None, Ok(0)),
-            (answer(true, 0, true, false), None, Ok(0)),
-            (answer(true, 2, false, false), None, Ok(2)),
-            (
-                answer(true, 0, false, false),
-                Some(name("b.example")),
-                Ok(0),
-            ),
-            (answer(false, 900, false, false), None, Ok(900)),
-        ] {
-            let message = message.for_slice();
-            assert_eq!(unfollowed(message, Rtype::MX), Ok(next));
-            assert_eq!(read(message, false).map(|found| found.len()), count);
-        }
-        for (alias, exchangers) in [(false, 0), (false, 2), (true, 0), (true, 2)] {
-            let cut = answer(alias, exchangers, false, true);
-            assert!(unfollowed(cut.for_slice(), Rtype::MX).is_err());
-            assert!(read(cut.for_slice(), false).is_err());
-        }
-        // The alias itself was asked for.
-        assert_eq!(
-            unfollowed(answer(true, 0, false, false).for_slice(), Rtype::CNAME),
-            Ok(None)
-        );
-    }
 }
