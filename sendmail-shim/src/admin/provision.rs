@@ -17,7 +17,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", required_unless_present = "answers")]
     pub credential: Option<PathBuf>,
     /// Settings one by one; several words in a value, between spaces or commas, are a list.
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential", value_parser = settings::layers::answer)]
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential", value_parser = console::answers::AnswerParser)]
     pub answers: Vec<String>,
     /// Where the configuration is.
     #[arg(long, value_name = "DIR", default_value = DIRECTORY)]

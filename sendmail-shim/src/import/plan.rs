@@ -7,6 +7,7 @@ use std::{
 
 use mail::{
     address::{Address, domain},
+    masked::free_text,
     nexthop::Nexthop,
 };
 use relay::trust::Pin;
@@ -123,12 +124,12 @@ impl Plan {
 
     /// Notes what became of a key.
     pub fn note(&mut self, verdict: Verdict, at: Place<'_>, key: &str, text: impl Into<String>) {
-        let key = key.chars().filter(|c| !c.is_control()).take(120).collect();
+        let key = key.chars().filter(|c| !c.is_control()).take(120);
         self.notes.push(Note {
             verdict,
             place: format!("{}:{}", at.path, at.line),
-            key,
-            text: text.into(),
+            key: free_text(&key.collect::<String>()),
+            text: free_text(&text.into()),
             promised: None,
         });
     }

@@ -6,6 +6,8 @@
 //! overwrite each other's port.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use mail::masked::MASK;
+
 use super::{
     ours::Ours,
     plan::{Lookup, Place, Plan, Source, Tls, Verdict, lines},
@@ -42,6 +44,9 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
         let mut words = text.split(['=', ' ', '\t']).filter(|word| !word.is_empty());
         let Some(key) = words.next() else { continue };
         if !text.contains('=') {
+            // A password may be all that stands there.
+            let is_name = key.bytes().all(|byte| byte.is_ascii_alphabetic());
+            let key = if is_name { key } else { MASK };
             plan.note(Verdict::Unmapped, at, key, "ssmtp ignored a line without =");
             continue;
         }

@@ -10,6 +10,7 @@
 //! Failures: exit status 1 if something was not done, 69 if the daemon does not answer; the reason
 //! is on standard error.
 
+pub mod answers;
 pub mod config;
 pub mod dialog;
 pub mod refusal;

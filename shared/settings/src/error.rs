@@ -64,14 +64,12 @@ pub fn first(text: &str) -> (&str, usize) {
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let what = explain(error.message());
-        match error.span() {
-            Some(span) => error_at(path, text, span, &what),
-            None => {
-                let what = hidden(text).said(&(0..0), &what);
-                ConfigError {
-                    text: format!("{}: {what}", path.display()),
-                }
-            }
+        if let Some(span) = error.span() {
+            return error_at(path, text, span, &what);
+        }
+        let what = hidden(text).said(&(0..0), &what);
+        ConfigError {
+            text: format!("{}: {what}", path.display()),
         }
     })
 }

@@ -101,6 +101,14 @@ impl Wrong {
         }
     }
 
+    /// Without what is a secret in these texts.
+    pub(super) fn discreet(mut self, layers: &[Layer]) -> Self {
+        for (_, text) in layers {
+            self.what = Hidden::of(text, &|_| false).said(&(usize::MAX..usize::MAX), &self.what);
+        }
+        self
+    }
+
     fn new(place: Place, what: String) -> Self {
         Self {
             place,
@@ -357,15 +365,13 @@ impl<'a> Found<'a> {
         let found = place.and_then(|place| self.layer(&place));
         let layer = found
             .and_then(|(layer, place)| Some((self.layers.get(layer)?, hidden.get(layer)?, place)));
-        match layer {
-            Some(((path, text), hidden, place)) => error_in(path, text, place, what, hidden),
-            None => {
-                let said = hidden.iter().fold(what.to_owned(), |what, hidden| {
-                    hidden.said(&(usize::MAX..usize::MAX), &what)
-                });
-                layers::wrong(self.layers, &said)
-            }
+        if let Some(((path, text), hidden, place)) = layer {
+            return error_in(path, text, place, what, hidden);
         }
+        let nowhere = usize::MAX..usize::MAX;
+        let hidden = hidden.iter();
+        let said = hidden.fold(what.to_owned(), |what, it| it.said(&nowhere, &what));
+        layers::wrong(self.layers, &said)
     }
 
     /// In which file a place is, and where.

@@ -218,7 +218,7 @@ pub fn salvage<T: DeserializeOwned + Default, C>(
         let before = usable.len();
         usable.retain(|(_, key)| wrong.setting() != Some(*key));
         if usable.len() == before {
-            return Err(wrong);
+            return Err(wrong.discreet(layers));
         }
     }
 }

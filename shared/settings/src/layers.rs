@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use mail::masked::MASK;
 use serde_spanned::Spanned;
 use toml::{
     de::{DeTable, DeValue},
@@ -180,7 +181,15 @@ fn parted(answer: &str) -> Result<(&str, &str), String> {
     let is_part = |part: &str| !part.is_empty() && letters(part);
     let parted = answer.split_once('=');
     let parted = parted.filter(|(key, _)| key.split('.').all(is_part));
-    parted.ok_or_else(|| format!("{answer:?}: write KEY=VALUE"))
+    // What was typed may be the value alone, and that a secret.
+    parted.ok_or_else(|| {
+        let key = answer.split_once('=').map_or("", |(key, _)| key);
+        let plain = key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        let shown = if plain && !key.is_empty() { key } else { MASK };
+        format!("{shown}: write KEY=VALUE, such as relayhost=mail.example.org")
+    })
 }
 
 /// Answers, each `KEY=VALUE`, as TOML: several words in a value, between spaces or commas, are a

@@ -13,6 +13,8 @@
 
 use std::fmt::{self, Display};
 
+use mail::masked::{free_text, names_secret};
+
 use super::form::{Described, Form, Value};
 pub use super::written::{array, list, one_or_list, path, quote, span};
 
@@ -243,9 +245,6 @@ pub fn set(settings: Vec<Setting>) -> impl Iterator<Item = (String, String)> {
 /// Settings that the log tells of, and the longest value, characters.
 const TOLD: usize = 20;
 const LONGEST: usize = 160;
-/// What may hold a secret.
-const SECRET: &str = ".token";
-
 /// A setting that differs: key, value here, value there; empty where it is not set.
 pub type Difference = (String, String, String);
 
@@ -262,8 +261,12 @@ pub fn differences(here: &[(String, String)], there: &[(String, String)]) -> Vec
         .collect()
 }
 
-/// Settings that changed, as the log tells them: `message_size: "10M" -> "20M"`; bounded. Words of
-/// a program that gives a token may be a secret, and are not told.
+fn is_path(value: &str) -> bool {
+    value.is_empty() || value.starts_with("\"/")
+}
+
+/// Settings that changed, as the log tells them: `message_size: "10M" -> "20M"`; bounded, without
+/// secrets.
 pub fn told(changed: &[Difference]) -> Vec<String> {
     let shown = |value: &str| match value.chars().count() {
         0 => "not set".to_owned(),
@@ -271,12 +274,18 @@ pub fn told(changed: &[Difference]) -> Vec<String> {
         _ => value.chars().take(LONGEST).chain(['…']).collect(),
     };
     let line = |(key, before, after): &Difference| {
-        let is_secret = key.ends_with(SECRET);
+        // The place of a file is no secret; a program that gives a token may be called with one.
+        let is_secret = names_secret(key) && [before, after].iter().any(|it| !is_path(it));
         let key: String = key.chars().take(LONGEST).collect();
         if is_secret {
             format!("{key}: another one")
         } else {
-            format!("{key}: {} -> {}", shown(before), shown(after))
+            let told = format!("{key}: {} -> {}", shown(before), shown(after));
+            if names_secret(&key) {
+                told
+            } else {
+                free_text(&told)
+            }
         }
     };
     let more = changed.len().saturating_sub(TOLD);
@@ -350,11 +359,15 @@ mod tests {
                 row("message_size", "1", "2"),
                 row("routes.\"a.b\"", "", "\"c\""),
                 row("relay_auth.token", "[\"x\"]", "[\"s3cret\"]"),
+                row("relay_auth.password_file", "", "\"/etc/relay\""),
+                row("relay_auth.user", "\"a\"", "\"b\""),
             ]),
             [
                 "message_size: 1 -> 2",
                 "routes.\"a.b\": not set -> \"c\"",
                 "relay_auth.token: another one",
+                "relay_auth.password_file: not set -> \"/etc/relay\"",
+                "relay_auth.user: \"a\" -> \"b\"",
             ]
         );
         let many = vec![row("networks", &"x".repeat(9999), ""); 1000];

@@ -4,8 +4,8 @@
 //! Contract: hidden is the value of each key that names a secret, except the place of a file; user
 //! and password of a URL; the key of a customer in the name of a block list. In a statement that
 //! cannot be read all that stands behind its `=`, unless it sets something that is known and no
-//! secret; of a line that has no `=`, all; and comments. What was said of a hidden value does not repeat it.
-//! Everything else is shown as it is written.
+//! secret; of a line that has no `=`, all; and comments. What was said of a hidden value does not
+//! repeat it. Everything else is shown as it is written.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 #[cfg(test)]
@@ -13,7 +13,7 @@ mod tests;
 
 use std::ops::Range;
 
-use mail::masked::{MASK, list_keys, names_secret, user_info};
+use mail::masked::{MASK, list_keys, names_secret, requoted, user_info};
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -256,16 +256,6 @@ fn is_shown_head(line: &str, known: &dyn Fn(&[String]) -> bool) -> bool {
         .all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'));
     let names: Vec<_> = name.split('.').map(str::to_owned).collect();
     line.trim_start().starts_with('[') && is_plain && known(&names)
-}
-
-/// The quoted parts of a sentence without those.
-fn requoted(what: &str, quote: char, hides: &dyn Fn(&str) -> bool) -> String {
-    let parts = what.split(quote).enumerate();
-    let parts = parts.map(|(number, part)| {
-        let is_quoted = number % 2 == 1;
-        if is_quoted && hides(part) { MASK } else { part }
-    });
-    parts.collect::<Vec<_>>().join(&quote.to_string())
 }
 
 /// Keys and values, none of which is a table.

@@ -177,7 +177,10 @@ impl<T: Default> Watched<T> {
                 _ => self.keep("is not there", Vec::new()),
             };
         };
-        let (value, problems) = read(&self.path, &text);
+        let (value, mut problems) = read(&self.path, &text);
+        if !problems.is_empty() {
+            Problem::discreet(&mut problems, &text);
+        }
         let is_meant = is_meant(&text);
         // It is as it was when it was last good, whatever that was.
         let had = had && self.recalled.as_ref() != Some(&text);

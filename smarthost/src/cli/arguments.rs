@@ -254,7 +254,7 @@ pub(super) struct Provision {
     #[arg(long, value_name = "FILE", required_unless_present = "answers")]
     pub(super) credential: Option<PathBuf>,
     /// Settings one by one; several words in a value, between spaces or commas, are a list
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential", value_parser = settings::layers::answer)]
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential", value_parser = console::answers::AnswerParser)]
     pub(super) answers: Vec<String>,
 }
 

@@ -3,6 +3,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap, path::Path};
 
+use mail::masked::{MASK, free_text, names_secret};
 use postfix::{Service, Settings, expand::level, members, services};
 use settings::{ConfigError, rows::quote};
 
@@ -187,7 +188,7 @@ impl<'a> Reader<'a> {
         text: impl AsRef<str>,
     ) {
         let plain = |text: &str, most| {
-            let text = without_secrets(text);
+            let text = free_text(&without_secrets(text, names_secret(key)));
             let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
             plain.take(most).collect::<String>()
         };
@@ -326,9 +327,16 @@ const REMOTE: [&str; 6] = [
 ];
 
 /// What stands in braces behind these is nobody's business.
-fn without_secrets(text: &str) -> String {
+fn without_secrets(text: &str, is_of_secrets: bool) -> String {
     let mut text = text.to_owned();
-    for kind in REMOTE {
+    // Such a table is its answer.
+    if is_of_secrets && let Some(at) = text.find("static:") {
+        let at = at.saturating_add("static:".len());
+        text.truncate(at);
+        text.push_str(MASK);
+    }
+    let own = ["inline:"].into_iter().filter(|_| is_of_secrets);
+    for kind in REMOTE.into_iter().chain(own) {
         let mut from = 0;
         while let Some((at, rest)) = text.get(from..).and_then(|rest| {
             let at = from

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use mail::address::Domain;
+use mail::{address::Domain, masked::list_keys};
 
 /// A list, the codes that count, and how much.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -95,9 +95,17 @@ impl List {
         })
     }
 
-    /// As people know it: without its key.
+    /// As people know it: without its key, also where that stands in the name itself.
     pub fn name(&self) -> String {
-        without_keys(&self.zone).unwrap_or_default()
+        let zone = without_keys(&self.zone).unwrap_or_default();
+        self.own_keys()
+            .fold(zone, |zone, key| zone.replace(&format!("{key}."), ""))
+    }
+
+    /// Labels of the name that look like keys.
+    fn own_keys(&self) -> impl Iterator<Item = &str> {
+        let places = list_keys(&self.zone).into_iter();
+        places.filter_map(|place| self.zone.get(place))
     }
 
     /// The keys that it needs.
@@ -136,7 +144,8 @@ impl List {
     /// that was asked for.
     pub fn discreet(&self, found: Found, keys: &Keys) -> Found {
         let secret = |text: &str| {
-            let mut secrets = self.keys().filter_map(|name| keys.get(name));
+            let secrets = self.keys().filter_map(|name| keys.get(name));
+            let mut secrets = secrets.map(String::as_str).chain(self.own_keys());
             let text = text.to_lowercase();
             secrets.any(|key| text.contains(&key.to_lowercase()))
         };
@@ -408,6 +417,14 @@ mod tests {
         assert_eq!(list.keys().collect::<Vec<_>>(), ["DQS"]);
         assert_eq!(list.of_address([192, 0, 2, 1].into(), &Keys::new()), None);
         assert!(!list.to_string().contains("secret0key"));
+
+        let list = self::list("a2b3c4d5e6f7g8h9i2j3k4l5m6.zen.dq.spamhaus.net");
+        assert_eq!(list.name(), "zen.dq.spamhaus.net");
+        let asked = list.of_address([192, 0, 2, 1].into(), &keys).unwrap();
+        assert!(asked.ends_with(".a2b3c4d5e6f7g8h9i2j3k4l5m6.zen.dq.spamhaus.net"));
+        let why = "see https://example/?zone=A2b3c4d5e6f7g8h9i2j3k4l5m6.zen.dq.spamhaus.net";
+        let found = Found::Codes(Vec::new(), Some(why.to_owned()));
+        assert_eq!(list.discreet(found, &keys), Found::Codes(Vec::new(), None));
     }
 
     #[test]

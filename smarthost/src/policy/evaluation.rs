@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mail::masked::free_text;
 use smtp::{
     reply::Reply,
     session::{Question, Verdict},
@@ -109,8 +110,7 @@ impl Evaluation {
                 Opinion::Note(effect) => self.effects.push(effect),
                 Opinion::Apply(rules) => self.insert(rules, rule.warn),
                 Opinion::DeferIfPermit(reply) => {
-                    self.deferral
-                        .get_or_insert_with(|| (reply, rule.to_string()));
+                    self.deferral.get_or_insert_with(|| (reply, told(&rule)));
                 }
                 Opinion::Refuse(reply) => return self.refuse(reply, &rule),
                 Opinion::Broken(reply, why) => {
@@ -148,7 +148,7 @@ impl Evaluation {
         self.at = usize::MAX;
         let name = match (&rule.restriction, &self.deferral) {
             (Restriction::Deferral, Some((_, name))) => name.clone(),
-            _ => rule.to_string(),
+            _ => told(rule),
         };
         // As access(5) has it: the client is hung up on.
         let verdict = match reply.code.value() {
@@ -187,7 +187,7 @@ impl Evaluation {
             return;
         }
         let at = self.inserted.is_empty().then_some(self.at);
-        let (rule, thought) = (self.named(at, rule.to_string()), opinion.thought(rule.warn));
+        let (rule, thought) = (self.named(at, told(rule)), opinion.thought(rule.warn));
         if let (Some(trace), Some(thought)) = (&mut self.trace, thought) {
             let judged = Judged {
                 rule,
@@ -203,7 +203,7 @@ impl Evaluation {
         let judged = self.trace.take().unwrap_or_default();
         let rules = self.policy.chain(self.stage).rules.iter().enumerate();
         let skipped = rules.filter(|(at, _)| judged.iter().all(|(seen, _)| *seen != Some(*at)));
-        let skipped = skipped.map(|(at, rule)| self.named(Some(at), rule.to_string()));
+        let skipped = skipped.map(|(at, rule)| self.named(Some(at), told(rule)));
         Trace {
             skipped: skipped.collect(),
             judged: judged.into_iter().map(|(_, judged)| judged).collect(),
@@ -251,4 +251,9 @@ impl Evaluation {
     pub fn answer(&mut self, query: Query, answer: Answer) {
         self.answers.0.push((query, answer));
     }
+}
+
+/// A rule as logs and answers name it: the name of a list may have a key in it.
+fn told(rule: &Rule) -> String {
+    free_text(&rule.to_string())
 }

@@ -6,7 +6,7 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,6 +16,7 @@ use super::{
     packed::Packed,
     target::{Target, targets},
 };
+use crate::masked::{free_text, names_secret, requoted};
 
 /// What a name maps to, and where that is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,9 +92,29 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
+        // Somebody may have put there what belongs into a file of secrets.
+        let text = free_text(&self.text);
         match self.line {
-            0 => write!(f, "{path}: {}", self.text),
-            line => write!(f, "{path}:{line}: {}", self.text),
+            0 => write!(f, "{path}: {text}"),
+            line => write!(f, "{path}:{line}: {text}"),
+        }
+    }
+}
+
+impl Problem {
+    /// Of a line that begins with the name of a secret nothing is quoted; `text` is that of the
+    /// table.
+    pub fn discreet(problems: &mut [Self], text: &str) {
+        let named: BTreeSet<u32> = (1u32..)
+            .zip(text.lines())
+            .filter(|(_, line)| {
+                let mut words = line.split(|c: char| c.is_whitespace() || ":=".contains(c));
+                names_secret(words.find(|word| !word.is_empty()).unwrap_or_default())
+            })
+            .map(|(number, _)| number)
+            .collect();
+        for problem in problems.iter_mut().filter(|it| named.contains(&it.line)) {
+            problem.text = requoted(&problem.text, '`', &|_| true);
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::{OneOrMany, faults, table};
 
 #[derive(Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields, default)]
-#[expect(dead_code, reason = "only their forms matter")]
 struct Sample {
     relayhost: OneOrMany<String>,
     size: u32,
@@ -16,7 +15,6 @@ struct Sample {
 
 #[derive(Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields, default)]
-#[expect(dead_code, reason = "only their forms matter")]
 struct Login {
     user: String,
     password_file: Option<String>,
