@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`Form`] | key, default and range of one setting |
 //! | [`Value`] | a type of such a setting: [`Span`], [`Size`], [`Number`], `bool`, words |
-//! | [`Word`], [`word`] | one of several words, and how it is read |
+//! | [`Word`], [`words`](crate::words) | one of several words, and how it is read |
 //!
 //! Failures: a value out of range is told with what to write, and why.
 
@@ -271,6 +271,21 @@ impl<T: Word> Value for T {
     fn toml(self) -> String {
         quote(self.as_str())
     }
+}
+
+/// Lets a type be read whose values are words: `words!(Order: "listed" = Self::Listed, …)`.
+#[macro_export]
+macro_rules! words {
+    ($name:ty: $($word:literal = $value:expr),+ $(,)?) => {
+        impl $crate::form::Word for $name {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $value)),+];
+        }
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::form::word(from)
+            }
+        }
+    };
 }
 
 /// Reads one of several words, for `Deserialize`.

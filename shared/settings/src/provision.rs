@@ -17,7 +17,7 @@ use crate::{
     ConfigError,
     layers::{self, LAYERS, Layer},
 };
-use system::fs::replace;
+use system::{fs::replace, read::NotUtf8};
 
 /// Largest file of settings, bytes.
 pub const MOST: u64 = 16 * 1024 * 1024;
@@ -191,9 +191,15 @@ fn credential(source: &Path) -> Result<Option<String>, ConfigError> {
 
 /// A file that is there, or should be, and cannot be read.
 pub fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
-    ConfigError {
-        text: format!("{}: cannot be read: {error}", path.display()),
-    }
+    let path = path.display();
+    let text = match NotUtf8::of(error) {
+        Some(NotUtf8 { line, column }) => format!(
+            "{path}:{line}:{column}: this is not UTF-8; save the file as UTF-8, or write the \
+             letter anew"
+        ),
+        None => format!("{path}: cannot be read: {error}"),
+    };
+    ConfigError { text }
 }
 
 #[cfg(test)]

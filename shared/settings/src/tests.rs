@@ -182,7 +182,7 @@ fn every_kind_of_mistake_names_its_place_and_a_remedy() {
         (
             "hostname = \"h\"\nlifetime = \"99999999999999999w\"",
             ":2:12:",
-            "written with its unit",
+            "longer than 100 years",
         ),
         (
             "hostname = \"h\"\nmessage_size = \"25 parsecs\"",

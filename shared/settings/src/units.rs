@@ -20,20 +20,30 @@ use serde::{
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Span(pub Duration);
 
+/// Longest span, seconds: 100 years.
+const LONGEST: u64 = 36_525 * 86_400;
+
 const SPAN: &str =
     "a time span is written with its unit, such as \"30s\", \"5m\", \"12h\", \"30d\" or \"1d12h\"";
 
 impl TryFrom<String> for Span {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        seconds(&text)
-            .map(|seconds| Self(Duration::from_secs(seconds)))
-            .ok_or_else(|| wrong(&text, SPAN))
+        let seconds = seconds(&text).ok_or_else(|| wrong(&text, SPAN))?;
+        match u64::try_from(seconds).ok().filter(|it| *it <= LONGEST) {
+            Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
+            None => Err(format!(
+                "`{}` is longer than 100 years; write \"{}\" at most",
+                text.escape_debug(),
+                Self(Duration::from_secs(LONGEST))
+            )),
+        }
     }
 }
 
-fn seconds(text: &str) -> Option<u64> {
-    let mut total = 0u64;
+/// As many as there are in what is written, and at most as many as can be counted.
+fn seconds(text: &str) -> Option<u128> {
+    let mut total = 0u128;
     let mut rest = text.trim();
     if rest.is_empty() {
         return None;
@@ -48,19 +58,24 @@ fn seconds(text: &str) -> Option<u64> {
             "w" => 604_800,
             _ => return None,
         };
-        total = total.checked_add(number.checked_mul(factor)?)?;
+        total = total.saturating_add(number.saturating_mul(factor));
         rest = after;
     }
     Some(total)
 }
 
 /// `12h30m` is 12, `h`, and `30m` after it.
-fn quantity(text: &str) -> Option<(u64, &str, &str)> {
+fn quantity(text: &str) -> Option<(u128, &str, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, rest) = text.split_at_checked(digits)?;
     let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
     let (unit, after) = rest.split_at_checked(letters)?;
-    Some((number.parse().ok()?, unit, after.trim_start()))
+    Some((counted(number)?, unit, after.trim_start()))
+}
+
+/// A number; one with too many digits is the largest.
+fn counted(digits: &str) -> Option<u128> {
+    (!digits.is_empty()).then(|| digits.parse().unwrap_or(u128::MAX))
 }
 
 fn wrong(text: &str, form: &str) -> String {
@@ -128,11 +143,19 @@ const SIZE: &str =
 impl TryFrom<String> for Size {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        bytes(&text).map(Self).ok_or_else(|| wrong(&text, SIZE))
+        let bytes = bytes(&text).ok_or_else(|| wrong(&text, SIZE))?;
+        // What TOML has numbers for.
+        let fits = i64::try_from(bytes).ok().and_then(|it| it.try_into().ok());
+        fits.map(Self).ok_or_else(|| {
+            format!(
+                "`{}` is more than any disk holds; {SIZE}",
+                text.escape_debug()
+            )
+        })
     }
 }
 
-fn bytes(text: &str) -> Option<u64> {
+fn bytes(text: &str) -> Option<u128> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
@@ -146,7 +169,7 @@ fn bytes(text: &str) -> Option<u64> {
         "gb" => 1_000_000_000,
         _ => return None,
     };
-    number.parse::<u64>().ok()?.checked_mul(factor)
+    Some(counted(number)?.saturating_mul(factor))
 }
 
 impl<'de> Deserialize<'de> for Size {

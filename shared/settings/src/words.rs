@@ -15,12 +15,9 @@ pub(super) fn explain(message: &str) -> String {
     if message.starts_with("invalid basic string, expected `\"`") {
         return "the text has no end; close it with a double quote".to_owned();
     }
-    if message.ends_with("expected a boolean") {
-        return format!("{message}; write true or false, without quotes");
-    }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (Some(&given), known) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
-        return first_line(message);
+        return unfit(message).unwrap_or_else(|| first_line(message));
     };
     if message.starts_with("unknown field") {
         return format!("unknown setting `{given}`; {}", suggestion(given, known));
@@ -34,7 +31,41 @@ pub(super) fn explain(message: &str) -> String {
     if message.starts_with("invalid type") && message.ends_with("expected a string") {
         return format!("`{given}` is no text; put it in double quotes: \"{given}\"");
     }
-    first_line(message)
+    unfit(message).unwrap_or_else(|| first_line(message))
+}
+
+/// `invalid value: integer `-1`, expected u32`: what is there, and what is to be written.
+fn unfit(message: &str) -> Option<String> {
+    let told = ["invalid type: ", "invalid value: ", "invalid length "];
+    let rest = told.iter().find_map(|begin| message.strip_prefix(begin))?;
+    let (given, wanted) = rest.rsplit_once(", expected ")?;
+    let given = match given.split_once(' ') {
+        Some(("integer" | "boolean" | "string" | "character", value)) => value.to_owned(),
+        Some(("floating", value)) => value.replacen("point ", "", 1),
+        _ if given == "sequence" => "a list in brackets".to_owned(),
+        _ if given == "map" => "a table in braces".to_owned(),
+        _ => given.to_owned(),
+    };
+    let largest = match wanted {
+        "u8" => u8::MAX.into(),
+        "u16" => u16::MAX.into(),
+        "u32" => u32::MAX.into(),
+        "u64" | "usize" | "i64" | "isize" => i64::MAX.unsigned_abs(),
+        _ => 0,
+    };
+    let wanted = match wanted {
+        _ if largest > 0 => format!("a whole number from 0 to {largest}"),
+        "f32" | "f64" => "a number".to_owned(),
+        "a boolean" => "true or false, without quotes".to_owned(),
+        "a sequence" => "a list in brackets".to_owned(),
+        "a map" => "a table in braces: { name = value }".to_owned(),
+        "path string" => "a path in double quotes".to_owned(),
+        other if other.starts_with("struct ") => {
+            "a table in braces, which names each of its values: { name = value }".to_owned()
+        }
+        other => other.to_owned(),
+    };
+    Some(format!("{given} does not fit here; write {wanted}"))
 }
 
 /// The parser's messages may go over several lines; one is enough beside the marked place.
@@ -60,8 +91,10 @@ pub fn suggestion(given: &str, known: &[&str]) -> String {
 pub(super) fn closest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let flat = |name: &str| name.to_lowercase().replace('-', "_");
     let distance = |name: &str| strsim::damerau_levenshtein(&flat(given), &flat(name));
-    let close = (given.chars().count() / 3).max(1);
+    let close = (given.chars().count() / 6).saturating_add(1);
     let nearest = known.iter().map(|name| (distance(name), *name)).min();
+    // Of a short name as many letters are others as the same.
+    let nearest = nearest.filter(|(distance, _)| given.chars().count() / 2 >= *distance);
     let near = nearest.filter(|(distance, _)| *distance <= close);
     // Or it was not written to its end.
     let begun = known

@@ -7,6 +7,7 @@
 //! Failures: `io::Error`; what is too long is not cut but refused.
 
 use std::{
+    fmt,
     fs::{File, OpenOptions},
     io::{self, Read as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
@@ -39,8 +40,39 @@ pub fn piped(path: &Path, most: u64) -> io::Result<String> {
 }
 
 fn utf8(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let good = String::from_utf8_lossy(good.unwrap_or_default());
+        let last = good.rsplit('\n').next().unwrap_or_default();
+        let place = NotUtf8 {
+            line: good.matches('\n').count().saturating_add(1),
+            column: last.chars().count().saturating_add(1),
+        };
+        io::Error::new(io::ErrorKind::InvalidData, place)
+    })
+}
+
+/// Where a text is not UTF-8: line and character, from 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotUtf8 {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl fmt::Display for NotUtf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column } = self;
+        write!(f, "line {line} is not UTF-8 at its character {column}")
+    }
+}
+
+impl std::error::Error for NotUtf8 {}
+
+impl NotUtf8 {
+    /// Where, if that is why a text could not be read.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
 }
 
 /// Opens a regular file, and nothing else.

@@ -46,12 +46,17 @@ fn open(file: &Path) -> Result<File, String> {
     Ok(open)
 }
 
-/// What is to be said of a key that everybody on the machine may read, if it is so.
-pub fn exposed(file: &Path) -> Option<String> {
+/// What is to be said of a key that everybody on the machine may read, and done about it, if it is
+/// so.
+pub fn exposed(file: &Path) -> Option<(String, String)> {
     let mode = std::fs::metadata(file).ok()?.mode() & 0o777;
     let shown = file.display();
     (mode & 0o007 != 0).then(|| {
-        format!("{shown}: everybody on this machine may read this key (mode {mode:04o}): chmod 600 {shown}, and make another one if somebody else may have it")
+        let what =
+            format!("{shown}: everybody on this machine may read this key (mode {mode:04o})");
+        let remedy =
+            format!("chmod 600 {shown}, and make another one if somebody else may have it");
+        (what, remedy)
     })
 }
 

@@ -331,7 +331,7 @@ mod tests {
         for (file, text) in files.iter().zip([certificate, key]) {
             system::fs::replace(file, text.as_bytes(), 0o600).unwrap();
         }
-        let server = tls::server_config(&files[0], &files[1], tls::TlsVersion::default()).unwrap();
+        let server = tls::server_config(&files[0], &files[1], tls::TlsVersion::V1_2).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shows = tokio::spawn(async move {

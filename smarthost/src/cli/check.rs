@@ -237,11 +237,8 @@ fn password(config: &Config, findings: &mut Findings) {
 fn keys(config: &Config, findings: &mut Findings) {
     let shown = config.relay_tls.identity.iter().map(|(_, key)| key);
     for key in [&config.tls.key].into_iter().chain(shown) {
-        if let Some((what, remedy)) = system::secret::exposed(key)
-            .as_deref()
-            .and_then(|told| told.split_once("): "))
-        {
-            findings.warn("key", format!("{what})"), remedy);
+        if let Some((what, remedy)) = system::secret::exposed(key) {
+            findings.warn("key", what, &remedy);
         }
     }
 }

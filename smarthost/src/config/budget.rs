@@ -7,10 +7,10 @@ use std::{
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use relay::trust::Pin;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use settings::{
     OneOrMany,
-    form::{self, Form, Number, Word},
+    form::{Form, Number},
 };
 
 /// Longest name of one.
@@ -33,10 +33,9 @@ pub struct Budget {
 }
 
 /// What a message does while the store does not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OnOutage {
     /// It counts against this node's part of the limit, limit / nodes.
-    #[default]
     Share,
     /// It waits.
     Defer,
@@ -44,16 +43,19 @@ pub enum OnOutage {
     Open,
 }
 
-impl Word for OnOutage {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("share", Self::Share),
-        ("defer", Self::Defer),
-        ("open", Self::Open),
-    ];
+settings::words!(OnOutage:
+    "share" = Self::Share,
+    "defer" = Self::Defer,
+    "open" = Self::Open,
+);
+
+impl OnOutage {
+    /// Where nothing is written.
+    const USUAL: Self = Self::Share;
 }
-impl<'de> Deserialize<'de> for OnOutage {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
+impl Default for OnOutage {
+    fn default() -> Self {
+        Self::USUAL
     }
 }
 
@@ -72,7 +74,7 @@ pub struct NodeName(String);
 #[serde(try_from = "Number")]
 pub struct Nodes(pub u32);
 
-pub(super) const ON_OUTAGE: Form<OnOutage> = Form::new("budget.on_outage", OnOutage::Share);
+pub(super) const ON_OUTAGE: Form<OnOutage> = Form::new("budget.on_outage", OnOutage::USUAL);
 /// How many there may be.
 pub(super) const NODES: Form<Number> = Form::open("budget.nodes").within(
     Number(2),

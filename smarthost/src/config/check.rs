@@ -8,7 +8,7 @@ use std::{
 
 use mail::address::{Domain, DomainPattern};
 use queue::retry::Schedule;
-use relay::relayhost::{ORDER, Relayhost};
+use relay::relayhost::{ORDER, Relayhost, relayhosts};
 use serde_spanned::Spanned;
 use settings::{
     ConfigError, HostName, OneOrMany, Span,
@@ -27,7 +27,7 @@ use crate::{
         forms::{
             BOUNCE_LIFETIME, CLIENT, DELIVERIES, DESTINATION, FORBID_PIPELINING, GREET_WAIT,
             LIFETIME, LOG_FORMAT, MAXIMAL, MINIMAL, MTA_STS, PROVIDER_PRESETS, RELAY_LIFETIME,
-            SESSIONS, TLS_LEVEL, WARNING,
+            SESSIONS, TLS_LEVEL, TLS_MINIMUM, WARNING,
         },
         queries::{dnsbl, greylist, verify},
         relayhost,
@@ -178,7 +178,7 @@ impl Config {
         let file = File {
             hostname: Some(HostName(self.hostname.clone())),
             state: Some(self.state.clone()),
-            relayhost: OneOrMany(self.relayhost.clone()),
+            relayhost: Some(OneOrMany(self.relayhost.clone())).filter(|it| !it.0.is_empty()),
             relay_tls: file::RelayTls {
                 pins: OneOrMany(self.relay_tls.pins.clone()),
                 ..file::RelayTls::default()
@@ -208,8 +208,8 @@ impl Config {
         let hostname = file.hostname.map_or_else(own, |name| name.0);
         let banner = check_banner(file.banner, &hostname)?;
         let state = file.state.unwrap_or_else(|| PathBuf::from(STATE));
-        let relayhosts = &file.relayhost.0;
-        let local = local_transport(file.maildir, file.lmtp, relayhosts, &state)?;
+        let relayhosts = relayhosts(file.relayhost)?;
+        let local = local_transport(file.maildir, file.lmtp, &relayhosts, &state)?;
         let (listen, listen_is_default) = match file.listen {
             Some(listen) => (listen.0, false),
             None => (default_listeners(), true),
@@ -224,7 +224,7 @@ impl Config {
             banner,
             listen,
             listen_is_default,
-            tls_minimum: file.tls.minimum,
+            tls_minimum: TLS_MINIMUM.read(file.tls.minimum)?,
             tls: key_files(file.tls, &state)?,
             networks: networks.clone(),
             auth: file.auth.map(|auth| auth.users),
@@ -248,7 +248,7 @@ impl Config {
             relay_recipients: file.relay_recipients.0,
             domains: domains(file.domains, &hostname),
             local,
-            relayhost: file.relayhost.0,
+            relayhost: relayhosts,
             relay_order: ORDER.read(file.relay_order)?,
             resolver: file.resolver.map(|server| server.0),
             restrictions: file.restrictions.unwrap_or_else(Rule::defaults),

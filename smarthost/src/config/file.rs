@@ -15,10 +15,7 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_spanned::Spanned;
-use settings::{
-    HostName, NameServer, OneOrMany, Size, Span,
-    form::{self, Number, Word},
-};
+use settings::{HostName, NameServer, OneOrMany, Size, Span, form::Number};
 use smtp::client::Security;
 
 use super::transports::Written;
@@ -70,7 +67,7 @@ pub(super) struct File {
     pub domains: Domains,
     pub maildir: Option<Spanned<Maildir>>,
     pub lmtp: Option<Spanned<LmtpTarget>>,
-    pub relayhost: OneOrMany<Relayhost>,
+    pub relayhost: Option<OneOrMany<Relayhost>>,
     pub relay_order: Option<Order>,
     pub resolver: Option<NameServer>,
     pub restrictions: Option<Vec<Rule>>,
@@ -214,14 +211,10 @@ pub(super) enum Only {
     Listed,
 }
 
-impl Word for Only {
-    const WORDS: &'static [(&'static str, Self)] = &[("listed", Self::Listed), ("all", Self::All)];
-}
-impl<'de> Deserialize<'de> for Only {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(Only:
+    "listed" = Self::Listed,
+    "all" = Self::All,
+);
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -269,7 +262,7 @@ impl TryFrom<String> for Scored {
 pub(super) struct Tls {
     pub certificate: Option<Spanned<PathBuf>>,
     pub key: Option<Spanned<PathBuf>>,
-    pub minimum: TlsVersion,
+    pub minimum: Option<TlsVersion>,
 }
 
 #[derive(Deserialize, Default)]
@@ -319,19 +312,12 @@ pub(super) struct RelayAuth {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Level(pub Security);
 
-impl Word for Level {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("opportunistic", Self(Security::Opportunistic)),
-        ("starttls", Self(Security::StartTls)),
-        ("wrapped", Self(Security::Wrapped)),
-        ("none", Self(Security::None)),
-    ];
-}
-impl<'de> Deserialize<'de> for Level {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(Level:
+    "opportunistic" = Self(Security::Opportunistic),
+    "starttls" = Self(Security::StartTls),
+    "wrapped" = Self(Security::Wrapped),
+    "none" = Self(Security::None),
+);
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]

@@ -34,8 +34,13 @@ pub(super) const MTA_STS: Form<bool> = Form::new("mta_sts", false);
 pub(super) const PROVIDER_PRESETS: Form<bool> = Form::new("provider_presets", true);
 
 pub(super) const THRESHOLD: Form<Number> = Form::new("dnsbl.threshold", Number(1)).some();
+/// RFC 6647 §5: from a minute to a day.
 pub(super) const GREYLIST_DELAY: Form<Span> =
-    Form::new("greylist.delay", Span(Duration::from_mins(5)));
+    Form::new("greylist.delay", Span(Duration::from_mins(5))).within(
+        NONE,
+        Span(Duration::from_hours(24)),
+        "other mail servers give up where they wait longer",
+    );
 pub(super) const GREYLIST_ONLY: Form<Only> = Form::new("greylist.only", Only::Listed);
 pub(super) const OUTAGE: Form<OutageMode> = Form::new("verify.outage", OutageMode::AcceptKnown);
 pub(super) const POSITIVE: Form<Span> =

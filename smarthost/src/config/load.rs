@@ -13,6 +13,7 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, last_good, layers::Layer, provision};
+use system::read::NotUtf8;
 use tables::{Aliases, Missing, secret, trust::written_by_others};
 
 use crate::{
@@ -262,6 +263,9 @@ impl Config {
 
 /// `missing`: what to do if it is not there.
 fn unreadable(path: &Path, error: &io::Error, missing: &str) -> ConfigError {
+    if NotUtf8::of(error).is_some() {
+        return provision::unreadable(path, error);
+    }
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => missing,
         io::ErrorKind::PermissionDenied => {

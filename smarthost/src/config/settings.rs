@@ -15,8 +15,6 @@ use relay::{
     token::Source,
     trust::{PeerKey, Pin},
 };
-use serde::{Deserialize, Deserializer};
-use settings::form::{self, Word};
 use smtp::client::Security;
 
 use super::{
@@ -197,15 +195,10 @@ pub enum LogFormat {
     Postfix,
 }
 
-impl Word for LogFormat {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("plain", Self::Plain), ("postfix", Self::Postfix)];
-}
-impl<'de> Deserialize<'de> for LogFormat {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(LogFormat:
+    "plain" = Self::Plain,
+    "postfix" = Self::Postfix,
+);
 
 /// A listening address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

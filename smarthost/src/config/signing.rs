@@ -37,6 +37,12 @@ impl TryFrom<String> for OwnDomain {
             let shown = text.escape_debug();
             return Err(format!("`{shown}` has no form that DNS knows"));
         }
+        if !domain.as_str().contains('.') {
+            let shown = text.escape_debug();
+            return Err(format!(
+                "`{shown}` is no domain that others can ask for; write it whole, such as \"example.org\""
+            ));
+        }
         Ok(Self(domain))
     }
 }

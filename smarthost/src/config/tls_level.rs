@@ -2,9 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Deserializer};
-use settings::form::{self, Word};
-
 /// TLS towards everybody but the relayhost.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TlsOut {
@@ -30,21 +27,14 @@ pub enum TlsLevel {
     DaneOnly,
 }
 
-impl Word for TlsLevel {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("opportunistic", Self::Opportunistic),
-        ("none", Self::None),
-        ("starttls", Self::StartTls),
-        ("verify", Self::Verify),
-        ("dane", Self::Dane),
-        ("dane-only", Self::DaneOnly),
-    ];
-}
-impl<'de> Deserialize<'de> for TlsLevel {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(TlsLevel:
+    "opportunistic" = Self::Opportunistic,
+    "none" = Self::None,
+    "starttls" = Self::StartTls,
+    "verify" = Self::Verify,
+    "dane" = Self::Dane,
+    "dane-only" = Self::DaneOnly,
+);
 
 impl TlsLevel {
     /// Whether it goes by DNSSEC.

@@ -8,10 +8,10 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use mail::{address::Domain, limits::SURE_RECIPIENTS};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use settings::{
     OneOrMany, Size, Span,
-    form::{self, Form, Number, Value, Word},
+    form::{Form, Number, Value, Word as _},
 };
 
 use super::macros::Macros;
@@ -190,19 +190,12 @@ impl WrittenType {
     }
 }
 
-impl Word for WrittenType {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("smtp", Self::Smtp),
-        ("lmtp", Self::Lmtp),
-        ("maildir", Self::Maildir),
-        ("pipe", Self::Pipe),
-    ];
-}
-impl<'de> Deserialize<'de> for WrittenType {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(WrittenType:
+    "smtp" = Self::Smtp,
+    "lmtp" = Self::Lmtp,
+    "maildir" = Self::Maildir,
+    "pipe" = Self::Pipe,
+);
 
 impl Written {
     /// The transport; else the setting that is wrong, and how.
@@ -225,10 +218,9 @@ impl Written {
         let transport = Transport {
             shipped: false,
             connections: one(&CONNECTIONS, self.connections)?.map(|it| it.0),
-            initial_connections: one(&INITIAL_CONNECTIONS, self.initial_connections)?
-                .map_or(queue::Transport::INITIAL, |it| it.0),
+            initial_connections: or_usual(&INITIAL_CONNECTIONS, self.initial_connections)?.0,
             recipients,
-            delay: one(&DELAY, self.delay)?.map_or(Duration::ZERO, |it| it.0),
+            delay: or_usual(&DELAY, self.delay)?.0,
             processes: one(&PROCESSES, self.processes)?.map_or(usual, |it| it.0),
             kind: match kind {
                 WrittenType::Smtp => Type::Smtp(
@@ -305,7 +297,7 @@ impl Written {
             let why = "the flags D and O are about one recipient; write recipients = 1".to_owned();
             return Err(("flags", why));
         }
-        let timeout = one(&TIMEOUT, self.timeout)?.map_or(default.timeout, |span| span.0);
+        let timeout = or_usual(&TIMEOUT, self.timeout)?.0;
         Ok(Pipe {
             command,
             flags,
@@ -317,12 +309,20 @@ impl Written {
     }
 }
 
-/// What is written, if it may be that, or the default.
+/// What is written, if it may be that.
 fn one<T: Value>(form: &Form<T>, written: Option<T>) -> Result<Option<T>, (&'static str, String)> {
-    let name = form.key.rsplit('.').next().unwrap_or_default();
     let fits = written.map(|value| form.fit(value)).transpose();
-    let fits = fits.map_err(|why| (name, why))?;
-    Ok(fits.or(form.default))
+    fits.map_err(|why| (name(form), why))
+}
+
+/// The same, or else the form's default.
+fn or_usual<T: Value>(form: &Form<T>, written: Option<T>) -> Result<T, (&'static str, String)> {
+    let read = form.read(written);
+    read.map_err(|wrong| (name(form), wrong.to_string()))
+}
+
+fn name<T>(form: &Form<T>) -> &'static str {
+    form.key.rsplit('.').next().unwrap_or_default()
 }
 
 fn is_word(byte: u8) -> bool {

@@ -98,12 +98,14 @@ impl LookupTable {
     /// Reads a table of a kind. Total.
     pub fn read(kind: Kind, path: PathBuf, text: &str) -> (Self, Vec<Problem>) {
         let path: Arc<Path> = path.into();
-        let mut problems = Problems::new(&path);
-        for orphan in logical_lines(text).filter(|line| line.orphan) {
-            problems.fault(orphan.number, ORPHAN);
-        }
+        let (mut problems, mut orphans) = (Problems::new(&path), Problems::new(&path));
         // Not all of them at once: a table is large, and its text is there already.
-        let lines = || logical_lines(text).filter(|line| !line.orphan);
+        let lines = logical_lines(text).filter(|line| {
+            if line.orphan {
+                orphans.fault(line.number, ORPHAN);
+            }
+            !line.orphan
+        });
         let mut table = Self {
             path: Some(Arc::clone(&path)),
             ..Self::default()
@@ -111,7 +113,7 @@ impl LookupTable {
         match kind {
             Kind::Text => {
                 let mut patterns = Vec::new();
-                let keys = lines().filter_map(|line| {
+                let keys = lines.filter_map(|line| {
                     if pattern::is_line(&line.text) {
                         patterns.push(line);
                         return None;
@@ -121,13 +123,15 @@ impl LookupTable {
                 table.keys = TextTable::read(keys, text.len(), &mut problems);
                 table.patterns = pattern::read(patterns, Kind::Pcre, &mut problems);
             }
-            Kind::Database => table.keys = TextTable::read(lines(), text.len(), &mut problems),
-            Kind::Cidr => table.networks = rules::networks(lines().collect(), &mut problems),
+            Kind::Database => table.keys = TextTable::read(lines, text.len(), &mut problems),
+            Kind::Cidr => table.networks = rules::networks(lines.collect(), &mut problems),
             Kind::Regexp | Kind::Pcre => {
-                table.patterns = pattern::read(lines().collect(), kind, &mut problems);
+                table.patterns = pattern::read(lines.collect(), kind, &mut problems);
             }
         }
-        (table, problems.told)
+        // They stand before all other lines.
+        orphans.told.append(&mut problems.told);
+        (table, orphans.told)
     }
 
     /// The value of a key that stands in the table as it is.

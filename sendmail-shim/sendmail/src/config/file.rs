@@ -10,11 +10,8 @@ use relay::{
     token::Source,
     trust::Pin,
 };
-use serde::{Deserialize, Deserializer};
-use settings::{
-    HostName, NameServer, OneOrMany, Pattern, Size, Span,
-    form::{self, Number, Word},
-};
+use serde::Deserialize;
+use settings::{HostName, NameServer, OneOrMany, Pattern, Size, Span, form::Number};
 use smtp::client::Security;
 
 /// `config.toml`.
@@ -23,7 +20,7 @@ use smtp::client::Security;
 pub struct File {
     /// Where all mail goes: `host`, `host:port`, `[address]:port`, or what DNS names, `srv:domain`,
     /// `mx:domain`.
-    pub relayhost: OneOrMany<Relayhost>,
+    pub relayhost: Option<OneOrMany<Relayhost>>,
     /// In which order several are tried.
     pub relay_order: Option<Order>,
     /// The name server for `srv:` and `mx:`.
@@ -91,19 +88,11 @@ pub enum Tls {
     Wrapped,
 }
 
-impl Word for Tls {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("starttls", Self::StartTls),
-        ("wrapped", Self::Wrapped),
-        ("none", Self::None),
-    ];
-}
-
-impl<'de> Deserialize<'de> for Tls {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(Tls:
+    "starttls" = Self::StartTls,
+    "wrapped" = Self::Wrapped,
+    "none" = Self::None,
+);
 
 impl From<Tls> for Security {
     fn from(tls: Tls) -> Self {

@@ -26,7 +26,7 @@ const ROWS: &[Row] = &[
         "relayhost",
         "host, or list of them",
         "Where all mail goes, as \"host\", \"host:port\" or \"[address]:port\"; or what DNS names: \"srv:example.org\", the submission servers of a domain with their ports, by priority and weight, \"mx:example.org\", its mail exchangers. Otherwise DNS is asked for addresses alone. Of several, one that fails is left within seconds, and used again by itself. Without it mail is queued.",
-        |s| Some(one_or_list(&s.relayhost)),
+        |s| (!s.relayhost.is_empty()).then(|| one_or_list(&s.relayhost)),
     ),
     Row::form(
         &relayhost::ORDER,

@@ -12,7 +12,7 @@ use std::{
 use mail::address::{Address, Domain};
 use queue::{rate::Window, retry::Schedule};
 use relay::{
-    relayhost::{ORDER, Order, Relayhost},
+    relayhost::{ORDER, Order, Relayhost, relayhosts},
     tls::{ClientTls, TlsError, Trust},
     token::Source,
     trust::Pin,
@@ -191,7 +191,7 @@ impl Settings {
         let retry = schedule(&file.retry)?;
         let unchanged = Unchanged::of(file.unchanged)?;
         let settings = Self {
-            relayhost: file.relayhost.0,
+            relayhost: relayhosts(file.relayhost)?,
             relay_order: ORDER.read(file.relay_order)?,
             resolver: file.resolver.map(|server| server.0),
             domain: given.unwrap_or_else(|| hostname.clone()),
@@ -280,7 +280,8 @@ impl Settings {
             warnings.push("no relayhost is set: mail is queued and not sent; set relayhost = \"mail.example.org\"".to_owned());
         }
         let key = self.identity.as_ref().map(|(_, key)| key);
-        warnings.extend(key.and_then(|key| exposed(key)));
+        let exposed = key.and_then(|key| exposed(key));
+        warnings.extend(exposed.map(|(what, remedy)| format!("{what}: {remedy}")));
         for pin in self.pins.iter().filter(|pin| pin.is_weak()) {
             warnings.push(format!(
                 "{pin} is a SHA-1 pin: replace it by what `sendmail-shim pin HOST` prints"
@@ -422,6 +423,17 @@ mod tests {
     fn a_mistake_is_told_with_its_place_and_a_remedy() {
         for (text, told) in [
             ("relayhsot = \"x\"", "relayhost"),
+            ("relayhost = []", "take the line away"),
+            ("relayhost = [\"a.example\", \"A.example\"]", ":1:27: "),
+            (
+                "message_size = \"99999999999999999999GiB\"",
+                "more than any disk",
+            ),
+            (
+                "retry = { lifetime = \"99999999999999999999d\" }",
+                "longer than 100 years",
+            ),
+            ("retry = { lifetime = \"40000d\" }", "longer than 100 years"),
             ("tls = \"ssl\"", "starttls"),
             ("domain = \"exa mple\"", "write one such as"),
             ("hostname = \"192.0.2.1\"", "is an address"),

@@ -158,7 +158,7 @@ fn secure_relay(wrapped: bool) -> (SocketAddr, Pin, thread::JoinHandle<String>) 
     };
     let (certificate, key) = (file("cert", certificate), file("key", key));
     let pin = pins_of_file(&certificate).unwrap().pin();
-    let config = server_config(&certificate, &key, TlsVersion::default()).unwrap();
+    let config = server_config(&certificate, &key, TlsVersion::V1_2).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let relay = thread::spawn(move || {

@@ -22,8 +22,8 @@ pub mod records;
 use std::fmt;
 
 use mail::nexthop::{Nexthop, NexthopError};
-use serde::{Deserialize, Deserializer};
-use settings::form::{self, Form, Word};
+use serde::Deserialize;
+use settings::{OneOrMany, faults::Wrong, form::Form};
 
 use self::{rank::ranked, records::Record};
 use crate::delivery::Host;
@@ -55,6 +55,28 @@ pub enum Order {
     Listed,
     /// Each machine has an order of its own, so that many share all of them evenly.
     Spread,
+}
+
+/// The setting `relayhost`: where it is written it names one at least, and none twice.
+pub fn relayhosts(written: Option<OneOrMany<Relayhost>>) -> Result<Vec<Relayhost>, Wrong> {
+    let Some(OneOrMany(all)) = written else {
+        return Ok(Vec::new());
+    };
+    if all.is_empty() {
+        let what = "this list names no relayhost; write one such as \"mail.example.org\", or take \
+                    the line away";
+        return Err(Wrong::of(&["relayhost"], what));
+    }
+    let mut before = Vec::new();
+    for (index, relayhost) in all.iter().enumerate() {
+        let name = relayhost.to_string().to_lowercase();
+        if before.contains(&name) {
+            let what = format!("{relayhost} stands here twice; keep one of them");
+            return Err(Wrong::of(&["relayhost"], what).item(index));
+        }
+        before.push(name);
+    }
+    Ok(all)
 }
 
 /// The setting that says it.
@@ -127,16 +149,10 @@ impl fmt::Display for Relayhost {
     }
 }
 
-/// As in the settings.
-impl Word for Order {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("listed", Self::Listed), ("spread", Self::Spread)];
-}
-impl<'de> Deserialize<'de> for Order {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(Order:
+    "listed" = Self::Listed,
+    "spread" = Self::Spread,
+);
 
 impl TryFrom<String> for Relayhost {
     type Error = NexthopError;

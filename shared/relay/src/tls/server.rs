@@ -7,8 +7,6 @@ use rustls::{
     crypto::ring,
     server::{ProducesTickets, ServerSessionMemoryCache},
 };
-use serde::{Deserialize, Deserializer};
-use settings::form::{self, Word};
 
 use super::{
     certificate::{pair, unfit},
@@ -17,21 +15,16 @@ use super::{
 };
 
 /// The oldest version that is spoken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TlsVersion {
-    #[default]
     V1_2,
     V1_3,
 }
 
-impl Word for TlsVersion {
-    const WORDS: &'static [(&'static str, Self)] = &[("1.2", Self::V1_2), ("1.3", Self::V1_3)];
-}
-impl<'de> Deserialize<'de> for TlsVersion {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(TlsVersion:
+    "1.2" = Self::V1_2,
+    "1.3" = Self::V1_3,
+);
 
 impl TlsVersion {
     /// This one, and what is newer.

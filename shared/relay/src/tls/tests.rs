@@ -317,7 +317,7 @@ fn a_session_is_resumed_under_the_same_pins_and_never_under_others() {
     let directory = tempfile::tempdir().unwrap();
     let (certificate, key) = write(&directory, "relay", &Pair::fresh("relay.example.org"));
     let pin = pins_of_file(&certificate).unwrap().pin();
-    let server = server_config(&certificate, &key, TlsVersion::default()).unwrap();
+    let server = server_config(&certificate, &key, TlsVersion::V1_2).unwrap();
     let client = pinned(&[pin]);
     assert_eq!(
         shake(&client, &server).unwrap().handshake_kind(),
@@ -346,7 +346,7 @@ fn a_reload_keeps_sessions_where_the_same_is_believed_and_shown_and_nowhere_else
     let directory = tempfile::tempdir().unwrap();
     let (certificate, key) = write(&directory, "relay", &Pair::fresh("relay.example.org"));
     let pin = pins_of_file(&certificate).unwrap().pin();
-    let server = server_config(&certificate, &key, TlsVersion::default()).unwrap();
+    let server = server_config(&certificate, &key, TlsVersion::V1_2).unwrap();
     let (one, two) = ("one.example.org", "two.example.org");
     let before = pinned(std::slice::from_ref(&pin));
     assert_eq!(kind(one, &before, &server), FULL);
@@ -421,7 +421,7 @@ fn files_that_cannot_serve_are_refused_with_their_name_and_a_remedy() {
             "none: No such file",
         ),
     ] {
-        let error = server_config(certificate, key, TlsVersion::default())
+        let error = server_config(certificate, key, TlsVersion::V1_2)
             .unwrap_err()
             .to_string();
         assert!(error.contains(hint), "{error}");

@@ -81,7 +81,7 @@ fn every_fault_is_told_at_once_each_in_its_place() {
         "a:2:1: unknown setting `sise`; did you mean `size`?",
         "a:3:16: `2` is not",
         "a:3:27: `4` is not",
-        "a:5:8: invalid type",
+        "a:5:8: \"root\" does not fit here; write a whole number from 0 to 255",
         "a:10:9: `never` is not",
         "a:11:",
     ];

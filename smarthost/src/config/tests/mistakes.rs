@@ -112,7 +112,7 @@ const WRONG: [(&str, &str); 16] = [
         "reject_nobody",
     ),
     ("message_size = \"5 parsecs\"", "25MiB"),
-    ("mta_sts = \"yes\"", "expected a boolean"),
+    ("mta_sts = \"yes\"", "write true or false, without quotes"),
     (
         "domains = { local = \"b.example\", relay = [\"a.example\", \"b.example\"] }",
         "both local and",

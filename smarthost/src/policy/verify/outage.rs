@@ -1,8 +1,5 @@
 //! What is done about recipients while their next hop does not answer.
 
-use serde::{Deserialize, Deserializer};
-use settings::form::{self, Word};
-
 /// What is done while the next hop does not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OutageMode {
@@ -14,15 +11,8 @@ pub enum OutageMode {
     Defer,
 }
 
-impl Word for OutageMode {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("accept-known", Self::AcceptKnown),
-        ("accept-all", Self::AcceptAll),
-        ("defer", Self::Defer),
-    ];
-}
-impl<'de> Deserialize<'de> for OutageMode {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        form::word(from)
-    }
-}
+settings::words!(OutageMode:
+    "accept-known" = Self::AcceptKnown,
+    "accept-all" = Self::AcceptAll,
+    "defer" = Self::Defer,
+);

@@ -57,7 +57,7 @@ fn break_over_sessions(
     let (certificate, key) = (file("cert", certificate), file("key", key));
     let pin = pins_of_file(&certificate).unwrap().pin();
     let offered = Arc::new(Forgetful::default());
-    let server = server_config(&certificate, &key, TlsVersion::default()).unwrap();
+    let server = server_config(&certificate, &key, TlsVersion::V1_2).unwrap();
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(server.crypto_provider()))
         .with_protocol_versions(&[version])
         .unwrap();
