@@ -9,22 +9,31 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 /// Longest value that is looked at, bytes.
 const LONGEST: usize = 1000;
 
-/// The value of a field of text; encoded words that are not understood stay as they are.
+/// The value of a field of text; encoded words that are not understood stay as they are. Those that
+/// stand where none may (within a word, one behind the other) are read, too: programs write them.
 pub fn decoded(value: &[u8]) -> String {
     let value = value.get(..LONGEST).unwrap_or(value);
     let text = String::from_utf8_lossy(value);
-    let mut out = String::new();
-    // Blanks between two encoded words are nobody's.
-    let mut encoded = false;
-    for word in text.split_whitespace() {
-        let read = word_of(word);
-        let joined = encoded && read.is_some();
-        if !out.is_empty() && !joined {
-            out.push(' ');
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (mut out, mut rest) = (String::new(), text.as_str());
+    // Of words in UTF-8 one behind the other: a character may be cut in two.
+    let mut bytes: Vec<u8> = Vec::new();
+    while !rest.is_empty() {
+        // Blanks between two encoded words are nobody's.
+        let next = rest.trim_start_matches(' ');
+        let joined = !bytes.is_empty() && next.starts_with("=?");
+        let from = if joined { next } else { rest };
+        if let Some((read, behind)) = word_of(from) {
+            bytes.extend(read);
+            rest = behind;
+            continue;
         }
-        encoded = read.is_some();
-        out.push_str(read.as_deref().unwrap_or(word));
+        out.push_str(&String::from_utf8_lossy(&std::mem::take(&mut bytes)));
+        let mut chars = rest.chars();
+        out.extend(chars.next());
+        rest = chars.as_str();
     }
+    out.push_str(&String::from_utf8_lossy(&bytes));
     let out: String = out
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -32,11 +41,19 @@ pub fn decoded(value: &[u8]) -> String {
     out.trim().to_owned()
 }
 
-/// `=?utf-8?q?r=C3=A9ussi?=`
-fn word_of(word: &str) -> Option<String> {
-    let inner = word.strip_prefix("=?")?.strip_suffix("?=")?;
+/// `=?utf-8?q?r=C3=A9ussi?=` at the beginning of a text: its meaning in UTF-8, and what stands
+/// behind it.
+fn word_of(text: &str) -> Option<(Vec<u8>, &str)> {
+    let inner = text.strip_prefix("=?")?;
     let mut parts = inner.splitn(3, '?');
-    let (charset, encoding, text) = (parts.next()?, parts.next()?, parts.next()?);
+    let (charset, encoding, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let (text, behind) = rest.split_once("?=")?;
+    if [charset, encoding, text]
+        .iter()
+        .any(|part| part.contains(' '))
+    {
+        return None;
+    }
     let bytes = match encoding {
         "b" | "B" => STANDARD.decode(text).ok()?,
         "q" | "Q" => quoted(text.as_bytes()),
@@ -44,11 +61,10 @@ fn word_of(word: &str) -> Option<String> {
     };
     // A language may follow the name (RFC 2231 section 5).
     let charset = charset.split('*').next()?.to_ascii_lowercase();
+    let latin = |bytes: Vec<u8>| bytes.into_iter().map(char::from).collect::<String>();
     match charset.as_str() {
-        "utf-8" | "us-ascii" => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        "iso-8859-1" | "iso-8859-15" | "windows-1252" => {
-            Some(bytes.into_iter().map(char::from).collect())
-        }
+        "utf-8" | "utf8" | "us-ascii" => Some((bytes, behind)),
+        "iso-8859-1" | "iso-8859-15" | "windows-1252" => Some((latin(bytes).into_bytes(), behind)),
         _ => None,
     }
 }
@@ -92,6 +108,12 @@ mod tests {
                 "=?koi8-r?q?=C1?= =?utf-8?x?y?= =?utf-8?b?%?=",
                 "=?koi8-r?q?=C1?= =?utf-8?x?y?= =?utf-8?b?%?=",
             ),
+            (
+                "[vm7]=?utf-8?q?r=C3=A9ussi?=, \"=?utf-8?q?=C3=A9?=\"",
+                "[vm7]réussi, \"é\"",
+            ),
+            ("=?utf-8?q?a?==?utf-8?q?=C3?= =?utf-8?q?=A9?= b", "aé b"),
+            ("=?utf-8?q?a b?= =?", "=?utf-8?q?a b?= =?"),
             ("=?utf-8?q?a=0D=0ABcc:_x=1B[2J?=", "a  Bcc: x [2J"),
             ("=?utf-8?q?=", "=?utf-8?q?="),
         ] {
