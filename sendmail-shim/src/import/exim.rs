@@ -114,12 +114,12 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
 fn listeners(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, value: &str) {
     let key = "dc_local_interfaces";
     let address = |text: &str| {
-        let plain = text.parse().ok().map(|ip| SocketAddr::new(ip, 25));
+        let usual = text.parse().ok().map(|ip| SocketAddr::new(ip, 25));
         let behind = || {
             let (ip, port) = text.rsplit_once('.')?;
             Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
         };
-        plain.or_else(behind).or_else(|| text.parse().ok())
+        usual.or_else(behind).or_else(|| text.parse().ok())
     };
     let named = value.split(';').map(str::trim);
     let named: Vec<&str> = named.filter(|text| !text.is_empty()).collect();

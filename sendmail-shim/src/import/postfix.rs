@@ -196,8 +196,6 @@ fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value
         "minimal_backoff_time" => time(plan, at, key, value, Ours::Minimal),
         "maximal_backoff_time" => time(plan, at, key, value, Ours::Maximal),
         "alias_maps" => aliases(plan, at, key, value),
-        // Told with the services.
-        "inet_interfaces" | "inet_protocols" => {}
         "smtp_tls_security_level"
         | "smtp_use_tls"
         | "smtp_enforce_tls"
@@ -207,11 +205,13 @@ fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value
             plan.note(Verdict::Unneeded, at, key, "see smtp_tls_security_level");
         }
         "smtp_tls_fingerprint_cert_match" => plan.mapped(at, key, Ours::Pins),
-        // Told with the login, and with the certificate.
+        // Told with the login, with the certificate, and with the services.
         "smtp_sasl_auth_enable"
         | "smtp_sasl_password_maps"
         | "smtp_tls_cert_file"
-        | "smtp_tls_key_file" => {}
+        | "smtp_tls_key_file"
+        | "inet_interfaces"
+        | "inet_protocols" => {}
         _ => {
             let known = WORDS.iter().any(|(keys, ..)| keys.contains(&key));
             match known {
