@@ -19,6 +19,7 @@
 //! | `timetable` | what waits in the spool, by the time it is due |
 //! | `progress` | accepted, loaded, delivered, deferred, bounced |
 //! | `refusing` | a next hop that is there, and refuses mail of some senders |
+//! | `behind` | mail that need not be read, because its destination is still suspended |
 //! | `settlement` | what an outcome means for its recipients: again, expired, returned, dead |
 //! | `orders` | flush, hold, release, return, remove |
 //! | [`retry`] | when a deferred recipient is tried again |
@@ -49,7 +50,8 @@
 //! lowered. One that is there and refuses the mail of some senders is asked at once for each other
 //! one, however many it refuses: only theirs waits, for a growing time. A message at which one that
 //! the administrator named falls silent keeps no place from others, and waits alone.
-//! Memory: about 150 bytes a message with one recipient while it waits; envelopes are read from the
+//! Memory: about 150 bytes a message with one recipient while it waits, and 50 more behind a
+//! destination that is suspended; envelopes are read from the
 //! spool when they are due.
 
 pub mod clock;
@@ -57,6 +59,7 @@ pub mod notification;
 pub mod rate;
 pub mod retry;
 
+mod behind;
 mod census;
 mod destination;
 mod event;

@@ -14,8 +14,8 @@ use spool::QueueId;
 use crate::{
     Action, Delivery, Event, Lesson, Settings, Transports,
     clock::Step,
-    hashed::Set,
-    message::{Message, State},
+    hashed::{Map, Set},
+    message::{Behind, Message, State},
     random::Random,
     slots::Destinations,
     timetable::Timetable,
@@ -37,6 +37,7 @@ pub struct Queue<D, O> {
     /// What waits in the spool.
     pub(crate) due: Timetable<O>,
     pub(crate) loading: Set<QueueId>,
+    pub(crate) behind: Map<QueueId, Behind<D>>,
     pub(crate) destinations: Destinations<D, O>,
     /// Jobs from loads that wait for their destinations.
     pub(crate) window: usize,
@@ -57,6 +58,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             messages: BTreeMap::new(),
             due: Timetable::new(settings.first),
             loading: Set::default(),
+            behind: Map::default(),
             destinations: Destinations::new(settings),
             window: 0,
             tickets: 0,
@@ -162,6 +164,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     /// anew: routes have changed with them.
     pub fn set_transports(&mut self, transports: Transports<D>, now: Timestamp) {
         self.destinations.set_transports(transports, now);
+        self.behind.clear();
         for job in self.destinations.extract_all() {
             self.window -= usize::from(job.loaded);
             let message = self.messages.get_mut(&job.id);
@@ -258,10 +261,15 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 
     /// Asks for the envelopes of what is due, in turn.
     fn load_due(&mut self, now: Timestamp) {
-        while self.may_load() {
+        let mut skipped = 0;
+        while self.may_load() && skipped < WINDOW {
             let Some(id) = self.due.take(now) else {
                 return;
             };
+            if self.skip(id, now) {
+                skipped += 1;
+                continue;
+            }
             let Some(message) = self.messages.get_mut(&id) else {
                 continue;
             };
@@ -331,6 +339,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if message.recipients.is_empty() {
             let (deleted, bounced) = (message.deleted.unwrap_or_default(), message.bounced);
             self.messages.remove(&id);
+            self.behind.remove(&id);
             self.actions.push_back(Action::Ended {
                 id,
                 deleted,

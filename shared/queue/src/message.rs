@@ -1,6 +1,6 @@
 //! One message: the state of each recipient that is not settled.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use mail::{clock::Timestamp, outcome::Failure};
 
@@ -57,6 +57,15 @@ pub(crate) struct Message<O> {
     pub(crate) bounced: bool,
     /// One of [`News::failed`] was given up after the queue lifetime.
     pub(crate) expired: bool,
+}
+
+/// The way of a message of which one recipient is left, as it was when it was read last.
+#[derive(Debug)]
+pub(crate) struct Behind<D> {
+    pub(crate) destination: Arc<D>,
+    pub(crate) sender: u64,
+    /// How often it need not be read.
+    pub(crate) skips: u8,
 }
 
 /// What is to be told of a message.

@@ -137,6 +137,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.due.remove(message.owner, due, id);
         }
         self.loading.remove(&id);
+        self.behind.remove(&id);
         let event = spool::Event::Removed;
         self.actions.push_back(Action::Record { id, event });
     }

@@ -125,6 +125,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 
     pub(crate) fn gone(&mut self, id: QueueId) {
         self.loading.remove(&id);
+        self.behind.remove(&id);
         if let Some(message) = self.messages.remove(&id)
             && let Some(due) = message.due
         {
@@ -216,6 +217,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     fn enqueue(&mut self, to: &Arc<D>, job: Job, flushed: bool, now: Timestamp) {
         let suspension = self.destinations.suspension(to, job.sender, now);
         if let Some(suspension) = suspension.filter(|_| !flushed) {
+            self.stands_behind(job.id, to, job.sender);
             self.defer_suspended(job.id, job.recipients, &suspension, now);
             return;
         }
@@ -359,6 +361,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 })
         });
         for job in jobs {
+            self.stands_behind(job.id, to, job.sender);
             self.put_back(job, suspension, now);
         }
     }

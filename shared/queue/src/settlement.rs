@@ -89,6 +89,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         suspension: &Suspension,
         now: Timestamp,
     ) {
+        let until = self.until_after(suspension, now);
+        let wait = (until, Arc::clone(&suspension.reason));
+        let failure = suspension.failure.clone();
+        self.wait(id, recipients, failure, Some(suspension.failed), wait, now);
+    }
+
+    /// A little after the end of a suspension.
+    pub(crate) fn until_after(&mut self, suspension: &Suspension, now: Timestamp) -> Timestamp {
         // Where there is one destination, what waits for it goes in its order.
         let spread = if self.settings.back_off.stays {
             Duration::ZERO
@@ -98,9 +106,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let until = suspension
             .until
             .after(spread.saturating_mul(self.random.next() % 1000) / 1000);
-        let wait = (until, Arc::clone(&suspension.reason));
-        let failure = suspension.failure.clone();
-        self.wait(id, recipients, failure, Some(suspension.failed), wait, now);
+        until.min(now.after(self.longest_wait()))
     }
 
     /// A failure to find the way: for good or not, as its status says.

@@ -1,6 +1,7 @@
 //! Single behaviours, step by step; what must hold in all circumstances is in
 //! [`super::simulation`].
 
+mod behind;
 mod orders;
 mod places;
 mod refused;

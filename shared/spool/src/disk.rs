@@ -147,7 +147,7 @@ impl Disk for Native {
 
     fn writes_in_place(&self, directory: &Path) -> bool {
         // btrfs, ZFS and their like write elsewhere each time; zeros would be written for nothing.
-        rustix::fs::statfs(directory).is_ok_and(|it| [EXT4, XFS].contains(&it.f_type.into()))
+        rustix::fs::statfs(directory).is_ok_and(|it| [EXT4, XFS].contains(&it.f_type))
     }
 }
 

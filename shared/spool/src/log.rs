@@ -249,9 +249,10 @@ impl Log {
             outgoing.record.seal(active.mark, commit);
         }
         let length = group.iter().map(|outgoing| outgoing.record.len()).sum();
-        let zeros = match self.in_place {
-            true => active.fill_behind(length),
-            false => 0,
+        let zeros = if self.in_place {
+            active.fill_behind(length)
+        } else {
+            0
         };
         let mut pieces: Vec<IoSlice<'_>> = group
             .iter()
