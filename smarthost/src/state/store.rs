@@ -63,7 +63,7 @@ const TABLES: [(&str, Shelf); 13] = [
 const BUSY_AT_START: Duration = Duration::from_secs(5);
 const BUSY: Duration = Duration::from_millis(100);
 
-/// Below this many free bytes nothing is written. What SQLite shares with those who only look is
+/// Below this many free bytes nothing is written. What `SQLite` shares with those who only look is
 /// memory over a file; a file system that writes elsewhere what it has (btrfs, ZFS) kills who
 /// writes to it when there is no room for that (SIGBUS).
 const ROOM: u64 = 4 * 1024 * 1024;

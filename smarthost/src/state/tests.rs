@@ -339,6 +339,12 @@ fn a_block_survives_a_restart_and_a_database_of_the_version_before_is_read() {
     }
 }
 
+/// As an administrator does it.
+#[expect(clippy::disallowed_methods, reason = "nothing of it has to last")]
+fn moved(from: &Path, to: &Path) {
+    std::fs::rename(from, to).unwrap();
+}
+
 #[test]
 fn a_database_that_cannot_be_opened_holds_up_no_start_and_is_written_when_it_can_be() {
     let directory = tempfile::tempdir().unwrap();
@@ -361,14 +367,14 @@ fn a_database_that_cannot_be_opened_holds_up_no_start_and_is_written_when_it_can
     drop(keeper);
     // The file system is not mounted.
     let away = directory.path().join("away");
-    std::fs::rename(&state, &away).unwrap();
+    moved(&state, &away);
     File::create(&state).unwrap();
     let (limits, keeper) = start(&state);
     let (_, why) = keeper.fault().unwrap();
     assert!(why.contains("state.sqlite"), "{why}");
     assert_eq!(count(&limits, &keeper, "10.0.0.8", 3), 3);
     std::fs::remove_file(&state).unwrap();
-    std::fs::rename(&away, &state).unwrap();
+    moved(&away, &state);
     while keeper.fault().is_some() {
         keeper.flush();
     }
@@ -395,7 +401,7 @@ fn what_a_killed_daemon_left_is_read_without_writing_a_byte() {
         .into_iter()
         .zip(contents(directory.path()))
     {
-        std::fs::write(left.join(name), content).unwrap();
+        system::fs::replace(&left.join(name), &content, 0o600).unwrap();
     }
     let before = contents(&left);
     let found = super::store::look(&left.join("state.sqlite")).unwrap();
