@@ -2,8 +2,9 @@
 //!
 //! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next
 //! one of the same session takes that in force; a reload that fails leaves the old one. Tables and
-//! the certificate are looked at whenever somebody asks what is in force. TLS sessions in both
-//! directions survive a reload that changes nothing of what they depend on (row B7).
+//! the certificate are looked at beside all that, and nobody waits for it: what is in force stays
+//! until the new is there. TLS sessions in both directions survive a reload that changes nothing of
+//! what they depend on (row B7).
 //! A start never fails for what stands in the files: the last good configuration is used, or else
 //! mail is queued and not sent.
 //! Failures: texts with file, line and remedy, for the administrator.
@@ -11,7 +12,6 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
 };
 
 use mail::{clock, maps::Problem};
@@ -53,9 +53,6 @@ pub(crate) use current::Current;
 pub(crate) use identity::Identity;
 use places::Held;
 pub(crate) use tickets::Tickets;
-
-/// How often it is looked whether a table has changed.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// All that a reload exchanges.
 #[derive(Clone, Debug)]
@@ -107,8 +104,6 @@ struct Tables {
     users: Users,
     /// Lines that could not be read when they were first looked at, and cost a rule or a recipient.
     faults: Vec<Problem>,
-    /// When it was last looked at them.
-    looked: Instant,
 }
 
 impl Tables {
@@ -149,7 +144,6 @@ impl Tables {
             tls_policy: tls_policy.0,
             lookups: lookups.0,
             faults,
-            looked: Instant::now(),
         };
         Ok((tables, problems))
     }
@@ -157,7 +151,6 @@ impl Tables {
     /// Reads what has changed.
     fn refresh(&mut self) -> Looked {
         let now = clock::now();
-        self.looked = Instant::now();
         let mut looked = self.aliases.refresh(now);
         looked.and(self.access.refresh(now));
         looked.and(self.transport.refresh(now));
@@ -397,14 +390,10 @@ fn offers_tls(config: &Config) -> bool {
 }
 
 impl Setup {
-    /// The same with tables and certificate as they are now, if one of them has changed. Looks at
-    /// most once a second.
+    /// The same with tables and certificate as they are now, if one of them has changed.
     fn renewed(&self) -> Option<Self> {
         // Somebody else is looking.
         let mut tables = self.tables.try_lock().ok()?;
-        if tables.looked.elapsed() < LOOK {
-            return None;
-        }
         let looked = tables.refresh();
         tell(&looked.problems);
         let is_right = !self.stands_in && looked.problems.iter().all(|problem| !problem.fault);

@@ -150,6 +150,21 @@ impl Session {
         }
     }
 
+    /// How many lines have come and were not read yet; waits for none.
+    pub fn arrived(&mut self) -> usize {
+        if let Stream::Plain(stream) = &mut self.stream {
+            stream.set_nonblocking(true).unwrap();
+            let ended = stream.read_to_end(&mut self.input);
+            stream.set_nonblocking(false).unwrap();
+            let why = ended.err().map(|error| error.kind());
+            assert!(
+                matches!(why, None | Some(io::ErrorKind::WouldBlock)),
+                "{why:?}"
+            );
+        }
+        self.input.windows(2).filter(|pair| pair == b"\r\n").count()
+    }
+
     /// A whole transaction, which must be accepted.
     pub fn delivers(&mut self, sender: &str, recipients: &[&str], content: &[u8]) {
         let reply = self.mail(sender, recipients, content).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Contract: a step of the wall clock is told as one. What the scheduler wants recorded is recorded
 //! in its order. At the end no new delivery begins, and those in flight may finish for a short
-//! while; what they do not finish stays queued.
+//! while; what they do not finish stays queued. What panics has failed for now, and is told.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -16,7 +16,7 @@ use mail::{
 use queue::clock::Watch;
 use settings::Span;
 use spool::QueueId;
-use system::log::life;
+use system::log::{Level, life, line};
 use tokio::{sync::watch, task::JoinSet, time};
 
 use super::{
@@ -29,6 +29,7 @@ use crate::{
     dispatch::{self, Action, Delivery, Event},
     maillog,
     notices::{self as news, OutageReport},
+    transport,
 };
 
 /// How long deliveries in flight may go on when the daemon ends.
@@ -120,28 +121,38 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
     let dispatch = &deliveries.dispatch;
     match action {
         Action::Load { id, recipients } => load(deliveries, id, &recipients),
-        Action::Deliver(delivery) => begin(deliveries, tasks, async move |all| {
-            let ticket = delivery.ticket;
-            match all.attempt(&delivery).await {
-                Some(outcomes) => {
-                    answered(&all, &delivery, &outcomes);
-                    Event::Finished { ticket, outcomes }
+        Action::Deliver(delivery) => {
+            let (ticket, count) = (delivery.ticket, delivery.recipients.len());
+            let outcomes = transport::all(count, Failure::ours("the delivery broke off here"));
+            let otherwise = Event::Finished { ticket, outcomes };
+            begin(deliveries, tasks, otherwise, async move |all| {
+                match all.attempt(&delivery).await {
+                    Some(outcomes) => {
+                        answered(&all, &delivery, &outcomes);
+                        Event::Finished { ticket, outcomes }
+                    }
+                    None => Event::Withdrawn { ticket },
                 }
-                None => Event::Withdrawn { ticket },
-            }
-        }),
+            });
+        }
         Action::Record { id, event } => dispatch.spool().record(id, event),
         Action::Bounce {
             id,
             failed,
             expired,
-        } => begin(deliveries, tasks, async move |all| {
-            bounced(&all, id, &failed, expired).await
-        }),
+        } => begin(
+            deliveries,
+            tasks,
+            Event::BounceFailed { id },
+            async move |all| bounced(&all, id, &failed, expired).await,
+        ),
         Action::Dead { id, failed, tell } => nondelivery::dead(deliveries, id, &failed, tell),
-        Action::Warn { id, late } => begin(deliveries, tasks, async move |all| {
-            warned(&all, id, &late).await
-        }),
+        Action::Warn { id, late } => begin(
+            deliveries,
+            tasks,
+            Event::WarnFailed { id },
+            async move |all| warned(&all, id, &late).await,
+        ),
         Action::Suspended {
             destination,
             until,
@@ -187,10 +198,11 @@ async fn warned(deliveries: &Deliveries, id: QueueId, late: &[(u32, Failure)]) -
     }
 }
 
-/// Work that takes its time, and whose end the queue hears.
+/// Work that takes its time, and whose end the queue hears; where it panics, the other one.
 fn begin<W>(
     deliveries: &Arc<Deliveries>,
     tasks: &mut JoinSet<()>,
+    otherwise: Event,
     work: impl FnOnce(Arc<Deliveries>) -> W,
 ) where
     W: Future<Output = Event> + Send + 'static,
@@ -199,7 +211,24 @@ fn begin<W>(
         Arc::clone(&deliveries.dispatch),
         work(Arc::clone(deliveries)),
     );
-    tasks.spawn(async move { dispatch.tell(work.await) });
+    tasks.spawn(async move { dispatch.tell(ended(work, otherwise).await) });
+}
+
+/// What work came to; something else, where it panics.
+async fn ended<E: Send + 'static>(
+    work: impl Future<Output = E> + Send + 'static,
+    otherwise: E,
+) -> E {
+    let mut working = JoinSet::new();
+    working.spawn(work);
+    match working.join_next().await {
+        Some(Ok(event)) => event,
+        Some(Err(why)) => {
+            line(Level::Error, &format_args!("a delivery broke off: {why}"));
+            otherwise
+        }
+        None => otherwise,
+    }
 }
 
 /// What a delivery shows of a next hop of ours: one that says "later" to all mail takes none.
@@ -273,4 +302,24 @@ fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
         Some(found)
     });
     deliveries.dispatch.tell(event);
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, reason = "a delivery that panics is what is tested")]
+
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    #[test]
+    fn a_delivery_that_panics_is_one_that_failed_for_now_and_holds_no_mail_up() {
+        let runtime = Runtime::new().unwrap_or_else(|error| panic!("{error}"));
+        let told = runtime.block_on(async {
+            let fine = ended(async { "delivered" }, "deferred").await;
+            let broken = ended(async { panic!("a mistake of ours") }, "deferred").await;
+            [fine, broken]
+        });
+        assert_eq!(told, ["delivered", "deferred"]);
+    }
 }

@@ -2,7 +2,9 @@
 //!
 //! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. An
 //! alias whose target an answer does not tell of is followed. What a server says of DNSSEC counts
-//! only where all of them are on loopback: on any other way it could be forged.
+//! only where all of them are on loopback: on any other way it could be forged. What speaks to them
+//! runs as long as the runtime on which a question was asked first; if that has ended, the next
+//! question begins anew.
 //! RFC 6840 §5.7, §5.8, RFC 6891, RFC 7672 §2.1.
 
 use std::{net::SocketAddr, time::Duration};
@@ -20,7 +22,11 @@ use relay::{
     net::resolv::ResolvConf,
     relayhost::records::{MOST_ALIASES, Said, TOO_MANY_ALIASES, said},
 };
-use tokio::{sync::OnceCell, time};
+use tokio::{
+    sync::Mutex,
+    task::{AbortHandle, JoinSet},
+    time,
+};
 
 type Request = RequestMessage<Vec<u8>>;
 
@@ -30,7 +36,14 @@ pub(super) struct Servers {
     /// Those that are only asked over TCP.
     tcp: Vec<SocketAddr>,
     patience: Duration,
-    connection: OnceCell<redundant::Connection<Request>>,
+    client: Mutex<Option<Client>>,
+}
+
+/// What asks them, and the tasks that it lives by.
+#[derive(Debug)]
+struct Client {
+    connection: redundant::Connection<Request>,
+    tasks: Vec<AbortHandle>,
 }
 
 impl Servers {
@@ -45,7 +58,7 @@ impl Servers {
             addresses,
             tcp,
             patience: conf.timeout,
-            connection: OnceCell::new(),
+            client: Mutex::default(),
         }
     }
 
@@ -95,30 +108,50 @@ impl Servers {
         let told = |error: domain::net::client::request::Error| error.to_string();
         let mut request = RequestMessage::new(question.into_message()).map_err(told)?;
         request.set_dnssec_ok(true);
-        let connection = self.connection.get_or_try_init(|| self.connect()).await;
-        let mut answer = connection.map_err(told)?.send_request(request);
-        let answer = time::timeout(self.patience, answer.get_response()).await;
+        let connection = self.connection().await.map_err(told)?;
+        let mut asking = JoinSet::new();
+        // The library panics where what it lives by ends meanwhile: that is no answer.
+        asking.spawn(async move { connection.send_request(request).get_response().await });
+        let answer = time::timeout(self.patience, asking.join_next()).await;
         let answer = answer.map_err(|_| "no answer in time".to_owned())?;
+        let Some(Ok(answer)) = answer else {
+            return Err("the question was given up".to_owned());
+        };
         let bytes = answer.map_err(told)?.as_slice().to_vec();
         Message::from_octets(bytes).map_err(|error| error.to_string())
     }
 
-    async fn connect(
+    /// What asks the servers, begun anew where a part of it has ended.
+    async fn connection(
         &self,
     ) -> Result<redundant::Connection<Request>, domain::net::client::request::Error> {
+        let mut client = self.client.lock().await;
+        if let Some(client) = client.as_ref()
+            && !client.tasks.iter().any(AbortHandle::is_finished)
+        {
+            return Ok(client.connection.clone());
+        }
+        let begun = self.connect().await?;
+        Ok(client.insert(begun).connection.clone())
+    }
+
+    async fn connect(&self) -> Result<Client, domain::net::client::request::Error> {
         let (connection, run) = redundant::Connection::new();
-        tokio::spawn(run.run());
+        let mut tasks = vec![tokio::spawn(run.run()).abort_handle()];
         for server in &self.addresses {
             let (one, run) =
                 dgram_stream::Connection::new(UdpConnect::new(*server), TcpConnect::new(*server));
-            tokio::spawn(run.run());
+            tasks.push(tokio::spawn(run.run()).abort_handle());
             connection.add(Box::new(one)).await?;
         }
         for server in &self.tcp {
             let (one, run) = multi_stream::Connection::new(TcpConnect::new(*server));
-            tokio::spawn(run.run());
+            tasks.push(tokio::spawn(run.run()).abort_handle());
             connection.add(Box::new(one)).await?;
         }
-        Ok(connection)
+        Ok(Client { connection, tasks })
     }
 }
+
+#[cfg(test)]
+mod tests;

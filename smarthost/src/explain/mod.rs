@@ -79,20 +79,25 @@ pub fn of_files(config: &Path, asked: &Asked) -> anyhow::Result<String> {
     } else {
         system::log::line(system::log::Level::Warning, &NO_DAEMON);
     }
-    told(setup, Known::default(), asked, warnings)
+    let runtime = Runtime::new()?;
+    let answer = runtime.block_on(told(setup, Known::default(), asked, warnings));
+    // Name lookups may still hang in the system's resolver: nobody waits for them.
+    runtime.shutdown_background();
+    answer
 }
 
-/// By what a daemon holds.
-pub(crate) fn of_daemon(
+/// By what a daemon holds, on its own runtime: what is begun here and shared with it (the name
+/// servers' client, connections) must not end with the answer.
+pub(crate) async fn of_daemon(
     setup: &Setup,
     known: Known,
     asked: &Asked,
     warnings: Vec<String>,
 ) -> anyhow::Result<String> {
-    told(setup.for_a_look(), known, asked, warnings)
+    told(setup.for_a_look(), known, asked, warnings).await
 }
 
-fn told(
+async fn told(
     setup: Setup,
     known: Known,
     asked: &Asked,
@@ -101,7 +106,7 @@ fn told(
     match &asked.what {
         What::Client(client) => {
             decision::examine(&setup, client)?;
-            let decision = with_runtime(decision::decide(setup, client, known, warnings))?;
+            let decision = decision::decide(setup, client, known, warnings).await;
             Ok(if asked.json {
                 print::json(&decision)
             } else {
@@ -109,7 +114,7 @@ fn told(
             })
         }
         What::Address(address) => {
-            let way = with_runtime(way::find(&setup, address, warnings))??;
+            let way = way::find(&setup, address, warnings).await?;
             Ok(if asked.json {
                 print::json(&way)
             } else {
@@ -117,12 +122,4 @@ fn told(
             })
         }
     }
-}
-
-fn with_runtime<T>(asking: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = Runtime::new()?;
-    let answer = runtime.block_on(asking);
-    // Name lookups may still hang in the system's resolver: nobody waits for them.
-    runtime.shutdown_background();
-    Ok(answer)
 }

@@ -11,7 +11,7 @@ use super::{
     view::{Opinion, View},
     world,
 };
-use crate::{limits::Decision, srs::Wrong};
+use crate::{limits::Decision, route::Fate, srs::Wrong};
 
 impl R {
     /// What it asks changes nothing in the world: it may be asked before the restrictions in front
@@ -218,27 +218,21 @@ fn alias_expansion(see: &View<'_>) -> Opinion {
     let Some(recipient) = see.recipient() else {
         return Opinion::Pass;
     };
-    let router = see.policy.router();
-    let failure = match router.expand(&recipient.clone().into()) {
-        Err(failure) => failure,
-        Ok(all) => match router.refusal(&all) {
-            Some(failure) => {
-                let code = if failure.status.class() == 5 {
-                    550
-                } else {
-                    450
-                };
-                let text = format!(
-                    "<{recipient}>: Recipient address rejected: {}",
-                    failure.text
-                );
-                return Opinion::Refuse(Reply::new(code, failure.status, text));
-            }
-            None => match router.leads_nowhere(recipient, &all) {
-                Some(failure) => failure,
-                None => return Opinion::Pass,
-            },
-        },
+    let failure = match see.policy.router().fate(recipient) {
+        Fate::Taken => return Opinion::Pass,
+        Fate::Broken(failure) => failure,
+        Fate::Refused(failure) => {
+            let code = if failure.status.class() == 5 {
+                550
+            } else {
+                450
+            };
+            let text = format!(
+                "<{recipient}>: Recipient address rejected: {}",
+                failure.text
+            );
+            return Opinion::Refuse(Reply::new(code, failure.status, text));
+        }
     };
     see.notes.say(|| failure.text.clone());
     let says = |code, why: &str| {

@@ -41,7 +41,7 @@ impl Router {
     /// The one address in our domains that mail for this one goes to, itself or another; `None`: it
     /// goes to several, or to somebody elsewhere, who is no business of whoever names it.
     pub fn stands_for_one(&self, address: &Address) -> Option<Address> {
-        let mut all = Expansion::of(self, address).ok()?;
+        let mut all = Expansion::of_two(self, address).ok()?;
         let one = all.pop().filter(|_| all.is_empty())?;
         self.class(&one).is_some().then_some(one)
     }
@@ -93,7 +93,31 @@ impl Router {
         self.rules.local.is_some()
             || self.always(&address.local_name()).is_some()
             || self.has_own_route(address)
-            || !matches!(self.stands_for(address), Ok(None))
+            || self.is_named(address)
+    }
+
+    /// Whether anything says for whom an address stands, as [`Router::stands_for`] finds out.
+    fn is_named(&self, address: &Address) -> bool {
+        let aliased = || !self.has_own_route(address) && self.has_alias(address);
+        self.sender_behind(address).is_some()
+            || self.virtual_entry(address).is_some()
+            || aliased()
+            || self.our_postmaster(address).is_some()
+    }
+
+    /// Whether [`Router::lookup`] finds anything.
+    fn has_alias(&self, address: &Address) -> bool {
+        let name = address.local_name();
+        self.is_local(address) && (self.alias_name(&name).is_some() || self.is_admins(&name))
+    }
+
+    /// Whether mail for a name without an alias goes to the administrators.
+    fn is_admins(&self, name: &str) -> bool {
+        let theirs = match self.always(name) {
+            Some("root") => self.rules.local.is_none(),
+            always => always.is_some(),
+        };
+        theirs && !self.rules.admins.is_empty()
     }
 
     /// Whether mail for this address has a place only because it must have one: nobody is named who
@@ -106,7 +130,7 @@ impl Router {
         self.is_local(address)
             && self.always(&address.local_name()).is_some()
             && !self.has_own_route(address)
-            && matches!(self.stands_for(address), Ok(None))
+            && !self.is_named(address)
     }
 
     /// Those of the names whose mail must have a place that nobody is named for.
@@ -198,13 +222,8 @@ impl Router {
         }
         let name = address.local_name();
         let Some(key) = self.alias_name(&name) else {
-            let admins = &self.rules.admins;
-            let theirs = match self.always(&name) {
-                Some("root") => self.rules.local.is_none(),
-                always => always.is_some(),
-            };
-            return Ok((theirs && !admins.is_empty()).then(|| Named {
-                addresses: admins.clone(),
+            return Ok(self.is_admins(&name).then(|| Named {
+                addresses: self.rules.admins.clone(),
                 programs: Vec::new(),
             }));
         };

@@ -25,6 +25,8 @@ pub(super) struct Expansion<'a> {
     /// All that were met.
     seen: HashSet<String>,
     pub(super) results: Vec<Address>,
+    /// No more are wanted.
+    enough: usize,
     /// How it came about, where somebody wants to know.
     steps: Option<Vec<Step>>,
 }
@@ -42,6 +44,16 @@ pub struct Step {
 impl<'a> Expansion<'a> {
     pub(super) fn of(router: &'a Router, recipient: &'a Address) -> Result<Vec<Address>, Failure> {
         Self::new(router, recipient).whole()
+    }
+
+    /// The same where two are as good as all.
+    pub(super) fn of_two(
+        router: &'a Router,
+        recipient: &'a Address,
+    ) -> Result<Vec<Address>, Failure> {
+        let mut expansion = Self::new(router, recipient);
+        expansion.enough = 2;
+        expansion.whole()
     }
 
     /// The same with each step on the way, also where it ends in a failure.
@@ -70,11 +82,15 @@ impl<'a> Expansion<'a> {
             path: Vec::new(),
             seen: HashSet::new(),
             results: Vec::new(),
+            enough: usize::MAX,
             steps: None,
         }
     }
 
     fn follow(&mut self, address: Address) -> Result<(), Failure> {
+        if self.results.len() >= self.enough {
+            return Ok(());
+        }
         let key = address.key();
         if let Some(start) = self.path.iter().position(|(on_path, _)| *on_path == key) {
             return match self.path.get(start) {

@@ -5,6 +5,7 @@
 //! | [`virtual_aliases`] | a recipient of any class → the addresses of its entry (row C2) |
 //! | [`aliases`] | a local recipient → those who stand for it (rows A2, B2, B3, B18, D2) |
 //! | [`expansion`] | both, followed until nothing changes |
+//! | [`fate`] | whether mail for a recipient can be taken at all, remembered |
 //! | [`transport`] | an address → [`Destination`]: routes, local domains, relayhost, MX (rows B12, B14, C1, D1, D5) |
 //!
 //! Contract: an address that cannot be routed is a `Failure`, never a panic and never lost; the
@@ -15,6 +16,7 @@
 mod aliases;
 mod expansion;
 mod failures;
+mod fate;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -23,6 +25,8 @@ mod virtual_aliases;
 mod virtual_tests;
 
 pub use expansion::Step;
+pub use fate::Fate;
+use fate::Fates;
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,6 +58,8 @@ pub struct Router {
     tables: Arc<Lookups>,
     /// What leads mail back to senders that were rewritten.
     srs: Option<Arc<Srs>>,
+    /// What was found out about recipients.
+    fates: Fates,
 }
 
 /// The tables of virtual aliases and of relay recipients.
@@ -115,6 +121,7 @@ impl Router {
             runners: Arc::default(),
             tables: Arc::default(),
             srs: None,
+            fates: Fates::default(),
         }
     }
 
@@ -128,6 +135,7 @@ impl Router {
         };
         Self {
             tables: Arc::new(tables),
+            fates: Fates::default(),
             ..self
         }
     }
@@ -137,6 +145,7 @@ impl Router {
     pub fn running(self, runners: Runners) -> Self {
         Self {
             runners: Arc::new(runners),
+            fates: Fates::default(),
             ..self
         }
     }
@@ -144,7 +153,11 @@ impl Router {
     /// The same where mail comes back to rewritten senders.
     #[must_use]
     pub fn returning(self, srs: Option<Arc<Srs>>) -> Self {
-        Self { srs, ..self }
+        Self {
+            srs,
+            fates: Fates::default(),
+            ..self
+        }
     }
 
     /// Whom a rewritten sender stands for; `None`: it is no such address, or a forged one.

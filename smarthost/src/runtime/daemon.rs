@@ -29,6 +29,7 @@ use tokio::{
 
 use super::{
     control, page,
+    reading::{Done, Reading},
     recovery::recover,
     reload::{Reload, Seen},
     supervision,
@@ -338,33 +339,36 @@ async fn wait_for_end(
 ) -> anyhow::Result<End> {
     let [terminate, interrupt, hangup] = &mut signals;
     let mut look = time::interval(LOOK);
+    let mut reading = Reading::new(reload);
+    let mut told = false;
     loop {
-        tokio::select! {
+        let done = tokio::select! {
             _ = terminate.recv() => return Ok(End::Told),
             _ = interrupt.recv() => return Ok(End::Told),
             _ = hangup.recv() => {
                 supervision::reloading();
-                if let Err(fault) = reload.run() {
-                    tell(server, &fault);
-                }
-                supervision::ready();
+                told = true;
+                reading.reload();
+                continue;
             }
             _ = look.tick() => {
-                let looking = Arc::clone(reload);
-                match spawn_blocking(move || looking.look()).await? {
-                    Seen::Nothing => {}
-                    Seen::Wrong(fault) => tell(server, &fault),
-                    Seen::Mended if reload.current.only_queues() => {
-                        line(Level::Notice, &"the configuration is mended: starting anew");
-                        return Ok(End::Mended);
-                    }
-                    Seen::Mended => {
-                        if let Err(fault) = reload.run() {
-                            tell(server, &fault);
-                        }
-                    }
-                }
+                reading.look();
+                continue;
             }
+            done = reading.done() => done?,
+        };
+        match done {
+            Done::Looked(Seen::Nothing) | Done::Reloaded(Ok(_)) => {}
+            Done::Looked(Seen::Wrong(fault)) | Done::Reloaded(Err(fault)) => tell(server, &fault),
+            Done::Looked(Seen::Mended) if reload.current.only_queues() => {
+                line(Level::Notice, &"the configuration is mended: starting anew");
+                return Ok(End::Mended);
+            }
+            Done::Looked(Seen::Mended) => reading.reload(),
+        }
+        if told && !reading.is_reloading() {
+            told = false;
+            supervision::ready();
         }
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn begin(
         Ok(true) => {
             let name = dispatch.draining().name();
             let test = target::test(server.current.get(), &to, &pin, name);
-            let told = alive::wait(test, say)?.map_err(|failure| failure.log_text());
+            let told =
+                alive::wait(&server.ending, test, say)?.map_err(|failure| failure.log_text());
             told.and_then(|()| rest(dispatch, &to, &pin))
         }
     };

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, thread};
 
 use control::order;
 use mail::clock;
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::alive;
 use crate::{
@@ -34,12 +34,20 @@ pub(super) fn explain(
         everywhere: server.world.everywhere_now(),
     };
     let (done, told) = oneshot::channel();
+    let (runtime, mut ending) = (Handle::current(), server.ending.clone());
+    // On a thread of its own: what tables cost holds up no session.
     thread::spawn(move || {
         let warnings = warnings.into_iter().collect();
+        let told = runtime.block_on(async {
+            tokio::select! {
+                told = explain::of_daemon(&setup, known, &asked, warnings) => told,
+                _ = ending.wait_for(|ending| *ending) => Err(anyhow::anyhow!("the daemon ends")),
+            }
+        });
         // Whoever asked may be gone.
-        let _ = done.send(explain::of_daemon(&setup, known, &asked, warnings));
+        let _ = done.send(told);
     });
-    let told = alive::wait(told, say)?;
+    let told = alive::wait(&server.ending, told, say)?;
     match told.unwrap_or_else(|_| Err(anyhow::anyhow!("it failed"))) {
         Ok(told) => {
             let mut rest = told.as_str();

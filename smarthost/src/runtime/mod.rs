@@ -5,6 +5,7 @@
 //! | [`daemon`] | starts all parts in order, and ends them in order |
 //! | [`page`] | where the status page listens |
 //! | [`recovery`] | what a start takes back |
+//! | [`reading`] | files are looked at and read beside everything else |
 //! | [`reload`] | exchanges the setup on SIGHUP |
 //! | [`control`] | the administrators' socket |
 //! | [`drain`] | begins to empty this server into another one |
@@ -21,6 +22,7 @@ mod drain;
 mod enroll;
 mod explain;
 mod page;
+mod reading;
 mod recovery;
 mod reload;
 mod supervision;

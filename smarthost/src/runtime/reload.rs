@@ -181,8 +181,10 @@ impl Reload {
         new.chain(started).collect()
     }
 
-    /// Looks at the tables, at the file of machines, and at files that were wrong.
+    /// Looks at the tables, at the file of machines, and at files that were wrong; takes what has
+    /// changed.
     pub(super) fn look(&self) -> Seen {
+        self.current.refresh();
         let setup = self.current.get();
         setup.enrolled.tend();
         let fault = self.current.fault();

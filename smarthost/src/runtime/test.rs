@@ -62,7 +62,7 @@ pub(super) fn begin(
     let queued = server
         .dispatch
         .inject_followed(&message, envelope, &setup.router);
-    let told = match alive::wait(queued, say)? {
+    let told = match alive::wait(&server.ending, queued, say)? {
         Ok(id) => Told::Done(id.to_string()),
         Err(error) => Told::Refused(format!("not queued: {error}")),
     };

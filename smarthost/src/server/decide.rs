@@ -25,6 +25,7 @@ use crate::{
 /// What the world does not answer in this time is unknown, and so temporary; clients wait longer
 /// (RFC 5321 §4.5.3.2).
 const DECISION: Duration = Duration::from_mins(2);
+const UNDECIDED: &str = "451 4.3.0 Error: temporary lookup failure";
 
 impl Connection {
     /// The answer to a question of the machine.
@@ -105,7 +106,12 @@ impl Connection {
         let mut evaluation = self.setup.policy.evaluate(facts, question);
         let patience = time::Instant::now() + DECISION;
         loop {
-            match evaluation.step() {
+            let stepped = self.server.bench.step(evaluation, self.own).await;
+            let Some((going_on, step)) = stepped else {
+                return Verdict::Refuse(Reply::literal(UNDECIDED));
+            };
+            evaluation = going_on;
+            match step {
                 Step::Done(ruling) => {
                     self.log_effects(question, &ruling.effects);
                     self.rule = ruling.restriction;
@@ -127,9 +133,7 @@ impl Connection {
                     }
                     let answers = asking::ask(&self.server, &self.setup, queries);
                     let Ok(answers) = time::timeout_at(patience, answers).await else {
-                        return Verdict::Refuse(Reply::literal(
-                            "451 4.3.0 Error: temporary lookup failure",
-                        ));
+                        return Verdict::Refuse(Reply::literal(UNDECIDED));
                     };
                     for (query, answer) in answers {
                         self.note(&query, &answer);

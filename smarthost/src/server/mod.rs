@@ -8,6 +8,7 @@
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits |
 //! | [`acceptance`] | a message that has come whole: completed, counted, kept |
+//! | [`bench`] | rules are judged where that costs no other session anything |
 //! | [`attempts`] | who failed to log in lately, or to be enrolled |
 //! | [`known`] | who the client is, and what is noted of one of ours |
 //! | [`enrolment`] | XENROLL, and keys that are believed no more |
@@ -32,6 +33,7 @@
 mod acceptance;
 mod asking;
 mod attempts;
+mod bench;
 mod came;
 mod counting;
 mod decide;
@@ -72,6 +74,7 @@ use crate::{
 };
 
 pub(crate) use attempts::Attempts;
+pub(crate) use bench::Bench;
 pub(crate) use learned::News;
 pub(crate) use login::CLOSED;
 pub(crate) use outages::test_lists;
@@ -95,6 +98,8 @@ pub(crate) struct Server {
     pub(crate) places: Arc<Places>,
     pub(crate) world: World,
     pub(crate) attempts: Attempts,
+    /// Where rules are judged.
+    pub(crate) bench: Bench,
     /// Becomes true when the daemon ends.
     pub(crate) ending: watch::Receiver<bool>,
 }
@@ -121,6 +126,7 @@ impl Server {
             world: World::new(memory, Arc::clone(&budget), probes),
             budget,
             attempts: Attempts::default(),
+            bench: Bench::default(),
             ending: ending.clone(),
         }
     }

@@ -2,7 +2,8 @@
 //! nothing.
 //!
 //! Contract: what the machine sends between two waits goes out together; the read buffer is small
-//! until a message comes. The first and the last line of each session are in the log.
+//! until a message comes. However many commands came at once, after each the others have their turn.
+//! The first and the last line of each session are in the log.
 //! Failures: each becomes an event of the machine; the message that was being received is dropped.
 
 use std::{
@@ -22,7 +23,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::watch,
-    time,
+    task, time,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -221,7 +222,10 @@ impl Connection {
         let mut stress = self.server.places.stressed();
         while self.stream.is_some() {
             match self.machine.next_action() {
-                Some(Action::Send(bytes)) => self.outgoing.extend_from_slice(&bytes),
+                Some(Action::Send(bytes)) => {
+                    self.outgoing.extend_from_slice(&bytes);
+                    task::yield_now().await;
+                }
                 Some(Action::StartTls) => {
                     if self.flush().await && self.handshake().await {
                         self.machine.handle(Event::TlsStarted, Instant::now());

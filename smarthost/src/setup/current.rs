@@ -25,19 +25,23 @@ impl Current {
         }
     }
 
-    /// What is in force; kept by the caller as long as its work lasts.
+    /// What is in force; kept by the caller as long as its work lasts. Reads no file.
     pub(crate) fn get(&self) -> Arc<Setup> {
-        let setup = Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner));
+        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at tables and certificate, and takes what has changed. A file may be long, or on a disk
+    /// that does not answer: for a thread that may wait.
+    pub(crate) fn refresh(&self) {
+        let setup = self.get();
         let Some(renewed) = setup.renewed() else {
-            return setup;
+            return;
         };
-        let renewed = Arc::new(renewed);
         let mut current = self.setup.write().unwrap_or_else(PoisonError::into_inner);
         // A reload that came in between has read the tables itself.
         if Arc::ptr_eq(&current, &setup) {
-            current.clone_from(&renewed);
+            *current = Arc::new(renewed);
         }
-        renewed
     }
 
     /// From now on this, which is what the files say.

@@ -1,0 +1,112 @@
+//! Whether mail for a recipient can be taken: once for an address, however many say it and however
+//! many stand behind it.
+//!
+//! Contract: remembered as long as the tables stay, of a bounded number of addresses.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mail::{address::Address, outcome::Failure};
+
+use super::Router;
+
+/// Addresses that are remembered.
+const MOST: usize = 1024;
+
+/// What would become of mail for a recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Somebody gets it.
+    Taken,
+    /// The routes of all for whom it stands say that it is refused, and why.
+    Refused(Failure),
+    /// Its alias cannot be expanded, or leads to nobody.
+    Broken(Failure),
+}
+
+/// What is remembered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fates(Arc<Mutex<HashMap<String, Fate>>>);
+
+impl Fates {
+    fn of(&self, key: &str) -> Option<Fate> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).cloned()
+    }
+
+    fn keep(&self, key: String, fate: &Fate) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, fate.clone());
+    }
+}
+
+impl Router {
+    /// What would become of mail for a recipient.
+    pub fn fate(&self, recipient: &Address) -> Fate {
+        // As it was written: patterns may tell small letters from capitals.
+        let key = recipient.as_str();
+        if let Some(known) = self.fates.of(key) {
+            return known;
+        }
+        let fate = self.find_fate(recipient);
+        // A rewritten sender's ends with its time.
+        if self.sender_behind(recipient).is_none() {
+            self.fates.keep(key.to_owned(), &fate);
+        }
+        fate
+    }
+
+    fn find_fate(&self, recipient: &Address) -> Fate {
+        let all = match self.expand(&recipient.clone().into()) {
+            Ok(all) => all,
+            Err(failure) => return Fate::Broken(failure),
+        };
+        if let Some(failure) = self.refusal(&all) {
+            return Fate::Refused(failure);
+        }
+        match self.leads_nowhere(recipient, &all) {
+            Some(failure) => Fate::Broken(failure),
+            None => Fate::Taken,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::path::Path;
+
+    use mail::maps::Table;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn router(aliases: &str) -> Router {
+        let config = "domains = { local = [\"example.org\"] }";
+        let config = Config::parse(Path::new("/c"), config, "mx.example.org").unwrap();
+        let (aliases, _) = Table::aliases("aliases".into(), aliases);
+        Router::new(&config, Arc::new(aliases), Arc::default())
+    }
+
+    #[test]
+    fn an_alias_is_expanded_once_for_all_who_write_to_it_and_anew_where_the_table_changes() {
+        let to = Address::parse("team@example.org").unwrap();
+        let broken = router("team: a@partner.example, team2\nteam2: team\n");
+        assert!(matches!(broken.fate(&to), Fate::Broken(_)));
+        let same = broken.clone();
+        assert_eq!(same.fates.of(to.as_str()), Some(broken.fate(&to)));
+        let mended = router("team: a@partner.example\n");
+        assert_eq!(mended.fate(&to), Fate::Taken);
+        for number in 0..2 * MOST {
+            let other = Address::parse(&format!("team+{number}@example.org")).unwrap();
+            assert_eq!(mended.fate(&other), Fate::Taken);
+        }
+        assert!(mended.fates.0.lock().unwrap().len() <= MOST);
+    }
+}

@@ -1,0 +1,181 @@
+//! An administrator's question, a list with many members, a table on a disk that does not answer:
+//! whoever else has mail is served meanwhile, and afterwards.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fmt::Write as _, fs, net::IpAddr};
+
+use tests::{
+    daemon::Daemon,
+    installation::hermetic,
+    peers,
+    resolver::{Record, Resolver},
+    session::{Session, heard},
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::until,
+};
+
+const STRANGER: &str = "127.0.0.66";
+
+fn relay(sink: &Sink, resolver: &Resolver, rest: &str) -> Smarthost {
+    Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\nresolver = \"{}\"\ngreet_wait = \"0s\"\n\
+         domains = {{ local = [\"example.org\"], relay = [\"public.example\"] }}\nmaildir = \"none\"\n\
+         limits = {{ exempt = [\"127.0.0.0/8\"] }}\n{rest}",
+        sink.nexthop(),
+        resolver.address()
+    ))
+}
+
+fn from(client: &str, smarthost: &Smarthost) -> Session {
+    let client: IpAddr = client.parse().unwrap();
+    Session::connect_from(client, smarthost.address())
+}
+
+/// The name server's client was begun by whoever asked first, and ended with him.
+#[test]
+fn names_are_still_found_after_an_administrator_has_asked_for_an_explanation() {
+    let known = |name: &str| (name == "ham.example").then(|| vec![Record::Mx("mx.ham.example")]);
+    let (sink, resolver) = (Sink::start(), Resolver::anywhere(known));
+    let rules = "restrictions = [\"reject_unknown_sender_domain\"]\n";
+    let mut smarthost = relay(&sink, &resolver, rules);
+    smarthost.run();
+    let client = [
+        "explain",
+        "--client",
+        "192.0.2.25",
+        "--from",
+        "a@ham.example",
+        "--to",
+        "x@public.example",
+    ];
+    for question in [client.as_slice(), &["explain", "x@ham.example"]] {
+        for _ in 0..2 {
+            let told = smarthost.admin(question);
+            assert!(told.status.success(), "{told:?}");
+        }
+        for (sender, code) in [("a@ham.example", "250"), ("a@gone.example", "550")] {
+            let said = heard(
+                smarthost.address(),
+                STRANGER,
+                "ham.example",
+                sender,
+                "x@public.example",
+            );
+            assert!(said.starts_with(code), "{sender}: {said}");
+        }
+    }
+    let log = smarthost.daemon().log();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+/// A packet of RCPTs, each of which costs as much as all members of a list.
+#[test]
+fn strangers_who_name_a_long_list_again_and_again_hold_up_nobody() {
+    const COMMANDS: usize = 1000;
+    let (sink, resolver) = (Sink::start(), Resolver::anywhere(|_| None));
+    let mut smarthost = relay(&sink, &resolver, "aliases = [\"lists\"]\n");
+    let mut lists = "root: r@far.example\nteam:".to_owned();
+    for member in 0..300 {
+        write!(lists, " m{member}@far.example,").unwrap();
+    }
+    smarthost.file("lists", &format!("{lists} last@far.example\n"));
+    smarthost.run();
+    // The name is another one each time, so that nothing of it is known yet.
+    let flood: String = (0..COMMANDS)
+        .map(|number| format!("RCPT TO:<team+{number}@example.org>\r\n"))
+        .collect();
+    let mut strangers: Vec<_> = ["127.0.0.66", "127.0.0.67", "127.0.0.68", "127.0.0.69"]
+        .into_iter()
+        .map(|client| from(client, &smarthost).ehlo())
+        .collect();
+    for stranger in &mut strangers {
+        assert_eq!(stranger.say("MAIL FROM:<a@ham.example>").code, 250);
+    }
+    for stranger in &mut strangers {
+        stranger.send(flood.as_bytes()).unwrap();
+    }
+    for _ in 0..3 {
+        let mut own = from("127.0.0.1", &smarthost).ehlo();
+        own.delivers(
+            "a@example.org",
+            &["b@far.example"],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+    }
+    // Whatever the machine can do: the others were served before any of these was through.
+    for stranger in &mut strangers {
+        assert!(
+            stranger.arrived() < COMMANDS,
+            "it was served before the others"
+        );
+    }
+    for stranger in &mut strangers {
+        assert_eq!(stranger.reply().code, 250);
+    }
+    sink.journal().wait_for(3);
+}
+
+/// The state of each of its threads; `t`: it is held by a tracer.
+fn held_thread(pid: u32) -> Option<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut threads = tasks.filter_map(|task| Some(task.ok()?.path().join("stat")));
+    threads.find_map(|stat| {
+        let text = fs::read_to_string(stat).ok()?;
+        let (id, state) = (text.split(' ').next()?, text.rsplit(')').next()?);
+        state.starts_with(" t").then(|| id.to_owned())
+    })
+}
+
+#[test]
+fn a_table_on_a_disk_that_does_not_answer_keeps_nobody_from_being_greeted_and_served() {
+    let Some(strace) = peers::find("strace").filter(|_| peers::root()) else {
+        return;
+    };
+    let (sink, resolver) = (Sink::start(), Resolver::anywhere(|_| None));
+    let mut smarthost = relay(&sink, &resolver, "aliases = [\"lists\"]\n");
+    smarthost.file("lists", "root: r@far.example\nteam: a@far.example\n");
+    smarthost.run();
+    let (pid, table) = (
+        smarthost.daemon().pid(),
+        smarthost.directory().join("lists"),
+    );
+    let mut strace = hermetic(&strace);
+    strace.args(["-f", "-o", "/dev/null", "-e", "trace=openat"]);
+    strace.args(["-e", "inject=openat:delay_enter=8000000:when=1"]);
+    strace.args(["-P", peers::text(&table), "-p", &pid.to_string()]);
+    let mut strace = Daemon::start("strace", &mut strace);
+    strace.wait_for_log("attached");
+    smarthost.file(
+        "lists",
+        "root: r@far.example\nteam: a@far.example\nnew: a@far.example\n",
+    );
+    // One thread is held for long, always the same; others only in passing.
+    let (mut last, mut times) = (None, 0);
+    let reader = until("the table is being read", || {
+        let held = held_thread(pid);
+        times = if held.is_some() && held == last {
+            times + 1
+        } else {
+            0
+        };
+        last.clone_from(&held);
+        held.filter(|_| times >= 20)
+    });
+    for client in [STRANGER, "127.0.0.1"] {
+        let mut session = from(client, &smarthost).ehlo();
+        session.delivers(
+            "a@example.net",
+            &["team@example.org"],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+    }
+    assert!(smarthost.admin(&["status"]).status.success());
+    assert_eq!(held_thread(pid), Some(reader), "it was still being read");
+    let taken = |to: &str| heard(smarthost.address(), STRANGER, "x", "a@example.net", to);
+    until("the new entry is known", || {
+        taken("new@example.org").starts_with("250").then_some(())
+    });
+    strace.kill();
+    assert!(smarthost.daemon().stop().success());
+}
