@@ -306,8 +306,6 @@ fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::panic, reason = "a delivery that panics is what is tested")]
-
     use tokio::runtime::Runtime;
 
     use super::*;

@@ -78,8 +78,6 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use std::path::Path;
 
     use mail::maps::Table;

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     thread,
