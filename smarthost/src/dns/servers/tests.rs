@@ -16,7 +16,7 @@ fn answering() -> SocketAddr {
         let mut question = [0; 512];
         while let Ok((length, client)) = socket.recv_from(&mut question) {
             question[2] |= 0x80;
-            question[3] = 3;
+            question[3] = 0x80 | 3; // it resolves for others, and there is no such name
             let _ = socket.send_to(&question[..length], client);
         }
     });
@@ -30,7 +30,7 @@ fn a_name_server_is_asked_again_though_what_asked_it_before_has_ended() {
         let runtime = Runtime::new().unwrap();
         let name = Name::vec_from_str("a.example").unwrap();
         let answer = runtime.block_on(servers.ask(name, Rtype::MX)).unwrap();
-        assert_eq!(answer.unwrap().header().rcode().to_int(), 3);
+        assert!(answer.is_none(), "{answer:?}");
         drop(runtime);
     }
 }
