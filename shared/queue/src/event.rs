@@ -134,7 +134,7 @@ pub enum Event<D, O> {
         failure: Failure,
     },
     /// The peer of a delivery under way takes its time: it keeps nobody from being tried elsewhere
-    /// meanwhile. At most twice as many as there are places do so at once.
+    /// meanwhile. At most three times as many as there are places do so at once.
     Stalls {
         ticket: u64,
     },

@@ -406,7 +406,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         if destination.jobs.is_empty()
             || suspended.is_some()
             || !destination.waits(site.delivering.saturating_mul(backlog))
-            || (!self.go_apart() && destination.is_all_mute())
+            || (!self.goes_apart(destination) && destination.is_all_mute())
         {
             return Room::None;
         }

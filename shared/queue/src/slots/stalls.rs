@@ -1,6 +1,6 @@
 //! Deliveries that end, and those whose peer takes its time: these give up their places, up to
-//! twice as many as there are places; a message at which its destination fell silent before has
-//! none.
+//! three times as many as there are places. A message at which its destination fell silent before
+//! has none.
 
 use std::{hash::Hash, sync::Arc};
 
@@ -9,19 +9,16 @@ use mail::{clock::Timestamp, outcome::Failure};
 use super::{Destinations, Underway, turn::SLOW};
 use crate::{Transport, destination::Destination, site::Key};
 
-/// As many times more than there are places may stall.
-const STALLING: usize = 2;
+/// So many times more than there are places may stall, also of one site.
+const STALLING: usize = 3;
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// A delivery has ended.
     pub(crate) fn end(&mut self, ticket: u64, now: Timestamp) -> Option<Underway<D, O>> {
         let underway = self.underway.remove(&ticket)?;
         if underway.stalls {
-            let apart = self.go_apart();
             self.stalling = self.stalling.saturating_sub(1);
-            if !apart {
-                self.list_mute(now);
-            }
+            self.list_mute(now);
         } else {
             let on_trust = is_on_trust(&underway, now);
             self.give_place(underway.owner);
@@ -32,9 +29,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// A delivery may take long: its place is free for another one.
     pub(crate) fn stalls(&mut self, ticket: u64, now: Timestamp) {
-        let is_full = self.stalling >= self.settings.slots.total.saturating_mul(STALLING);
-        let underway = self.underway.get_mut(&ticket);
-        let Some(underway) = underway.filter(|it| !it.stalls && !is_full) else {
+        let Some(known) = self.underway.get(&ticket).filter(|it| !it.stalls) else {
+            return;
+        };
+        let most = known.transport.at_once().saturating_mul(STALLING);
+        let is_full = self.stalling >= self.settings.slots.total.saturating_mul(STALLING)
+            || self.stalling_at(&known.site) >= most;
+        let Some(underway) = self.underway.get_mut(&ticket).filter(|_| !is_full) else {
             return;
         };
         underway.stalls = true;
@@ -47,9 +48,17 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.list(&to, now);
     }
 
-    /// Whether one more may begin without a place.
-    pub(super) fn go_apart(&self) -> bool {
-        self.stalling < self.settings.slots.total
+    /// Whether one more delivery of a message at which this destination fell silent may begin: as
+    /// many as it has places.
+    pub(super) fn goes_apart(&self, destination: &Destination<D, O>) -> bool {
+        destination.mute.is_empty()
+            || self.stalling < self.settings.slots.total
+                && self.stalling_at(&destination.site) < destination.transport.at_once()
+    }
+
+    fn stalling_at(&self, site: &Key<D>) -> usize {
+        let stalling = self.underway.values().filter(|it| it.stalls);
+        stalling.filter(|it| it.site == *site).count()
     }
 
     /// Messages at which their destination fell silent may be tried again.

@@ -84,6 +84,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 0
             };
             let crowded = many || doubtful.saturating_mul(2) > slots.trusted;
+            let apart = self.known.get(&to).is_some_and(|it| self.goes_apart(it));
             let Some(destination) = self.known.get_mut(&to) else {
                 continue;
             };
@@ -96,7 +97,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             let hog = self.hog;
             let site = self.sites.get(&destination.site);
             let probes = destination.probes(site.map_or(0, |it| it.delivering), now);
-            let apart = self.stalling < slots.total;
             let taken = destination.take(probes, apart, |owner, _| hog != Some(*owner));
             if let Some((owner, job)) = taken {
                 let patience = if crowded {
@@ -170,7 +170,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return None;
         }
         self.hosts_full = false;
-        let apart = self.go_apart();
         let (mut passed, mut found) = (Vec::new(), None);
         while let Some(to) = if self.newest {
             self.unproven.pop_back()
@@ -182,6 +181,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             {
                 continue;
             }
+            let apart = self.known.get(&to).is_some_and(|it| self.goes_apart(it));
             let Some(destination) = self.known.get_mut(&to) else {
                 continue;
             };

@@ -281,24 +281,24 @@ fn deliveries_whose_peer_takes_its_time_keep_no_places_but_only_so_many_of_them(
     let stalls =
         |queue: &mut Queue, ticket| deliveries(&tell(queue, Event::Stalls { ticket }, at(10)));
     let mut stalling = begun.clone();
-    for number in 0..4 {
+    for number in 0..6 {
         let next = stalls(&mut queue, stalling[number].ticket);
         assert_eq!(next.len(), 1);
         stalling.extend(next);
         let once = stalls(&mut queue, stalling[number].ticket);
         assert_eq!(once, []);
     }
-    assert_eq!((queue.in_flight(), stalling.len()), (6, 6));
-    // No more than twice as many as there are places.
-    assert_eq!(stalls(&mut queue, stalling[4].ticket), []);
-    let next = delivered(&mut queue, &stalling[4], at(11));
-    assert_eq!((next.len(), queue.in_flight()), (1, 6));
+    assert_eq!((queue.in_flight(), stalling.len()), (8, 8));
+    // No more than three times as many as there are places.
+    assert_eq!(stalls(&mut queue, stalling[6].ticket), []);
+    let next = delivered(&mut queue, &stalling[6], at(11));
+    assert_eq!((next.len(), queue.in_flight()), (1, 8));
     assert_eq!(
         delivered(&mut queue, &begun[0], at(12)),
         [],
         "it had no place"
     );
-    assert_eq!(queue.in_flight(), 5);
+    assert_eq!(queue.in_flight(), 7);
     assert_eq!(stalls(&mut queue, next[0].ticket).len(), 1);
     let gone = Event::Stalls { ticket: 4711 };
     assert_eq!(deliveries(&tell(&mut queue, gone, at(13))), []);
