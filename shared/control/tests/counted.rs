@@ -26,8 +26,7 @@ impl Queue for Daemon {
     fn standing(&self, entry: &Entry) -> Standing {
         Standing {
             active: entry.size.is_multiple_of(3),
-            reason: None,
-            next: None,
+            ..Standing::default()
         }
     }
 
