@@ -26,15 +26,18 @@ KEEP="accepted errors error_text accept_per_s deliver_per_s accept_ms lost dup"
 SINK_MORE=()
 
 load() { # TABLE MODE SESSIONS PER-CONNECTION SOURCE-ARGUMENTS: 0 per connection means all
-    local table=$1 mode=$2 sessions=$3 per=$4 cpu count
+    local table=$1 mode=$2 sessions=$3 per=$4 cpu count flushed
     if [ "$mode" = tls ]; then sink_start load 2525 "${TLS_ARGUMENTS[@]}" "${SINK_MORE[@]}"; else sink_start load 2525; fi
     fresh "$mode"
     source_of warm -n 20 -s 2 -k 1 "${@:5}"
     sink_wait -n 20 -t 20 > /dev/null || say "$PEER: warm-up not delivered"
     sleep .5
     peak_reset
+    [ -z "${DISK_PID:-}" ] || flushed=$(disk_says flushes)
     cpu=$(cpu_us)
     source_of main -n "$MESSAGES" -s "$sessions" -k "$per" -T "$LOAD_S" "${@:5}"
+    # with those of the deliveries until then
+    [ -z "${DISK_PID:-}" ] || emit "$table" flushes_per_msg "$(ratio "$(disk_says flushes)-$flushed" "$(accepted)")"
     count=$(($(accepted) + 20))
     if [ $DURABLE = yes ]; then
         sink_wait -n $count -t 60 > /dev/null || { peer_flush > /dev/null 2>&1; sink_wait -n $count -t 60 > /dev/null; }
@@ -114,16 +117,17 @@ syncs() { # strace attached: counts only
 }
 
 flushes() { # mail in queues on a disk whose flush takes its time, the same for everybody
-    local METRICS="accepted errors error_text accept_per_s accept_ms lost dup" delay sessions table before
+    local METRICS="accepted errors error_text accept_per_s accept_ms lost dup" delay sessions table ideal
     disk_start || return 1
     for delay in $FLUSH_MS; do
         disk_says "flush $delay" > /dev/null
         for sessions in $FLUSH_SESSIONS; do
             table="smarthost, a flush takes $delay ms, $sessions sessions"
-            before=$(disk_says flushes)
+            # what one thread that syncs could do on this machine at that moment, with half of the sessions in each flush
+            ideal=$(in_box /bench/runner flush /var/spool 25)
             load "$table" plain "$sessions" 0
-            # with those of its deliveries
-            emit "$table" flushes_per_msg "$(ratio "$(disk_says flushes)-$before" "$(accepted)")"
+            ideal=$(ratio "(1 if $sessions == 1 else $sessions / 2)" "(($ideal + $(in_box /bench/runner flush /var/spool 25)) / 2e3)")
+            emit "$table" ideal_per_s "$ideal"
         done
     done
     disk_stop

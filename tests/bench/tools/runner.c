@@ -13,6 +13,7 @@
  *        -u UID    run cmd as this uid/gid        (0)
  *   runner rss PROCS OUT            every 100 ms: sum the RSS (every 1 s: the PSS) of the pids in cgroup
  *                                   file PROCS; OUT = "peak_rss_kb peak_processes peak_pss_kb"
+ *   runner flush DIR N              N times in a row: a block is written over, and fdatasync; prints the mean, ms
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -92,6 +93,18 @@ int main(int ac, char **av) {
     if (ac > 1 && !strcmp(av[1], "init")) {
         signal(SIGTERM, SIG_DFL);
         for (;;) if (wait(0) < 0) usleep(20000);
+    }
+    if (ac > 3 && !strcmp(av[1], "flush")) {
+        char p[256], block[4096] = {0};
+        int times = atoi(av[3]), f;
+        snprintf(p, sizeof p, "%s/flush.probe", av[2]);
+        if ((f = open(p, O_RDWR | O_CREAT | O_TRUNC, 0600)) < 0) die("probe");
+        unlink(p);
+        if (pwrite(f, block, sizeof block, 0) < 0 || fsync(f)) die("probe");
+        int64_t begun = now();
+        for (int i = 0; i < times; i++) if (pwrite(f, block, sizeof block, 0) < 0 || fdatasync(f)) die("probe");
+        printf("%.3f\n", (now() - begun) / 1e6 / times);
+        return 0;
     }
     if (ac > 3 && !strcmp(av[1], "rss")) {
         long peak = 0, np = 0, ppeak = 0;
