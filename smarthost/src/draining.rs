@@ -1,7 +1,8 @@
 //! Whether this server is being emptied into another, as everybody who takes or sends mail needs
 //! it; kept in a file, so that a start goes on with it.
 //!
-//! Contract: what is begun or stopped is on disk when that returns. Counts are written by
+//! Contract: what is begun or stopped is on disk when that returns. One order at a time asks
+//! another server whether it would have the mail ([`Claim`]); a stop ends it. Counts are written by
 //! [`Draining::keep`] after they have changed, up to the stop, and never under the queue's lock:
 //! during a drain hardly any mail comes or ends here.
 //! Failures: a file that cannot be read is told, and set aside as one that says nothing: the mail
@@ -14,15 +15,31 @@ use std::{
 };
 
 use control::order::Order;
-use mail::clock::{self, Timestamp};
+use mail::{
+    clock::{self, Timestamp},
+    nexthop::Nexthop,
+};
 use spool::{Entry, Hold, QueueId};
 use system::log::{Level, line};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::drain::{Drain, Moves, Progress};
 
 /// Its name in `state`.
 const FILE: &str = "drain";
+
+/// Of an order that a stop ended before it had begun.
+pub(crate) const ENDED: &str =
+    "smarthost drain --stop has ended this before it began: mail is taken and delivered";
+
+/// What a stop has ended.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// How far the drain came, with so many messages left; `None`: there was none.
+    pub(crate) progress: Option<Progress>,
+    /// The server that was still asked; nothing had begun.
+    pub(crate) asked: Option<String>,
+}
 
 /// What there is to know, and to wait for.
 #[derive(Debug)]
@@ -36,6 +53,8 @@ pub(crate) struct Draining {
     /// What nobody else is called, until the next start.
     name: String,
     changed: Notify,
+    /// A stop has been ordered.
+    asked: watch::Sender<()>,
 }
 
 /// A client is inside a message, which may still be accepted.
@@ -44,9 +63,45 @@ pub(crate) struct Inside {
     _counted: Arc<()>,
 }
 
+/// Whoever asks another server whether it would have the mail; nobody else does meanwhile.
+#[derive(Debug)]
+pub(crate) struct Claim<'a> {
+    draining: &'a Draining,
+    number: u64,
+}
+
+impl Claim<'_> {
+    /// Returns when a stop has ended it.
+    pub(crate) async fn ended(&self) {
+        let mut asked = self.draining.asked.subscribe();
+        // The sender lives as long as what this is borrowed from.
+        let _ = asked
+            .wait_for(|_| !self.holds(&self.draining.state()))
+            .await;
+    }
+
+    fn holds(&self, state: &State) -> bool {
+        let asking = state.asking.as_ref();
+        asking.is_some_and(|(number, _)| *number == self.number)
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut state = self.draining.state();
+        if self.holds(&state) {
+            state.asking = None;
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     drain: Option<Drain>,
+    /// The claim that holds, by its number, and which server is asked.
+    asking: Option<(u64, String)>,
+    /// Claims until now.
+    claims: u64,
     moves: Moves,
     trouble: Option<String>,
     /// Counts have changed since they were written.
@@ -98,6 +153,7 @@ impl Draining {
             inside: Arc::default(),
             name: name(),
             changed: Notify::new(),
+            asked: watch::Sender::default(),
         }
     }
 
@@ -141,12 +197,67 @@ impl Draining {
         }
     }
 
-    /// Begins with so many messages in the queue, which is locked meanwhile.
-    pub(crate) fn begin(&self, to: &str, pin: &str, queued: usize) -> io::Result<()> {
+    /// Who may ask that server, where this one can be emptied into it; `None`: that goes on
+    /// already.
+    /// Failures: the mail goes, or may go, to another one.
+    pub(crate) fn claim(
+        &self,
+        to: &str,
+        nexthop: &Nexthop,
+        pin: &str,
+    ) -> Result<Option<Claim<'_>>, String> {
+        let mut state = self.state();
+        if let Some((_, to)) = &state.asking {
+            return Err(format!(
+                "another order asks {to} at this moment whether it would have the mail: wait for \
+                 its answer, or end it (smarthost drain --stop)"
+            ));
+        }
+        if let Some(drain) = &state.drain {
+            let there = &drain.to;
+            match Nexthop::parse(there).is_ok_and(|it| it == *nexthop) {
+                true if !drain.stopped && drain.pin == pin => return Ok(None),
+                true => {}
+                false if drain.stopped => {
+                    return Err(format!(
+                        "{there} has messages that were given up here, and has to hear that first: \
+                         smarthost queue list --held"
+                    ));
+                }
+                false => {
+                    return Err(format!(
+                        "this server is being emptied into {there}; to change that: \
+                         smarthost drain --stop, then the new one"
+                    ));
+                }
+            }
+        }
+        state.claims = state.claims.wrapping_add(1);
+        let number = state.claims;
+        state.asking = Some((number, to.to_owned()));
+        drop(state);
+        Ok(Some(Claim {
+            draining: self,
+            number,
+        }))
+    }
+
+    /// Begins with so many messages in the queue, which is locked meanwhile. Failures: a text.
+    pub(crate) fn begin(
+        &self,
+        claim: &Claim<'_>,
+        to: &str,
+        pin: &str,
+        queued: usize,
+    ) -> Result<(), String> {
         let _alone = self.write_alone();
         let mut state = self.state();
+        if !claim.holds(&state) {
+            return Err(ENDED.to_owned());
+        }
         let drain = Drain::new(to, pin, queued, clock::now());
-        self.write(&drain)?;
+        let written = self.write(&drain);
+        written.map_err(|error| format!("not on disk: {error}"))?;
         state.drain = Some(drain);
         state.unwritten = false;
         state.trouble = None;
@@ -156,11 +267,13 @@ impl Draining {
         Ok(())
     }
 
-    /// Mail is taken and delivered again; how far it came, with so many messages left. `None`:
-    /// there was nothing to stop.
-    pub(crate) fn stop(&self, left: usize) -> io::Result<Option<Progress>> {
+    /// Mail is taken and delivered again.
+    pub(crate) fn stop(&self, left: usize) -> io::Result<Stopped> {
         let _alone = self.write_alone();
         let mut state = self.state();
+        // First, so that it begins nothing behind a stop that fails.
+        let asked = state.asking.take().map(|(_, to)| to);
+        self.asked.send_replace(());
         state.unwritten = false;
         if let Some(drain) = &mut state.drain {
             let stopped = Drain {
@@ -171,10 +284,10 @@ impl Draining {
             *drain = stopped;
         }
         // Said here: with its last message it is forgotten.
-        let told = state.progress(left, self.inside());
+        let progress = state.progress(left, self.inside());
         drop(state);
         self.changed.notify_one();
-        Ok(told)
+        Ok(Stopped { progress, asked })
     }
 
     /// It was stopped, and the other server knows all that has left.
@@ -184,7 +297,11 @@ impl Draining {
         if state.drain.as_ref().is_none_or(|drain| !drain.stopped) {
             return;
         }
-        *state = State::default();
+        *state = State {
+            asking: state.asking.take(),
+            claims: state.claims,
+            ..State::default()
+        };
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => self.unwritten(&error),
             _ => {}
@@ -340,29 +457,4 @@ fn name() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_that_change_under_the_queues_lock_are_written_after_it_and_never_over_a_stop() {
-        let directory = tempfile::tempdir().unwrap();
-        let draining = Draining::open(directory.path());
-        let kept = || fs::read_to_string(directory.path().join(FILE)).unwrap();
-        draining.begin("mx2", "sha256:x", 1).unwrap();
-        let begun = kept();
-        assert!(draining.came());
-        assert_eq!(kept(), begun, "the disk is not waited for");
-        draining.keep();
-        let counted = kept();
-        assert_ne!(counted, begun);
-        draining.keep();
-        assert!(draining.came());
-        draining.stop(2).unwrap();
-        let stopped = kept();
-        draining.keep();
-        assert!(!draining.came());
-        draining.keep();
-        assert_eq!(kept(), stopped);
-        assert!(Draining::open(directory.path()).drain().unwrap().stopped);
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tests::{
     agent::{Agent, as_user, pipe},
     peers,
@@ -125,6 +126,49 @@ fn orders_in(program: &str, admin: &dyn Fn(&[&str]) -> Output) {
         );
         assert!(!wrong.stderr.is_empty(), "{program} {words:?}");
     }
+}
+
+/// A daemon that stands still while it is asked, and goes on later.
+fn stopped_while_asked(pid: u32, admin: &dyn Fn(&[&str]) -> Output) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let all = ids(&admin(&["queue", "list", "--json"]));
+    let first = all.first().unwrap().as_str();
+    for words in [
+        &["queue", "delete", first][..],
+        &["queue", "bounce", "--all"],
+        &["queue", "hold", "--sender", "@"],
+    ] {
+        kill_process(pid, Signal::STOP).unwrap();
+        let late = admin(words);
+        kill_process(pid, Signal::CONT).unwrap();
+        let told = stderr(&late);
+        assert_eq!(late.status.code(), Some(69), "{words:?}: {told}");
+        assert!(told.contains("is not done, and will not be"), "{told}");
+        // What is asked behind it is answered behind it.
+        assert!(admin(&["queue", "flush"]).status.success());
+        let listed = ids(&admin(&["queue", "list", "--json"]));
+        assert_eq!(listed, all, "{words:?}");
+        let held = ids(&admin(&["queue", "list", "--json", "--held"]));
+        assert!(held.is_empty(), "{words:?}");
+    }
+}
+
+#[test]
+fn an_order_that_was_answered_as_not_done_is_not_done_later() {
+    let away = nexthop(free_address());
+    let config = format!("relayhost = \"{away}\"\n");
+    let mut machine = Agent::start(&format!(
+        "{config}domain = \"example.org\"\ntls = \"none\"\n"
+    ));
+    let mut relay = Smarthost::start(&format!("{config}networks = [\"127.0.0.0/8\"]\n"));
+    for (sender, recipient) in MAIL {
+        machine.send(&["-f", sender, recipient], "Subject: x\n\nx\n");
+        let mut session = Session::greeted(relay.address());
+        session.delivers(sender, &[recipient], b"Subject: x\r\n\r\nx\r\n");
+    }
+    let pids = [machine.daemon().pid(), relay.daemon().pid()];
+    stopped_while_asked(pids[0], &|words| machine.admin(words));
+    stopped_while_asked(pids[1], &|words| relay.admin(words));
 }
 
 const MAIL: [(&str, &str); 3] = [

@@ -4,7 +4,9 @@
 //! Contract: a request is one line of at most [`MAX_LINE`] bytes; the daemon answers with any
 //! number of such lines, then with an empty one: that was all. An answer without it is none.
 //! Neither side waits longer than [`PATIENCE`] for the other's next bytes, and nobody waits for a
-//! daemon that is stopped.
+//! daemon that is stopped. Before a daemon acts it says [`GOES_ON`], which fails where the asker
+//! has given up (unix(7): one end is shut in one moment): what was answered with "not done" is not
+//! done later either.
 //! Failures: an `io::Error` whose text names the socket and what to do, unless the daemon has to be
 //! started ([`told`]); a line that is too long or no JSON is `InvalidData`.
 
@@ -21,6 +23,7 @@ pub mod summary;
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read},
+    net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
     time::{Duration, Instant},
@@ -36,6 +39,8 @@ pub const SMARTHOST: &str = "/var/lib/smarthost/control.sock";
 pub const MAX_LINE: usize = 1024 * 1024;
 /// Longest silence of the other side: a daemon that works for longer says so meanwhile.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The line that says nothing but that it goes on; also the first one of each answer.
+const GOES_ON: &[u8] = b"\"working\"";
 /// How often a silent daemon is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -48,12 +53,18 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
 ) -> io::Result<()> {
     let mut stream = connect(socket)?;
     write_line(&mut stream, request)?;
-    let mut answers = BufReader::new(Awaited { stream, socket });
+    let mut answers = BufReader::new(Awaited {
+        stream,
+        socket,
+        heard: false,
+    });
     while let Some(line) = read_line(&mut answers)? {
         if line.is_empty() {
             return Ok(());
         }
-        each(decode(&line)?);
+        if line != GOES_ON {
+            each(decode(&line)?);
+        }
     }
     let told = format!("{}: {UNANSWERED}", socket.display());
     Err(io::Error::new(io::ErrorKind::UnexpectedEof, told))
@@ -93,10 +104,28 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
 const HANGS: &str =
     "the daemon is there and does nothing: look at its log (journalctl), then restart it";
 
+/// What is known where the daemon was silent from the first.
+const NOT_BEGUN: &str = "what was asked is not done, and will not be";
+/// And where it had begun.
+const BEGUN: &str =
+    "it had begun with what was asked, which may still be done: look before you ask again";
+
 /// Reads what a daemon answers, for as long as there is hope.
 struct Awaited<'a> {
     stream: UnixStream,
     socket: &'a Path,
+    /// It has said something.
+    heard: bool,
+}
+
+impl Awaited<'_> {
+    /// From now on the daemon hears that nobody waits; whether it had begun.
+    fn gives_up(&mut self) -> bool {
+        // One that is closed already needs no more.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        // What it had said before that is still there.
+        self.heard || self.stream.read(&mut [0]).is_ok_and(|count| count > 0)
+    }
 }
 
 impl Read for Awaited<'_> {
@@ -105,7 +134,10 @@ impl Read for Awaited<'_> {
         loop {
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return read,
+                read => {
+                    self.heard |= read.as_ref().is_ok_and(|count| *count > 0);
+                    return read;
+                }
             }
             let why = match stopped(&self.stream) {
                 Some(pid) => format!(
@@ -114,7 +146,8 @@ impl Read for Awaited<'_> {
                 None if since.elapsed() < PATIENCE => continue,
                 None => format!("no answer in {} s: {HANGS}", PATIENCE.as_secs()),
             };
-            let text = format!("{}: {why}", self.socket.display());
+            let known = if self.gives_up() { BEGUN } else { NOT_BEGUN };
+            let text = format!("{}: {why} ({known})", self.socket.display());
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
     }

@@ -5,18 +5,13 @@
 //! message that was named by its id gets an answer of its own.
 //! Failures: what could not be done is [`Answer::Refused`]; the rest of the request is carried out.
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    io::{self, BufReader, BufWriter, Write as _},
-    os::unix::net::UnixStream,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, collections::HashSet, io, path::Path, time::Duration};
 
-use mail::{clock::Timestamp, envelope::Envelope, outcome::escape};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use serde::{Serialize, de::DeserializeOwned};
+use mail::{
+    clock::Timestamp,
+    envelope::Envelope,
+    outcome::{escape, openly},
+};
 use spool::{Entry, Hold, Parties, QueueId, Spool};
 
 use crate::{
@@ -27,96 +22,17 @@ use crate::{
     summary::{self, By, Counter, Item, Summary},
 };
 
+mod connection;
+
+pub use connection::{Asker, PATIENCE, serve_one, serve_request};
+
 /// So many messages are looked at, at once where that is possible, before an asker who has heard
 /// nothing is told that it goes on.
 const WORKING: usize = 2000;
 /// The queue's name of what is kept from delivery.
 const ON_HOLD: &str = "hold";
-/// Longest wait for a request, and longest silence of an asker: he has a place that others may
-/// want.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a follower waits for the next attempt before he must ask again.
 const FOLLOW: Duration = Duration::from_secs(2);
-/// How long lines of an answer are held back at most, to be written together.
-const FLUSH: Duration = Duration::from_secs(1);
-
-/// Who asks, as the kernel tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asker {
-    pub uid: u32,
-    pub gid: u32,
-    /// 0 where it is in another container.
-    pub pid: i32,
-}
-
-impl Asker {
-    /// The process that connected; it may be in another container.
-    pub fn of(stream: &UnixStream) -> io::Result<Self> {
-        let credentials = getsockopt(stream, PeerCredentials)?;
-        Ok(Self {
-            uid: credentials.uid(),
-            gid: credentials.gid(),
-            pid: credentials.pid(),
-        })
-    }
-}
-
-/// Reads one request, has it answered, and closes. `answer` gets who asks and where the answer
-/// lines go; it may stop with an error when the asker has gone.
-pub fn serve_one<Q: DeserializeOwned, A: Serialize>(
-    stream: &UnixStream,
-    answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
-) -> io::Result<()> {
-    let end = Instant::now() + PATIENCE;
-    let request = crate::read_line(&mut BufReader::new(Until { stream, end }))?;
-    serve_request(
-        stream,
-        &request.ok_or(io::ErrorKind::UnexpectedEof)?,
-        answer,
-    )
-}
-
-/// The bytes that come until then: who sends his request one at a time is not waited for longer.
-struct Until<'a> {
-    stream: &'a UnixStream,
-    end: Instant,
-}
-
-impl io::Read for Until<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.stream.set_read_timeout(Some(left))?;
-        (&mut &*self.stream).read(buffer)
-    }
-}
-
-/// The same for a request that was read already, without its line end.
-pub fn serve_request<Q: DeserializeOwned, A: Serialize>(
-    stream: &UnixStream,
-    request: &[u8],
-    answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
-) -> io::Result<()> {
-    crate::set_patience(stream, PATIENCE)?;
-    let asker = Asker::of(stream)?;
-    let mut answers = BufWriter::new(stream);
-    let mut told = Instant::now();
-    answer(crate::decode(request)?, asker, &mut |line| {
-        crate::write_line(&mut answers, line)?;
-        // What is held back here is silence to the asker.
-        if told.elapsed() >= FLUSH {
-            answers.flush()?;
-            told = Instant::now();
-        }
-        Ok(())
-    })?;
-    // That was all.
-    answers.write_all(b"\n")?;
-    answers.flush()
-}
-
 /// What there is to say of a spool.
 pub fn spool(path: &Path, spool: &Spool) -> status::Spool {
     let synced = |(then, took): (Timestamp, Duration)| {
@@ -235,7 +151,7 @@ impl<Q: Queue> Access<'_, Q> {
         }
         if let Some(entry) = spool.entry(id) {
             let held = entry.hold.is_held().then(|| "it is on hold".to_owned());
-            if let Some(why) = self.queue.standing(&entry).reason.or(held) {
+            if let Some(why) = self.standing(&entry).reason.or(held) {
                 say(&Answer::Refused(why))?;
             }
         }
@@ -249,6 +165,19 @@ impl<Q: Queue> Access<'_, Q> {
         let mut oldest = self.walk().take(LOOKED_AT);
         while self.count(&mut oldest, &mut [&mut destinations, &mut senders]) {}
         (destinations.finish(NAMED), senders.finish(NAMED))
+    }
+
+    fn standing(&self, entry: &Entry) -> Standing {
+        self.shown(self.queue.standing(entry))
+    }
+
+    /// What keeps all mail was said of somebody's.
+    fn shown(&self, standing: Standing) -> Standing {
+        let reason = standing.reason.map(|reason| match self.owner {
+            Some(_) => openly(&reason),
+            None => reason,
+        });
+        Standing { reason, ..standing }
     }
 
     /// All that the asker may see, from memory alone: so a long queue is counted in a moment.
@@ -265,7 +194,8 @@ impl<Q: Queue> Access<'_, Q> {
         counters: &mut [&mut Counter],
     ) -> bool {
         let piece: Vec<_> = messages.take(WORKING).collect();
-        let standings = self.queue.standings(&piece);
+        let standings = self.queue.standings(&piece).into_iter();
+        let standings = standings.map(|standing| self.shown(standing));
         for ((entry, parties), standing) in piece.iter().zip(standings) {
             let held = entry.hold.is_held();
             let recipients = entry.waiting.iter().map(|waiting| {
@@ -446,7 +376,7 @@ impl<Q: Queue> Access<'_, Q> {
     }
 
     fn row(&self, entry: &Entry, envelope: &Envelope) -> Row {
-        let standing = self.queue.standing(entry);
+        let standing = self.standing(entry);
         let recipients = entry.waiting.iter().filter_map(|waiting| {
             let index = usize::try_from(waiting.recipient).ok()?;
             let reason = standing.reason.as_deref().or(waiting.reason.as_deref());

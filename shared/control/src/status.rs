@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, outcome::openly};
 use serde::{Deserialize, Serialize};
 
 use crate::summary::Summary;
@@ -73,6 +73,28 @@ pub struct Status {
     /// What is wrong with the configuration's files, and what is done meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+}
+
+impl Status {
+    /// What everybody may know of it: words of peers, alarms and lines of files may name whose mail
+    /// they are about, and are for administrators.
+    #[must_use]
+    pub fn openly(mut self) -> Self {
+        let program = &self.program;
+        for service in &mut self.services {
+            service.text = openly(&service.text);
+        }
+        if !self.alarms.is_empty() {
+            let count = self.alarms.len();
+            let told = format!("administrators are told of {count}: {program} status");
+            self.alarms = vec![told];
+        }
+        if self.fault.is_some() {
+            let told = format!("the configuration is wrong: {program} check says where");
+            self.fault = Some(told);
+        }
+        self
+    }
 }
 
 /// What came and went since the start.

@@ -7,6 +7,8 @@
 
 mod connections;
 
+use std::borrow::Cow;
+
 use crate::status::{EnhancedStatus, ReplyCode, Severity};
 
 /// The result of one delivery attempt for one recipient.
@@ -329,6 +331,51 @@ impl Failure {
     }
 }
 
+/// What everybody may read of a text that quotes failures as [`Failure::log_text`] writes them: of
+/// a peer's reply the code and the enhanced status, for its words may name whose mail it was about;
+/// and no mail address.
+pub fn openly(text: &str) -> String {
+    const SAID: &str = " said: ";
+    let end = text.rfind(" (in reply to ");
+    let text = match (text.find(SAID), end) {
+        (None, None) => Cow::Borrowed(text),
+        (start, end) => {
+            let start = start.filter(|_| codes(text).is_empty());
+            let words = start.map_or(0, |start| start.saturating_add(SAID.len()));
+            let (before, said) = text.split_at_checked(words).unwrap_or_default();
+            let end = end.filter(|end| *end >= words);
+            let behind = end.and_then(|end| text.get(end..)).unwrap_or_default();
+            Cow::Owned(format!("{before}{}{behind}", codes(said)))
+        }
+    };
+    let words = text.split(' ');
+    let words = words.map(|word| if word.contains('@') { "..." } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The code and the enhanced status at the beginning of a reply.
+fn codes(reply: &str) -> &str {
+    let has = |at: usize| {
+        reply
+            .get(..at)
+            .filter(|_| reply.get(at..).is_some_and(ends))
+    };
+    let code = reply.get(..3).and_then(|code| code.parse().ok());
+    let Some(code) = code.and_then(ReplyCode::new).and_then(|_| has(3)) else {
+        return "";
+    };
+    let status = reply.get(4..).and_then(|rest| rest.split(' ').next());
+    let status = status.filter(|it| EnhancedStatus::parse(it).is_some());
+    status
+        .and_then(|status| has(4usize.saturating_add(status.len())))
+        .unwrap_or(code)
+}
+
+/// Whether a word has ended before this.
+fn ends(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with([' ', '-'])
+}
+
 /// Bytes of a peer or a user made safe for a log line: printable ASCII stays, all else becomes
 /// `\xNN`, at most `max` bytes.
 pub fn escape(bytes: &[u8], max: usize) -> String {
@@ -366,6 +413,46 @@ mod tests {
         for max in [3, 10, 100] {
             assert!(escape(&[0xffu8; 5000], max).len() <= max);
         }
+    }
+
+    #[test]
+    fn everybody_reads_who_refused_what_with_which_code_and_nothing_of_whose_mail_it_was() {
+        let code = ReplyCode::new(451).unwrap();
+        for words in [
+            "451 4.3.2 secret",
+            "451 4.3.2 <secret@example.org>: no",
+            "451-4.3.2 secret said: 451 secret (in reply to secret)",
+            "451 secret",
+            "451 4.3.2secret 4.3.2",
+            "451secret",
+        ] {
+            for stage in [
+                Stage::Greeting,
+                Stage::Mail,
+                Stage::Recipient,
+                Stage::Message,
+            ] {
+                let failure = Failure::replied(stage, code, None, words);
+                for failure in [failure.clone().at("mx[192.0.2.1]:25"), failure] {
+                    let text = failure.log_text();
+                    let told = openly(&text);
+                    assert!(!told.contains("secret"), "{text}: {told}");
+                    assert!(told.ends_with(&format!("(in reply to {})", stage.name())));
+                    let cut: String = text.chars().take(40).collect();
+                    assert!(!openly(&cut).contains("@example"), "{cut}");
+                }
+            }
+        }
+        let said = |text: &str| {
+            openly(&format!(
+                "since 10:00: host mx[192.0.2.1]:25 said: {text} (in reply to MAIL FROM command); mail waits"
+            ))
+        };
+        let told = "since 10:00: host mx[192.0.2.1]:25 said: 451 4.3.2 (in reply to MAIL FROM command); mail waits";
+        assert_eq!(said("451 4.3.2 later"), told);
+        let own = "connect to mx[192.0.2.1]:25: Connection refused";
+        assert_eq!(openly(own), own);
+        assert_eq!(openly("for a@example.org: none"), "for ... none");
     }
 
     #[test]

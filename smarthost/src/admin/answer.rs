@@ -69,7 +69,7 @@ pub fn answer(
 ) -> io::Result<()> {
     match request {
         Request::DrainProgress => each(&controlled.progress()),
-        Request::DrainStop => each(&controlled.stop_drain(now)),
+        Request::DrainStop => controlled.stop_drain(now).iter().try_for_each(each),
         Request::Status
         | Request::Recent
         | Request::Reload
@@ -302,11 +302,11 @@ impl Controlled<'_> {
     }
 
     /// What rests goes on; what is under way does when its answer is there.
-    fn stop_drain(&self, now: Timestamp) -> Answer {
+    fn stop_drain(&self, now: Timestamp) -> Vec<Answer> {
         let mut queue = self.queue();
         let stopped = match self.draining.stop(left(&queue)) {
             Ok(stopped) => stopped,
-            Err(error) => return refused(format!("not on disk: {error}")),
+            Err(error) => return vec![refused(format!("not on disk: {error}"))],
         };
         for id in queue.ids() {
             let entry = self.spool.entry(id);
@@ -317,7 +317,9 @@ impl Controlled<'_> {
         }
         drop(queue);
         (self.wake)();
-        Answer::Drain(stopped)
+        let asked = stopped.asked.map(Answer::NotBegun);
+        let progress = Answer::Drain(stopped.progress);
+        asked.into_iter().chain([progress]).collect()
     }
 
     /// Where a message stands.

@@ -126,6 +126,8 @@ pub enum Answer {
     Proposed(Proposal),
     /// How far a drain is; `None`: there is none.
     Drain(Option<Progress>),
+    /// The order to empty this server into that one is ended: it was still asked.
+    NotBegun(String),
     /// It lets a machine in; `replaces`: the one that has the name now.
     Line {
         line: String,

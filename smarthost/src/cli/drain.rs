@@ -52,10 +52,19 @@ pub(super) struct Drain {
 
 pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Failed> {
     let (Some(to), Some(pin)) = (&order.to, &order.pin) else {
-        let progress = progress(ask(config, &Request::DrainStop)?);
-        let text = match (&progress, order.json) {
-            (_, true) => json(progress.as_ref()),
-            (None, _) => "nothing was to be stopped; mail is taken and delivered".to_owned(),
+        let answers = ask(config, &Request::DrainStop)?;
+        let asked = answers.iter().find_map(|answer| match answer {
+            Answer::NotBegun(to) => Some(to.clone()),
+            _ => None,
+        });
+        let progress = progress(answers);
+        let text = match (&progress, asked) {
+            _ if order.json => json(progress.as_ref()),
+            (None, Some(to)) => format!(
+                "the order to empty this server into {to} is ended before it began; mail is taken \
+                 and delivered"
+            ),
+            (None, None) => "nothing was to be stopped; mail is taken and delivered".to_owned(),
             (Some(it), _) => stopped(it),
         };
         return Ok((text, ExitCode::SUCCESS));

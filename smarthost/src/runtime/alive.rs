@@ -7,8 +7,8 @@ use tokio::{runtime::Handle, sync::watch, time};
 
 use crate::admin::Answer;
 
-/// How often; less than he waits for.
-const ALIVE: Duration = Duration::from_secs(3);
+/// How often; much less than he waits for, for only so it is seen that he has gone.
+const ALIVE: Duration = Duration::from_secs(1);
 
 /// Waits for the work. Blocks. Failures: he is gone, and nobody needs it any more; the daemon ends.
 pub(super) fn wait<T>(

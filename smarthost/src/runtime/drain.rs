@@ -1,7 +1,9 @@
 //! Begins to empty this server into another one, if that one would have the mail.
 //!
 //! Contract: nothing changes before the other server has shown its key and offered XMOVE; whoever
-//! asked hears meanwhile that somebody is there. The same order once more begins nothing anew.
+//! asked hears meanwhile that somebody is there; nothing begins once he has gone, or after a stop.
+//! The same order once more begins nothing anew, and one for another server is refused, also while
+//! the first server is still asked.
 
 use std::{io, sync::Arc};
 
@@ -16,7 +18,7 @@ use crate::{
     delivery::target,
     dispatch::{Dispatch, Event, left},
     drain::NAMED,
-    draining::comes,
+    draining::{Claim, ENDED, comes},
     server::Server,
 };
 
@@ -27,18 +29,25 @@ pub(super) fn begin(
     say: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     let dispatch = &server.dispatch;
-    let begun = match begins(dispatch, &to, &pin) {
-        Ok(false) => {
+    let begun = match claim(dispatch, &to, &pin) {
+        Ok(None) => {
             dispatch.draining().again();
             Ok(())
         }
         Err(why) => Err(why),
-        Ok(true) => {
+        Ok(Some(claim)) => {
             let name = dispatch.draining().name();
             let test = target::test(server.current.get(), &to, &pin, name);
-            let told =
-                alive::wait(&server.ending, test, say)?.map_err(|failure| failure.log_text());
-            told.and_then(|()| rest(dispatch, &to, &pin))
+            let asked = async {
+                tokio::select! {
+                    asked = test => asked.map_err(|failure| failure.log_text()),
+                    () = claim.ended() => Err(ENDED.to_owned()),
+                }
+            };
+            let told = alive::wait(&server.ending, asked, say)?;
+            // Whoever has gone wants it no more.
+            say(&Answer::Queue(order::Answer::Working))?;
+            told.and_then(|()| rest(dispatch, &claim, &to, &pin))
         }
     };
     say(&match begun {
@@ -47,28 +56,16 @@ pub(super) fn begin(
     })
 }
 
-/// Whether it is to begin; not if it goes on already.
-fn begins(dispatch: &Dispatch, to: &str, pin: &str) -> Result<bool, String> {
+/// Who may ask that server; nobody has to if it goes on already.
+fn claim<'a>(dispatch: &'a Dispatch, to: &str, pin: &str) -> Result<Option<Claim<'a>>, String> {
     let nexthop = Nexthop::parse(to).map_err(|error| error.to_string())?;
     Pin::parse(pin).map_err(|error| error.to_string())?;
-    match dispatch.draining().drain() {
-        None => nothing_arrives(dispatch).map(|()| true),
-        Some(drain) if Nexthop::parse(&drain.to).ok() != Some(nexthop) => {
-            let there = drain.to;
-            Err(if drain.stopped {
-                format!(
-                    "{there} has messages that were given up here, and has to hear that first: \
-                     smarthost queue list --held"
-                )
-            } else {
-                format!(
-                    "this server is being emptied into {there}; to change that: \
-                     smarthost drain --stop, then the new one"
-                )
-            })
-        }
-        Some(drain) => Ok(drain.stopped || drain.pin != pin),
+    let draining = dispatch.draining();
+    let claim = draining.claim(to, &nexthop, pin)?;
+    if claim.is_some() && draining.drain().is_none() {
+        nothing_arrives(dispatch)?;
     }
+    Ok(claim)
 }
 
 /// Whether nothing here waits for another server's word.
@@ -94,12 +91,11 @@ fn nothing_arrives(dispatch: &Dispatch) -> Result<(), String> {
 }
 
 /// All that is queued rests from here on; what is in delivery ends first.
-fn rest(dispatch: &Dispatch, to: &str, pin: &str) -> Result<(), String> {
+fn rest(dispatch: &Dispatch, claim: &Claim<'_>, to: &str, pin: &str) -> Result<(), String> {
     // Also what has come while the other server was asked.
     nothing_arrives(dispatch)?;
     let mut queue = dispatch.lock();
-    let begun = dispatch.draining().begin(to, pin, left(&queue));
-    begun.map_err(|error| format!("not on disk: {error}"))?;
+    dispatch.draining().begin(claim, to, pin, left(&queue))?;
     for id in queue.ids() {
         queue.handle(Event::Parked { id }, clock::now());
     }

@@ -1,7 +1,7 @@
 //! What the command says holds: for whoever is inside a message, for orders meanwhile, and of what
 //! stays.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tests::{
@@ -159,4 +159,70 @@ fn a_stop_tells_what_is_still_on_its_way_to_a_silent_server_and_that_is_delivere
         let said = String::from_utf8(stopped.stdout).unwrap();
         said.contains("nothing was to be stopped").then_some(())
     });
+}
+
+/// An order that waits at the gate, with what it says.
+fn asks(pair: &Pair, gate: &Gate) -> Child {
+    let mut command = pair.drain_over(gate.address);
+    command.stderr(Stdio::piped());
+    let child = started(command);
+    until("the other server is asked", || {
+        gate.has_come().then_some(())
+    });
+    child
+}
+
+#[test]
+fn one_order_to_empty_a_server_is_given_at_a_time_and_can_be_stopped_before_it_begins() {
+    let pair = Pair::start(later(), "");
+    let gate = Gate::before(pair.new.address());
+    send(&pair.old, 1);
+    let first = asks(&pair, &gate);
+    let second = pair.drain();
+    let why = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{why}");
+    assert!(
+        why.contains(&format!("asks {}", nexthop(gate.address))),
+        "{why}"
+    );
+
+    let stopped = pair.old.admin(&["drain", "--stop"]);
+    let told = String::from_utf8_lossy(&stopped.stdout).into_owned();
+    assert!(told.contains("is ended before it began"), "{told}");
+    let first = first.wait_with_output().unwrap();
+    let why = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert_eq!(first.status.code(), Some(1), "{why}");
+    assert!(why.contains("--stop has ended this"), "{why}");
+    assert!(!status(&pair.old).contains("draining"));
+    send(&pair.old, 1);
+
+    // The next order is the only one.
+    let output = pair.drain();
+    assert!(output.status.success(), "{output:?}");
+    let balance = balance(&output);
+    assert_eq!(
+        ["came", "moved", "left"].map(|it| count(&balance, it)),
+        [2, 2, 0]
+    );
+}
+
+#[test]
+fn an_order_to_empty_a_server_ends_with_whoever_gave_it_and_waits_for_the_answer() {
+    let pair = Pair::start(later(), "");
+    let gate = Gate::before(pair.new.address());
+    let mut first = asks(&pair, &gate);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    gate.open(u64::MAX);
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let to = nexthop(pair.new.address());
+    until("it is over", || {
+        let other = pair.old.admin(&["drain", "--to", &to, "--pin", &wrong]);
+        let why = String::from_utf8_lossy(&other.stderr).into_owned();
+        assert_eq!(other.status.code(), Some(1), "{why}");
+        assert!(!why.contains("is being emptied"), "{why}");
+        (!why.contains("another order asks")).then_some(())
+    });
+    assert!(!status(&pair.old).contains("draining"));
+    send(&pair.old, 1);
 }

@@ -1,4 +1,10 @@
-use std::{os::unix::net::UnixListener, path::Path, thread};
+use std::{
+    io::{BufReader, Write as _},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    thread,
+};
 
 use super::*;
 use crate::{MAX_LINE, ask};
@@ -81,4 +87,43 @@ fn an_answer_that_does_not_come_to_its_end_is_none() {
         assert!(error.to_string().contains("ended before"), "{error}");
     }
     served.join().unwrap();
+}
+
+#[test]
+fn what_was_ordered_is_not_done_for_who_has_gone_before_it_was_begun() {
+    for shut in [Shutdown::Both, Shutdown::Read] {
+        let (daemon, mut asker) = UnixStream::pair().unwrap();
+        asker.write_all(b"1\n").unwrap();
+        asker.shutdown(shut).unwrap();
+        let served = serve_one(
+            &daemon,
+            |_: u32, _, _: &mut dyn FnMut(&u32) -> io::Result<()>| panic!("nobody waits for it"),
+        );
+        assert_eq!(served.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+    let (daemon, mut asker) = UnixStream::pair().unwrap();
+    asker.write_all(b"1\n").unwrap();
+    let served = serve_one(&daemon, |_: u32, _, say| {
+        drop(asker);
+        say(&"working")
+    });
+    assert_eq!(served.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn whether_an_order_had_begun_is_known_when_nobody_waits_for_it_any_more() {
+    for begun in [false, true] {
+        let (mut daemon, stream) = UnixStream::pair().unwrap();
+        if begun {
+            daemon.write_all(crate::GOES_ON).unwrap();
+        }
+        let mut asker = crate::Awaited {
+            stream,
+            socket: Path::new("x"),
+            heard: false,
+        };
+        assert_eq!(asker.gives_up(), begun);
+        // From there on it cannot begin.
+        assert!(daemon.write_all(crate::GOES_ON).is_err());
+    }
 }

@@ -1,0 +1,58 @@
+use super::*;
+
+fn claim<'a>(draining: &'a Draining, to: &str) -> Result<Option<Claim<'a>>, String> {
+    draining.claim(to, &Nexthop::parse(to).unwrap(), "sha256:x")
+}
+
+fn begin(draining: &Draining) {
+    let claim = claim(draining, "mx2").unwrap().unwrap();
+    draining.begin(&claim, "mx2", "sha256:x", 1).unwrap();
+}
+
+#[tokio::test]
+async fn one_order_at_a_time_asks_a_server_and_a_stop_ends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let draining = Draining::open(directory.path());
+    let first = claim(&draining, "mx2").unwrap().unwrap();
+    for to in ["mx2", "mx3"] {
+        let why = claim(&draining, to).unwrap_err();
+        assert!(why.contains("asks mx2"), "{why}");
+    }
+    let stopped = draining.stop(0).unwrap();
+    assert!(stopped.progress.is_none());
+    assert_eq!(stopped.asked.as_deref(), Some("mx2"));
+    first.ended().await;
+    let second = claim(&draining, "mx3").unwrap().unwrap();
+    let late = draining.begin(&first, "mx2", "sha256:x", 1);
+    assert_eq!(late, Err(ENDED.to_owned()));
+    drop(first);
+    draining.begin(&second, "mx3", "sha256:x", 1).unwrap();
+    drop(second);
+    assert_eq!(draining.to().as_deref(), Some("mx3"));
+    assert!(claim(&draining, "mx3").unwrap().is_none());
+    assert!(claim(&draining, "mx2").is_err());
+    assert_eq!(draining.stop(0).unwrap().asked, None);
+}
+
+#[test]
+fn counts_that_change_under_the_queues_lock_are_written_after_it_and_never_over_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let draining = Draining::open(directory.path());
+    let kept = || fs::read_to_string(directory.path().join(FILE)).unwrap();
+    begin(&draining);
+    let begun = kept();
+    assert!(draining.came());
+    assert_eq!(kept(), begun, "the disk is not waited for");
+    draining.keep();
+    let counted = kept();
+    assert_ne!(counted, begun);
+    draining.keep();
+    assert!(draining.came());
+    draining.stop(2).unwrap();
+    let stopped = kept();
+    draining.keep();
+    assert!(!draining.came());
+    draining.keep();
+    assert_eq!(kept(), stopped);
+    assert!(Draining::open(directory.path()).drain().unwrap().stopped);
+}
