@@ -76,7 +76,7 @@ impl Claim<'_> {
         let mut asked = self.draining.asked.subscribe();
         // The sender lives as long as what this is borrowed from.
         let _ = asked
-            .wait_for(|_| !self.holds(&self.draining.state()))
+            .wait_for(|()| !self.holds(&self.draining.state()))
             .await;
     }
 
