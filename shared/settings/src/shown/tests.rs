@@ -191,8 +191,9 @@ proptest! {
         let mut text = format!("{}\n{}", filled(WRONG[which]), filled(WRONG[other]));
         let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
         // Not within the secret, or the name that it is in.
-        let label = "0123456789abc".len();
-        let mut places = text.match_indices(&secret).map(|(from, it)| from..from + it.len() + label);
+        let name = secret.len().saturating_add("0123456789abc".len());
+        let places = text.match_indices(&secret);
+        let mut places = places.map(|(from, _)| from..from.saturating_add(name));
         let is_within = places.any(|it| it.start <= at && at <= it.end);
         if !is_within {
             if cut {

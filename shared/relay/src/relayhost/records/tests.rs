@@ -151,9 +151,7 @@ fn an_answer_that_says_nothing_is_none() {
         looked(|it| (it.found, it.of) = (1, Some("x.example"))),
         proved(|it| (it.found, it.of) = (1, Some("x.example"))),
         with(looked(|it| it.other = true), |it| it.soa = Some("example")),
-        with(looked(|it| it.opcode = Opcode::NOTIFY), |it| {
-            it.soa = Some("example")
-        }),
+        proved(|it| (it.opcode, it.looks) = (Opcode::NOTIFY, true)),
         with(looked(|it| it.cut = true), |it| it.soa = Some("example")),
         with(looked(|it| it.cut = true), |it| it.found = 2),
     ] {
