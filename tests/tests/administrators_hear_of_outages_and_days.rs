@@ -4,8 +4,8 @@
 
 use std::{
     fs,
-    path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tests::{
@@ -25,7 +25,7 @@ fn library() -> Option<PathBuf> {
 }
 
 /// Runs it anew with a clock that is so far ahead.
-fn live(smarthost: &mut Smarthost, library: &std::path::Path, ahead: Duration) {
+fn live(smarthost: &mut Smarthost, library: &Path, ahead: Duration) {
     assert!(smarthost.daemon().stop().success());
     smarthost.run_within([
         "env".to_owned(),
@@ -65,8 +65,12 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
         nobody.nexthop()
     ));
     let mut session = Session::greeted(smarthost.address());
-    let mail = b"Subject: x\r\n\r\nx\r\n";
-    session.delivers("a@here.example", &["b@far.example", "c@gone.example"], mail);
+    let message = b"Subject: x\r\n\r\nx\r\n";
+    session.delivers(
+        "a@here.example",
+        &["b@far.example", "c@gone.example"],
+        message,
+    );
     drop(session);
     smarthost.daemon().wait_for_log("temporarily suspended");
     smarthost.daemon().wait_for_log("status=bounced");
@@ -88,16 +92,16 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
     let ended = told(&admins, "works again");
     assert!(ended.contains("It did not since"), "{ended}");
 
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = mail::clock::now().as_secs();
     let (day, seven) = (86_400, 7 * 3600);
-    let later = now.as_secs() + 5 * 3600;
+    let later = now + 5 * 3600;
     let morning = later - later % day + seven;
     let morning = if morning > later {
         morning
     } else {
         morning + day
     };
-    let ahead = Duration::from_secs(morning - now.as_secs() - 10);
+    let ahead = Duration::from_secs(morning - now - 10);
     live(&mut smarthost, &library, ahead);
     let digest = told(&admins, "1 returned, 1 late");
     for line in [
