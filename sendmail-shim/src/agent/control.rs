@@ -126,9 +126,9 @@ fn relayhosts(agent: &Agent, now: Timestamp) -> (bool, String, Vec<(String, bool
             (true, text)
         }
         (Some((since, why)), _) => {
-            let again = paused.map(|until| format!("; tried again {}", until.seen_from(now)));
+            let again = paused.map(|until| format!(", next attempt {}", until.seen_from(now)));
             let (since, again) = (since.mailq(), again.unwrap_or_default());
-            (false, format!("since {since}: {why}{again}"))
+            (false, format!("since {since}{again}: {why}"))
         }
         (None, _) if !is_set => (false, "none is set".to_owned()),
         (None, Some((_, works, text))) => (works, text),

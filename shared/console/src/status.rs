@@ -10,8 +10,9 @@ use mail::{clock::Timestamp, text::printable};
 use settings::Span;
 
 const MIB: u64 = 1024 * 1024;
-/// Longest reason in a line, characters.
+/// Longest reason in a line, characters; of a service, when it is tried again stands before it.
 const REASON: usize = 120;
+const STANDING: usize = 240;
 
 /// What a daemon said of itself; sections without anything to tell are left out.
 pub fn text(status: &Status, now: Timestamp) -> String {
@@ -40,7 +41,10 @@ pub fn text(status: &Status, now: Timestamp) -> String {
     let services = status.services.iter().map(|service| {
         let state = if service.works { "ok  " } else { "FAIL" };
         let (kind, name) = (&service.kind, shown(&service.name));
-        format!("{state}  {kind} {name}: {}", cut(&service.text))
+        format!(
+            "{state}  {kind} {name}: {}",
+            cut_at(STANDING, &service.text)
+        )
     });
     section(&mut out, "Asked by it", services);
     let learned = status.learned.iter().take(GROUPS).map(|learned| {
@@ -198,8 +202,12 @@ fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
 }
 
 fn cut(text: &str) -> String {
-    let mut shown: String = printable(text).chars().take(REASON).collect();
-    if text.chars().count() > REASON {
+    cut_at(REASON, text)
+}
+
+fn cut_at(most: usize, text: &str) -> String {
+    let mut shown: String = printable(text).chars().take(most).collect();
+    if text.chars().count() > most {
         shown.push('…');
     }
     shown

@@ -100,10 +100,10 @@ impl Failing {
         };
         match (*again).max(paused).as_secs() {
             0 => format!(
-                "failed {failures} times, last {met} s ago: {why}; {mail}, and the next message tries it again"
+                "failed {failures} times, last {met} s ago; {mail}, and the next message tries it again: {why}"
             ),
             again => format!(
-                "fails for {since} s, {failures} times: {why}; {mail}, and it is tried again in {again} s"
+                "fails for {since} s, {failures} times; {mail}, and it is tried again in {again} s: {why}"
             ),
         }
     }
