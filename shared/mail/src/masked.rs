@@ -190,16 +190,18 @@ fn named(line: &str) -> Vec<Range<usize>> {
         at = value;
         let before = line.get(..sign).unwrap_or_default();
         let before = before.trim_end().trim_end_matches(['"', '\'']);
-        let name = before.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.'));
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let rest = before.trim_end_matches(is_part);
+        let name = before.get(rest.len()..).unwrap_or_default();
+        // In a sentence, `key: ` is no name.
+        let is_spoken = line.get(sign..).is_some_and(|it| it.starts_with(':'))
+            && rest.ends_with(char::is_whitespace);
         let after = line.get(value..).unwrap_or_default();
         let blank = after.len().saturating_sub(after.trim_start().len());
         let start = value.saturating_add(blank);
         let after = after.trim_start();
         let length = after.find('`').unwrap_or(after.trim_end().len());
-        if name.into_iter().next().is_some_and(names_secret)
-            && length > 0
-            && !after.starts_with("//")
-        {
+        if names_secret(name) && !is_spoken && length > 0 && !after.starts_with("//") {
             found.push(start..start.saturating_add(length));
             at = start.saturating_add(length);
         }
@@ -317,6 +319,8 @@ mod tests {
             ("AuthPass=s3cret word", "AuthPass=***"),
             ("\"token\": \"s3cret\"", "\"token\": ***"),
             ("use password_file", "use password_file"),
+            ("duplicate key: keep one", "duplicate key: keep one"),
+            ("auth: s3cret", "auth: ***"),
             (
                 "abcdefghij2345678901234567.zen.dq.spamhaus.net=127.0.0.2",
                 "***.zen.dq.spamhaus.net=127.0.0.2",
