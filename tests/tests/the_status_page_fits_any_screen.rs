@@ -157,7 +157,7 @@ fn serve(mut stream: TcpStream, page: SocketAddr, token: &str, measure: &str) {
 
 /// What a browser finds that prefers these colours.
 fn look(browser: &Path, front: &Front, profile: &Path, dark: bool) -> BTreeMap<String, Seen> {
-    let scheme = if dark { 0 } else { 1 };
+    let scheme = u8::from(!dark);
     let output = Command::new("timeout")
         .arg("120")
         .arg(browser)
@@ -178,7 +178,8 @@ fn look(browser: &Path, front: &Front, profile: &Path, dark: bool) -> BTreeMap<S
     let dom = String::from_utf8_lossy(&output.stdout);
     let told = dom.split("data-told=\"").nth(1);
     let told = told.and_then(|rest| rest.split('"').next());
-    let told = told.unwrap_or_else(|| panic!("nothing was measured: {output:?}"));
+    assert!(told.is_some(), "nothing was measured: {output:?}");
+    let told = told.unwrap_or_default();
     let told = told
         .replace("&quot;", "\"")
         .replace("&lt;", "<")
