@@ -240,11 +240,13 @@ impl Account {
         }
     }
 
-    /// The same, and a wish for more: for those who wait, or by how fast it goes.
+    /// The same, and a wish for more: for those who wait, or, for a client that goes on, as much as
+    /// it has spent lately, and a small part of this node's share at least.
     pub(super) fn ask(&mut self, id: &Id, now: Millis, limit: u32, nodes: u32) -> Request {
         let share = limit / nodes.max(1).saturating_mul(8);
         let waiting = std::mem::take(&mut self.waiting);
-        let more = (self.pace.1 / 4).min(share).max(waiting);
+        let few = if self.pace.1 > 0 { share / 8 } else { 0 };
+        let more = self.pace.1.max(few).min(share).max(waiting);
         Request {
             limit,
             want: more.min(MOST).saturating_add(1),
