@@ -189,6 +189,22 @@ impl Dispatch {
         self.wake.notify_one();
     }
 
+    /// Whether deliveries may begin; if not, when to look again. The queue begins none meanwhile.
+    pub(crate) fn may_begin(&self) -> Result<(), Duration> {
+        let may = self.spool.may_begin();
+        self.lock().refrain(may.is_err(), clock::now());
+        may
+    }
+
+    /// Whether a delivery that was about to begin must not.
+    pub(crate) fn refrains(&self) -> bool {
+        let refrains = self.spool.may_begin().is_err();
+        if refrains {
+            self.lock().refrain(true, clock::now());
+        }
+        refrains
+    }
+
     /// The driver has something to do.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();

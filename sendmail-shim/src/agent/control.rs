@@ -93,7 +93,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
                 let tables = agent.refused_tables();
                 let lies = spool::quarantined(&settings.spool);
                 let alarms = agent.deaf.alarms().into_iter();
-                let alarms = alarms.chain(agent.refused_password());
+                let alarms = alarms.chain(spool.alarms()).chain(agent.refused_password());
                 let tables = tables.lines().map(str::to_owned);
                 alarms.chain(tables).chain(lies).collect()
             }

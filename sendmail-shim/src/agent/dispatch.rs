@@ -164,6 +164,22 @@ impl Dispatch {
         std::iter::from_fn(|| queue.next_action()).collect()
     }
 
+    /// Whether deliveries may begin; if not, when to look again. The queue begins none meanwhile.
+    pub(super) fn may_begin(&self) -> Result<(), Duration> {
+        let may = self.spool.may_begin();
+        self.lock().refrain(may.is_err(), clock::now());
+        may
+    }
+
+    /// Whether a delivery that was about to begin must not.
+    pub(super) fn refrains(&self) -> bool {
+        let refrains = self.spool.may_begin().is_err();
+        if refrains {
+            self.lock().refrain(true, clock::now());
+        }
+        refrains
+    }
+
     /// How long there is nothing to do.
     pub(super) fn rest(&self, most: Duration) -> Duration {
         let deadline = self.lock().deadline();

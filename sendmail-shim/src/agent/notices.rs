@@ -17,8 +17,8 @@ use mail::{
     notice,
     outcome::{Failure, Outcome},
 };
-use queue::rate::Window;
-use settings::last_good::Fault;
+use queue::{notification, rate::Window};
+use settings::last_good::{self, Fault};
 use spool::{Hold, QueueId, Repeats, Stored};
 
 use super::{
@@ -106,6 +106,20 @@ pub(super) fn password(agent: &Agent, wrong: &str) {
     );
     let subject = format!("{host}: the password for the relayhost cannot be read");
     tell_root(agent, &subject, &text, OURS);
+}
+
+/// What root was told of last.
+const TOLD_DAMAGE: &str = "damage.told";
+
+/// Messages are damaged on the disk: root hears of each once.
+pub(super) fn damaged(agent: &Agent) {
+    let damaged = agent.dispatch.spool.damaged();
+    let (host, spool) = (&agent.settings.hostname, &agent.settings.spool);
+    let list = notification::damaged(&damaged);
+    if !damaged.is_empty() && last_good::is_news_of(spool, TOLD_DAMAGE, &list) {
+        let (subject, text) = notification::damage(host, &list, "sendmail-shim", spool);
+        tell_root(agent, &subject, &text, OURS);
+    }
 }
 
 /// No relayhost can be used: `mailq` says why, and root is told once of an outage that lasts, or of

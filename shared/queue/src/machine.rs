@@ -47,6 +47,8 @@ pub struct Queue<D, O> {
     /// When the administrators were last told of dead mail.
     pub(crate) told: Option<Timestamp>,
     pub(crate) actions: VecDeque<Action<D>>,
+    /// No delivery begins.
+    waits: bool,
 }
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
@@ -65,6 +67,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             fresh: Set::default(),
             told: None,
             actions: VecDeque::new(),
+            waits: false,
         }
     }
 
@@ -136,10 +139,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     pub fn deadline(&self) -> Option<Timestamp> {
         // While the window is full, the end of a load or of a delivery goes on with what is due.
         let due = self.due.earliest().filter(|_| self.may_load());
-        [due, self.destinations.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let places = self.destinations.deadline().filter(|_| !self.waits);
+        [due, places].into_iter().flatten().min()
     }
 
     /// The hosts behind the destination of a delivery are known now, and a connection is about to
@@ -158,6 +159,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     /// under way.
     pub fn spare(&self, destination: &D, now: Timestamp) -> usize {
         self.destinations.spare(destination, now)
+    }
+
+    /// Whether no delivery begins, because what becomes of it could not be recorded. Those that
+    /// the driver was told of and has not begun are [`Event::Withdrawn`].
+    pub fn refrain(&mut self, waits: bool, now: Timestamp) {
+        let ended = self.waits && !waits;
+        self.waits = waits;
+        if ended {
+            self.dispatch(now);
+        }
     }
 
     /// Which transport each destination has from now on. What waits in memory is asked for its way
@@ -285,7 +296,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 
     /// Starts deliveries as long as there are places.
     fn dispatch(&mut self, now: Timestamp) {
-        while let Some(turn) = self.destinations.next(now) {
+        while !self.waits
+            && let Some(turn) = self.destinations.next(now)
+        {
             self.window -= usize::from(turn.job.loaded);
             let (id, epoch) = (turn.job.id, turn.job.epoch);
             let message = self.messages.get_mut(&id);

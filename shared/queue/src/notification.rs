@@ -11,7 +11,7 @@
 //! Failures: the message cannot be read; nothing is told then, and the caller asks again later.
 //! RFC 5321 §4.5.5, §6.1; RFC 3461 §4.1, §4.3, §5.2.2.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use mail::{
     address::Sender,
@@ -114,6 +114,27 @@ pub fn report(
         ..Envelope::default()
     };
     Ok(Some(Report { envelope, message }))
+}
+
+/// Messages, a line each.
+pub fn damaged(ids: &[spool::QueueId]) -> String {
+    ids.iter().map(|id| format!("{id}\n")).collect()
+}
+
+/// Subject and text for the administrators about messages that are damaged on the disk.
+pub fn damage(hostname: &str, list: &str, program: &str, spool: &Path) -> (String, String) {
+    let spool = spool.display();
+    let text = format!(
+        "Messages in the queue of {hostname} are damaged on the disk:\n\n{list}\n\
+         They wait, and are not delivered as they are. Put the files in {spool} back from a copy \
+         if there is one. When they are too old, or by an order, their senders get back what is \
+         left of them:\n\n  {program} queue bounce ID\n\n\
+         Other mail is not concerned. Look at the disk: dmesg, smartctl.\n"
+    );
+    (
+        format!("{hostname}: messages in the queue are damaged"),
+        text,
+    )
 }
 
 /// Failures for age, each with what was known of its recipient before the last attempt.

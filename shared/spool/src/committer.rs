@@ -28,6 +28,7 @@ use super::{
     log::{Log, Outgoing},
     record::{Change, Record, What},
     schedule::Schedule,
+    standing::Standing,
 };
 use mail::clock::{self, Timestamp};
 
@@ -39,10 +40,12 @@ pub(super) struct Committer {
     pub(super) segment_size: u64,
     /// Why the log has no spare segment.
     lack: Arc<Mutex<Option<SpoolError>>>,
+    /// Whether what becomes of deliveries can be recorded.
+    pub(super) standing: Arc<Mutex<Standing>>,
     pub(super) index: Mutex<Index>,
     pub(super) log: Mutex<Log>,
-    intake: Mutex<Intake>,
-    work: Condvar,
+    pub(super) intake: Mutex<Intake>,
+    pub(super) work: Condvar,
     idle: Condvar,
     /// Who leads and waits for more: enough have come, or there is a hurry.
     enough: Condvar,
@@ -66,6 +69,7 @@ impl Committer {
             linger,
             segment_size,
             lack: log.lack(),
+            standing: log.standing(),
             index: Mutex::new(index),
             log: Mutex::new(log),
             intake: Mutex::default(),
@@ -91,6 +95,18 @@ impl Committer {
             log.keep_reserve();
         }
         lock(&self.lack).as_ref().map(SpoolError::again)
+    }
+
+    /// Shows, if somebody asked, that what becomes of deliveries can be recorded. Only the leader
+    /// calls this.
+    fn prove(&self) {
+        let mut intake = lock(&self.intake);
+        // What waits to be recorded comes first, and shows the same.
+        let asked = std::mem::take(&mut intake.prove) && intake.retry.is_empty();
+        drop(intake);
+        if asked {
+            lock(&self.log).prove(&self.index);
+        }
     }
 
     /// Commits a message on this thread if nobody leads, or leaves it to the committer's.
@@ -150,6 +166,7 @@ impl Committer {
     pub(super) fn flush(&self) -> Result<(), SpoolError> {
         self.lead();
         let result = self.commit_waiting(true);
+        self.prove();
         self.release();
         result
     }
@@ -191,7 +208,7 @@ impl Committer {
             // The committer's thread may be gone; who closes the spool takes what is left.
         } else if !intake.items.is_empty() {
             self.hand_over(&mut intake);
-        } else if intake.due.is_some() {
+        } else if intake.due.is_some() || intake.prove {
             // The committer's thread may have found it due while it was not free to lead.
             self.work.notify_one();
         }
@@ -211,6 +228,7 @@ impl Committer {
             self.gather();
             // Its failure was told to every message in it; events stay and are due again.
             let _ = self.commit_waiting(false);
+            self.prove();
             self.release();
         }
         // What was recorded until the end; who closes the spool asks again and hears of a failure.
@@ -227,6 +245,10 @@ impl Committer {
             }
             if intake.stopped {
                 return false;
+            }
+            if intake.prove && !intake.committing {
+                intake.committing = true;
+                return true;
             }
             let wait = intake
                 .due

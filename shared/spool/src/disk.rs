@@ -24,6 +24,9 @@ pub(super) trait Disk: Send + Sync {
     /// A new file of `size` zero bytes whose space is reserved. The name lasts after
     /// [`Disk::sync_directory`].
     fn create(&self, path: &Path, size: u64) -> io::Result<File>;
+    /// Opens a regular file of zero bytes to be written, with all of its space reserved;
+    /// lengthened to `size`, as far as that works.
+    fn reopen(&self, path: &Path, size: u64) -> io::Result<File>;
     /// A new file without a name: gone when closed, unless linked.
     fn create_nameless(&self, directory: &Path) -> io::Result<File>;
     /// Writes at a place; may write less than given, as `pwritev` does.
@@ -68,15 +71,7 @@ impl Disk for Native {
             .create_new(true)
             .mode(0o600)
             .open(path)?;
-        let reserved = match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
-            // Some file systems, and sandboxes, cannot reserve; they then meet a full disk later,
-            // in `write`.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM | Errno::NODEV) => {
-                file.set_len(size)
-            }
-            other => other.map_err(io::Error::from),
-        };
-        match reserved {
+        match reserve(&file, size) {
             Ok(()) => Ok(file),
             Err(error) => {
                 // What matters is why it failed.
@@ -84,6 +79,21 @@ impl Disk for Native {
                 Err(error)
             }
         }
+    }
+
+    fn reopen(&self, path: &Path, size: u64) -> io::Result<File> {
+        let found = path.symlink_metadata()?;
+        if !found.is_file() {
+            return Err(no_file());
+        }
+        let file = File::options().read(true).write(true).open(path)?;
+        // A copy of it has holes.
+        reserve(&file, found.len())?;
+        if found.len() < size {
+            // A small one is one, too.
+            let _ = reserve(&file, size);
+        }
+        Ok(file)
     }
 
     fn create_nameless(&self, directory: &Path) -> io::Result<File> {
@@ -125,10 +135,7 @@ impl Disk for Native {
     fn open(&self, path: &Path) -> io::Result<File> {
         // A pipe would wait for its other end for ever.
         if !path.symlink_metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "no regular file",
-            ));
+            return Err(no_file());
         }
         File::open(path)
     }
@@ -148,6 +155,22 @@ impl Disk for Native {
     fn writes_in_place(&self, directory: &Path) -> bool {
         // btrfs, ZFS and their like write elsewhere each time; zeros would be written for nothing.
         rustix::fs::statfs(directory).is_ok_and(|it| [EXT4, XFS].contains(&it.f_type))
+    }
+}
+
+fn no_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "no regular file")
+}
+
+/// Reserves space up to a length.
+fn reserve(file: &File, size: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
+        // Some file systems, and sandboxes, cannot reserve; they then meet a full disk later, in
+        // `write`.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM | Errno::NODEV) => {
+            file.set_len(size)
+        }
+        other => other.map_err(io::Error::from),
     }
 }
 

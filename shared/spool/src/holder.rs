@@ -1,10 +1,15 @@
 //! Which process has a spool open, as the kernel's table of locks tells; nothing is locked to find
 //! out, which a daemon that starts could meet.
 //!
-//! Contract: pure but for two small reads of `/proc`; `None` where nobody has it, or the kernel
-//! does not tell. See `proc_locks` in the documentation of Linux.
+//! Contract: but for the lock itself, two small reads of `/proc`; `None` where nobody has it, or the
+//! kernel does not tell. See `proc_locks` in the documentation of Linux.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
 
 use super::layout::Layout;
 
@@ -17,6 +22,36 @@ pub fn holder(directory: &Path, program: &str) -> Option<u32> {
         let name = fs::read_to_string(format!("/proc/{pid}/comm"));
         name.is_ok_and(|name| name.trim_end() == program)
     })
+}
+
+/// Opens the file whose lock is that of the spool.
+pub(super) fn open(lock: &Path) -> io::Result<File> {
+    let open = || {
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).open(lock)
+    };
+    open().or_else(|error| match clear(lock) {
+        true => open(),
+        false => Err(error),
+    })
+}
+
+/// Removes a lock that cannot be opened (another user has left it, or it is no file) and that
+/// nobody holds, so that a start can make its own; whether that was so.
+fn clear(lock: &Path) -> bool {
+    let removed = || {
+        let found = fs::symlink_metadata(lock).ok()?;
+        let table = fs::read_to_string("/proc/locks").ok()?;
+        if holders(&table, found.ino()).next().is_some() {
+            return None;
+        }
+        match found.is_dir() {
+            true => fs::remove_dir(lock),
+            false => fs::remove_file(lock),
+        }
+        .ok()
+    };
+    removed().is_some()
 }
 
 /// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF`. File systems may tell other numbers of their
@@ -48,6 +83,18 @@ mod tests {
         spool.close();
         drop(spool);
         assert_eq!(holder(own.trim_end()), None);
+    }
+
+    #[test]
+    fn a_lock_that_is_no_file_is_replaced_where_nobody_holds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = directory.path().join("lock");
+        fs::create_dir(&lock).unwrap();
+        let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
+        assert!(lock.is_file());
+        assert!(!clear(&lock), "it is held");
+        assert!(lock.is_file());
+        spool.close();
     }
 
     #[test]

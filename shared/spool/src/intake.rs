@@ -30,6 +30,8 @@ pub(super) struct Intake {
     /// When events must be committed.
     pub(super) due: Option<Instant>,
     pub(super) pause: Option<Pause>,
+    /// Somebody asked whether what becomes of a delivery can be recorded.
+    pub(super) prove: bool,
     pub(super) stopped: bool,
 }
 

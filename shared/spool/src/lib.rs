@@ -17,7 +17,7 @@
 //! segments/NUMBER-MARK  records, appended; the highest number is the active one        (form: record.rs)
 //!                       a clean close ends the active one with a record that says so
 //!                       one above it may lie there, empty: the next one (ahead.rs)
-//! segments/spare        an empty segment in reserve for a full disk
+//! segments/spare        an empty segment in reserve for a full disk              (reserve.rs)
 //! segments/closed       after a clean end: how much lay there                    (form: closed.rs)
 //! bodies/ID             bodies over limits::INLINE_BODY; those of accepted mail have mode 0400
 //! quarantine/           damaged ranges SEGMENT-OFFSET, bodies without a record; never read, never deleted by us;
@@ -62,6 +62,7 @@
 
 mod adopt;
 mod ahead;
+mod beginning;
 mod bodies;
 mod closed;
 mod committer;
@@ -86,11 +87,13 @@ mod reclaim;
 mod record;
 mod recovered;
 mod recovery;
+mod reserve;
 mod salvage;
 mod scan;
 mod schedule;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+mod standing;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,6 @@
 //! only.
 
 use std::{
-    fs::File,
     io::{self, IoSlice},
     sync::{Arc, Mutex},
 };
@@ -26,6 +25,8 @@ use super::{
     layout::Layout,
     lock,
     record::Record,
+    reserve::Spare,
+    standing::Standing,
 };
 use mail::clock;
 
@@ -44,7 +45,7 @@ pub(super) struct Log {
     segment_size: u64,
     active: Option<Active>,
     next: u64,
-    spare: Option<File>,
+    spare: Option<Spare>,
     in_place: bool,
     /// The segment after the active one, empty.
     ready: Option<Active>,
@@ -52,7 +53,15 @@ pub(super) struct Log {
     lack: Arc<Mutex<Option<SpoolError>>>,
     /// The last commit failed, and that has been said.
     failing: bool,
+    /// Whether what becomes of deliveries can be recorded; for those who must not wait.
+    standing: Arc<Mutex<Standing>>,
 }
+
+/// What must be free in the segments at hand for what deliveries under way will leave, bytes, and
+/// as a part of a segment.
+const ROOM: (u64, u64) = (256 * 1024, 8);
+/// Zeros of a proof that writing works.
+const PROOF: u64 = 4096;
 
 impl Log {
     /// A log that goes on with segment `next`; its file is made when the first record comes.
@@ -68,6 +77,7 @@ impl Log {
             ready: None,
             lack: Arc::default(),
             failing: false,
+            standing: Arc::default(),
         }
     }
 
@@ -76,15 +86,27 @@ impl Log {
         if self.spare.is_some() {
             return;
         }
-        // One that is left from before may have another size.
-        let _ = self.disk.remove(&self.layout.spare);
-        let lack = match self.disk.create(&self.layout.spare, self.segment_size) {
-            Ok(file) => {
-                self.spare = Some(file);
+        let made = Spare::make(self.disk.as_ref(), &self.layout, self.segment_size);
+        self.reserve(made);
+    }
+
+    /// The same after a start, and at an end: what is there is used on.
+    pub(super) fn keep_reserve_over_restarts(&mut self) {
+        if self.spare.is_some() {
+            return;
+        }
+        let (size, least) = (self.segment_size, self.wanted_room().saturating_mul(2));
+        let kept = Spare::keep(self.disk.as_ref(), &self.layout, size, least);
+        self.reserve(kept);
+    }
+
+    fn reserve(&mut self, made: Result<Spare, SpoolError>) {
+        let lack = match made {
+            Ok(spare) => {
+                self.spare = Some(spare);
                 None
             }
-            Err(error) if is_full(&error) => Some(SpoolError::full(&self.layout.root)),
-            Err(error) => Some(SpoolError::io("cannot reserve", &self.layout.spare)(error)),
+            Err(error) => Some(error),
         };
         let before = std::mem::replace(&mut *lock(&self.lack), lack);
         if let (None, Some(lack)) = (before, &*lock(&self.lack)) {
@@ -96,6 +118,57 @@ impl Log {
     /// Why there is no spare segment.
     pub(super) fn lack(&self) -> Arc<Mutex<Option<SpoolError>>> {
         Arc::clone(&self.lack)
+    }
+
+    /// Whether what becomes of deliveries can be recorded.
+    pub(super) fn standing(&self) -> Arc<Mutex<Standing>> {
+        Arc::clone(&self.standing)
+    }
+
+    fn wanted_room(&self) -> u64 {
+        let (most, part) = ROOM;
+        most.min(self.segment_size / part)
+    }
+
+    /// Whether the segments at hand have room for what deliveries under way will leave.
+    fn has_room(&self) -> bool {
+        let active = self.active.as_ref();
+        let left = active.map_or(0, |active| active.size.saturating_sub(active.end));
+        let ready = self.ready.as_ref().map_or(0, |ready| ready.size);
+        active.is_some() && left.saturating_add(ready) >= self.wanted_room()
+    }
+
+    /// Makes room for what deliveries will leave, and where writing has failed, shows that it
+    /// works.
+    pub(super) fn prove(&mut self, index: &Mutex<Index>) {
+        let made = self.make_room(index);
+        let mut standing = lock(&self.standing);
+        match made {
+            Ok(()) => standing.works(true),
+            Err(why) => standing.fails(&why),
+        }
+    }
+
+    fn make_room(&mut self, index: &Mutex<Index>) -> Result<(), SpoolError> {
+        if !self.has_room() {
+            self.rotate(index, self.wanted_room(), true)?;
+        }
+        if !lock(&self.standing).is_failing() {
+            return Ok(());
+        }
+        let Some(active) = &self.active else {
+            return Ok(());
+        };
+        // Zeros are no record, wherever they are.
+        let length = active.size.saturating_sub(active.end).min(PROOF);
+        let mut pieces: Vec<IoSlice<'_>> = ahead::zeros(length).collect();
+        let disk = self.disk.as_ref();
+        let written = disk::write_all(disk, &active.file, active.end, &mut pieces)
+            .and_then(|()| disk.sync(&active.file));
+        written.map_err(|error| {
+            self.abandon(index, &error);
+            SpoolError::io("cannot write to", &self.layout.segments)(error)
+        })
     }
 
     fn has_reserve(&self) -> bool {
@@ -159,6 +232,15 @@ impl Log {
             _ => {}
         }
         self.failing = result.is_err();
+        let unplaced = |it: &Outgoing| it.vital && it.placed.is_none();
+        let mut standing = lock(&self.standing);
+        match &result {
+            Ok(()) => standing.works(self.has_room()),
+            // A full disk may only be too full for more mail.
+            Err(SpoolError::Full { .. }) if !records.iter().any(unplaced) => {}
+            Err(why) => standing.fails(why),
+        }
+        drop(standing);
         result
     }
 
@@ -294,8 +376,8 @@ impl Log {
         let size = self.segment_size.max(length);
         let (file, size) = match self.disk.create(&path, size) {
             Ok(file) => (file, size),
-            Err(error) if is_full(&error) && vital && length <= self.segment_size => {
-                let Some(spare) = self.spare.take() else {
+            Err(error) if is_full(&error) && vital => {
+                let Some(spare) = self.spare.take_if(|spare| length <= spare.size) else {
                     return Err(SpoolError::full(&self.layout.root));
                 };
                 *lock(&self.lack) = Some(SpoolError::full(&self.layout.root));
@@ -309,7 +391,7 @@ impl Log {
                 self.disk
                     .rename(&self.layout.spare, &path)
                     .map_err(SpoolError::io("cannot use the reserve as", &path))?;
-                (spare, self.segment_size)
+                (spare.file, spare.size)
             }
             Err(error) => return Err(SpoolError::io("cannot create segment", &path)(error)),
         };

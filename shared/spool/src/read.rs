@@ -3,7 +3,8 @@
 //! Contract: what is given has the checksum it was written with, a body in a file, too (spools that
 //! are older have none for these: then its length alone is checked). A message that leaves the
 //! queue while it is read is `None`, not an error.
-//! Failures: a damaged message is an error, and an alarm in the log: it stays queued.
+//! Failures: a damaged message is an error, and an alarm, in the log once: it stays queued. Of one
+//! whose body alone is damaged the rest can be returned to its sender.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
@@ -19,7 +20,7 @@ use super::{
     lock,
     record::{self, HEADER, Header, Kind, Place, State},
 };
-use mail::envelope::Envelope;
+use mail::envelope::{Envelope, Ret};
 
 /// What is read first for an envelope, bytes: enough for some recipients.
 const FIRST: usize = 1024;
@@ -40,10 +41,27 @@ struct Found {
 impl Spool {
     /// A message with its content; `None` if it is no longer queued.
     pub fn load(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
-        self.find(id, |found| {
-            let committer = &self.open.committer;
-            found.whole(|| committer.disk.open(&committer.layout.body(id)))
-        })
+        let committer = &self.open.committer;
+        let path = committer.layout.body(id);
+        let loaded = self.find(id, |found| found.whole(|| committer.disk.open(&path)));
+        if loaded.is_ok() {
+            lock(&self.open.damaged).remove(&id);
+        }
+        loaded
+    }
+
+    /// Messages that are damaged and stay for that, as far as they were tried.
+    pub fn damaged(&self) -> Vec<QueueId> {
+        let index = lock(&self.open.committer.index);
+        let mut damaged = lock(&self.open.damaged);
+        damaged.retain(|id| index.message(*id).is_some());
+        damaged.iter().copied().collect()
+    }
+
+    /// The same for who tells its sender that it is given up: of one whose body cannot be read, all
+    /// but that.
+    pub fn load_to_return(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
+        self.load(id).or_else(|_| self.find(id, Found::remains))
     }
 
     /// Sender and recipients of a message, read without its content; `None` if it is no longer
@@ -80,7 +98,9 @@ impl Spool {
                         moves = moves.saturating_sub(1);
                     }
                     Some(_) => {
-                        if error.kind() == ErrorKind::InvalidData {
+                        if error.kind() == ErrorKind::InvalidData
+                            && lock(&self.open.damaged).insert(id)
+                        {
                             let text = format_args!("spool: {error}; not delivered, it stays");
                             journal::line(Level::Error, &text);
                         }
@@ -128,6 +148,25 @@ impl Found {
     }
 
     fn whole(&self, open_body: impl FnOnce() -> Result<File>) -> Result<Stored> {
+        self.stored(|length, checksum| {
+            let file = open_body().map_err(|error| match error.kind() {
+                ErrorKind::NotFound => self.spoiled("its file is gone"),
+                _ => error,
+            })?;
+            self.check_body(&file, length, checksum)?;
+            Ok(Body::File(file, length))
+        })
+    }
+
+    /// What is left of it without a body that is a file.
+    fn remains(&self) -> Result<Stored> {
+        let mut left = self.stored(|_, _| Ok(Body::Inline(Vec::new())))?;
+        // An empty body would look like what was sent.
+        left.envelope.ret = Some(Ret::Headers);
+        Ok(left)
+    }
+
+    fn stored(&self, body_of: impl FnOnce(u64, Option<u32>) -> Result<Body>) -> Result<Stored> {
         let (header, payload) = self.read(self.length()?)?;
         if crc32c::crc32c(&payload) != header.crc {
             return Err(self.damaged());
@@ -138,10 +177,8 @@ impl Found {
         let body = match head.body {
             Place::Inline(_) => Body::Inline(inline.to_vec()),
             Place::File(length) => {
-                let file = open_body()?;
                 let checksum = head.state.as_ref().and_then(State::body_checksum);
-                self.check_body(&file, length, checksum)?;
-                Body::File(file, length)
+                body_of(length, checksum)?
             }
         };
         Ok(Stored {
@@ -153,14 +190,15 @@ impl Found {
         })
     }
 
+    fn spoiled(&self, what: &str) -> Error {
+        let text = format!("body of {} is damaged: {what}", self.id);
+        Error::new(ErrorKind::InvalidData, text)
+    }
+
     fn check_body(&self, file: &File, length: u64, checksum: Option<u32>) -> Result<()> {
-        let spoiled = |what: String| {
-            let text = format!("body of {} is damaged: {what}", self.id);
-            Error::new(ErrorKind::InvalidData, text)
-        };
         let found = file.metadata()?.len();
         if found != length {
-            return Err(spoiled(format!("it has {found} bytes, not {length}")));
+            return Err(self.spoiled(&format!("it has {found} bytes, not {length}")));
         }
         let Some(checksum) = checksum else {
             return Ok(());
@@ -178,7 +216,7 @@ impl Found {
         if crc == checksum {
             Ok(())
         } else {
-            Err(spoiled("its checksum is wrong".to_owned()))
+            Err(self.spoiled("its checksum is wrong"))
         }
     }
 }

@@ -300,6 +300,15 @@ impl Disk for Sim {
         Ok(file)
     }
 
+    fn reopen(&self, path: &Path, size: u64) -> io::Result<File> {
+        let (mut world, _) = self.begin(Operation::Open)?;
+        let file = Native.reopen(path, size)?;
+        let number = world.number(&file);
+        let length = file.metadata().unwrap().len();
+        world.files[number].unsynced.push(Change::Size(length));
+        Ok(file)
+    }
+
     fn create_nameless(&self, directory: &Path) -> io::Result<File> {
         let (mut world, _) = self.begin(Operation::Nameless)?;
         let file = Native.create_nameless(directory)?;

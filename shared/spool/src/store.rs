@@ -1,6 +1,7 @@
 //! The spool as its callers see it.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, Metadata, TryLockError},
     os::unix::fs::MetadataExt as _,
     path::Path,
@@ -14,6 +15,7 @@ use super::{
     committer::Committer,
     disk::{Disk, Native},
     draft::{Content, Known},
+    holder,
     id::Ids,
     item::{Accept, Done, New},
     journal::{self, Level},
@@ -61,6 +63,10 @@ pub(super) struct Open {
     pub(super) ids: Ids,
     minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What an administrator has to look at since the start.
+    pub(super) found: Vec<String>,
+    /// Messages that are damaged.
+    pub(super) damaged: Mutex<BTreeSet<QueueId>>,
     closed: Mutex<bool>,
     lock: Mutex<Option<File>>,
     /// Device and number of that file.
@@ -111,7 +117,7 @@ impl Spool {
             segment,
             recovered.next_segment,
         );
-        log.keep_reserve();
+        log.keep_reserve_over_restarts();
         let committer = Arc::new(Committer::new(
             disk,
             layout,
@@ -124,6 +130,8 @@ impl Spool {
             ids: Ids::after(recovered.highest_id),
             minimum_free: options.minimum_free,
             threads: Mutex::default(),
+            found: recovered.recovery.lasting(directory),
+            damaged: Mutex::default(),
             closed: Mutex::default(),
             place: lock.metadata().ok().map(|it| place(&it)),
             lock: Mutex::new(Some(lock)),
@@ -445,6 +453,8 @@ impl Open {
             &committer.layout,
             &lock(&committer.index),
         );
+        // With what the last segment has given back.
+        lock(&committer.log).keep_reserve_over_restarts();
         drop(lock(&self.lock).take());
     }
 }
@@ -468,14 +478,7 @@ struct Formed {
 }
 
 fn lock_directory(layout: &Layout) -> Result<File, SpoolError> {
-    let open = || {
-        File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&layout.lock)
-    };
-    let file = open().map_err(SpoolError::io("cannot open", &layout.lock))?;
+    let file = holder::open(&layout.lock).map_err(SpoolError::io("cannot open", &layout.lock))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(layout.root.clone())),

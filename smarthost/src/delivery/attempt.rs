@@ -34,7 +34,10 @@ impl Deliveries {
             Ok(Some(stored)) => stored,
             // Removed a moment ago: there is nothing to tell of, neither in the log.
             Ok(None) => return Some(all(count, Failure::ours("the message is no longer queued"))),
-            Err(error) => return Some(all(count, Failure::ours(&error.to_string()))),
+            Err(error) => {
+                nondelivery::damaged(self);
+                return Some(all(count, Failure::ours(&error.to_string())));
+            }
         };
         let envelope = stored.envelope.with_numbers(&delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());

@@ -48,10 +48,11 @@ pub(crate) async fn run(deliveries: Arc<Deliveries>, mut ending: watch::Receiver
             life::clock_set(step);
             deliveries.dispatch.tell(Event::Stepped(step));
         }
+        let may_begin = deliveries.dispatch.may_begin();
         for action in drain(&deliveries) {
             carry_out(&deliveries, action, &mut tasks);
         }
-        let wait = until_due(&deliveries);
+        let wait = until_due(&deliveries, may_begin.err().unwrap_or(LOOK));
         if wait.is_zero() {
             deliveries.dispatch.tell(Event::TimedOut);
             continue;
@@ -109,18 +110,22 @@ fn drain(deliveries: &Deliveries) -> Vec<Action> {
     actions
 }
 
-fn until_due(deliveries: &Deliveries) -> Duration {
+fn until_due(deliveries: &Deliveries, most: Duration) -> Duration {
     deliveries
         .dispatch
         .lock()
         .deadline()
-        .map_or(LOOK, |deadline| deadline.since(clock::now()).min(LOOK))
+        .map_or(most, |deadline| deadline.since(clock::now()).min(most))
 }
 
 fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<()>) {
     let dispatch = &deliveries.dispatch;
     match action {
         Action::Load { id, recipients } => load(deliveries, id, &recipients),
+        // A commit of results may have failed a moment ago.
+        Action::Deliver(dispatch::Delivery { ticket, .. }) if dispatch.refrains() => {
+            dispatch.tell(Event::Withdrawn { ticket });
+        }
         Action::Deliver(delivery) => {
             let (ticket, count) = (delivery.ticket, delivery.recipients.len());
             let outcomes = transport::all(count, Failure::ours("the delivery broke off here"));

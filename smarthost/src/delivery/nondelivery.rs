@@ -14,8 +14,10 @@ use mail::{
     status::EnhancedStatus,
 };
 use queue::notification::{self, DEAD, Occasion};
+use settings::last_good;
 use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
+use tokio::task::block_in_place;
 
 use super::Deliveries;
 use crate::notices::{Event, Kind, News, Passed};
@@ -27,7 +29,7 @@ pub(super) async fn bounce(
     failed: &[(u32, Failure)],
     expired: bool,
 ) -> Result<(), SpoolError> {
-    let Some(stored) = deliveries.dispatch.spool().load(id)? else {
+    let Some(stored) = deliveries.dispatch.spool().load_to_return(id)? else {
         return Ok(());
     };
     let mut failed = failed.to_vec();
@@ -79,7 +81,7 @@ pub(super) async fn warn(
     id: QueueId,
     late: &[(u32, Failure)],
 ) -> Result<(), SpoolError> {
-    let Some(stored) = deliveries.dispatch.spool().load(id)? else {
+    let Some(stored) = deliveries.dispatch.spool().load_to_return(id)? else {
         return Ok(());
     };
     let setup = deliveries.current.get();
@@ -136,7 +138,7 @@ fn ended(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure)]) {
 pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure)], tell: bool) {
     let reason = failed.first().map(|(_, failure)| failure.log_text());
     life::dead(id, reason.as_deref().unwrap_or_default());
-    let Ok(Some(stored)) = deliveries.dispatch.spool().load(id) else {
+    let Ok(Some(stored)) = deliveries.dispatch.spool().load_to_return(id) else {
         return;
     };
     let (news, setup) = (deliveries.dispatch.news(), deliveries.current.get());
@@ -152,6 +154,35 @@ pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure
     let host = &setup.config.hostname;
     let (headline, text) = notification::dead(&stored, host, failed, "smarthost");
     news.tell(Event::News(News {
+        kind: Kind::Dead,
+        headline,
+        text,
+        strangers: false,
+    }));
+}
+
+/// What administrators were told of last.
+const TOLD: &str = "damage.told";
+
+/// Messages are damaged on the disk: the administrators hear of each once.
+pub(super) fn damaged(deliveries: &Deliveries) {
+    let damaged = deliveries.dispatch.spool().damaged();
+    if damaged.is_empty() {
+        return;
+    }
+    let setup = deliveries.current.get();
+    let list = notification::damaged(&damaged);
+    let state = &setup.config.state;
+    if !block_in_place(|| last_good::is_news_of(state, TOLD, &list)) {
+        return;
+    }
+    let (headline, text) = notification::damage(
+        &setup.config.hostname,
+        &list,
+        "smarthost",
+        &setup.config.spool,
+    );
+    deliveries.dispatch.news().tell(Event::News(News {
         kind: Kind::Dead,
         headline,
         text,

@@ -386,6 +386,7 @@ impl Control {
                 .iter()
                 .cloned()
                 .chain(self.deaf.alarms())
+                .chain(self.server.dispatch.spool().alarms())
                 .chain(quarantined(&setup.config.spool))
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))

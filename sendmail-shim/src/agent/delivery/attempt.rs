@@ -86,7 +86,10 @@ impl Attempts {
             Ok(Some(stored)) => stored,
             // Removed a moment ago: there is nothing to tell of, neither in the log.
             Ok(None) => return finished(all(count, "the message is no longer queued")),
-            Err(error) => return finished(all(count, &error.to_string())),
+            Err(error) => {
+                notices::damaged(&self.agent);
+                return finished(all(count, &error.to_string()));
+            }
         };
         let envelope = stored.envelope.with_numbers(&delivery.recipients);
         if let Some(forwarded) = self.readdressed(&stored, &delivery.recipients) {

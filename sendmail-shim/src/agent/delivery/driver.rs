@@ -73,10 +73,11 @@ impl Driver {
                 life::clock_set(step);
                 self.agent.dispatch.tell(Event::Stepped(step));
             }
+            let may_begin = self.agent.dispatch.may_begin();
             for action in self.agent.dispatch.actions() {
                 self.carry_out(action);
             }
-            let rest = self.agent.dispatch.rest(LOOK);
+            let rest = self.agent.dispatch.rest(may_begin.err().unwrap_or(LOOK));
             match self.signals.recv_timeout(rest) {
                 Ok(Signal::Stop(stopped)) => return self.stop(&stopped),
                 Ok(signal) => self.take(signal),
@@ -100,6 +101,10 @@ impl Driver {
 
     fn carry_out(&mut self, action: Action) {
         match action {
+            // A commit of results may have failed a moment ago.
+            Action::Deliver(Delivery { ticket, .. }) if self.agent.dispatch.refrains() => {
+                self.agent.dispatch.tell(Event::Withdrawn { ticket });
+            }
             Action::Deliver(delivery) => self.deliver(delivery),
             Action::Load { .. }
             | Action::Bounce { .. }

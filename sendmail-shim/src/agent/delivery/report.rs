@@ -204,7 +204,7 @@ fn dead(agent: &Agent, id: QueueId, failed: &[(u32, Failure)], tell: bool) {
 }
 
 fn loaded(agent: &Agent, id: QueueId) -> Result<Option<Stored>, String> {
-    let loaded = agent.dispatch.spool.load(id);
+    let loaded = agent.dispatch.spool.load_to_return(id);
     loaded.map_err(|error| error.to_string())
 }
 

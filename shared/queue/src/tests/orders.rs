@@ -265,3 +265,26 @@ fn a_message_that_has_moved_leaves_nothing_behind_and_nobody_is_told() {
     assert_eq!(actions, [Action::Record { id: id(1), event }]);
     assert!(queue.is_empty() && queue.deadline().is_none());
 }
+
+#[test]
+fn no_delivery_begins_while_its_end_cannot_be_recorded_and_all_go_when_it_can_be() {
+    let mut queue = queue();
+    queue.refrain(true, START);
+    let actions = tell(&mut queue, accepted(1, &["a", "b"]), START);
+    assert!(deliveries(&actions).is_empty(), "{actions:?}");
+    assert_eq!(queue.deadline(), None, "nothing to look for meanwhile");
+    let actions = tell(&mut queue, Event::FlushAll, START);
+    assert!(deliveries(&actions).is_empty(), "nor by an order");
+    queue.refrain(false, START);
+    let begun: Vec<_> = std::iter::from_fn(|| queue.next_action()).collect();
+    let begun = deliveries(&begun);
+    assert_eq!(begun.len(), 2);
+    // One that was told and could not begin has its turn again, with nothing recorded.
+    queue.refrain(true, START);
+    let ticket = begun[0].ticket;
+    let actions = tell(&mut queue, Event::Withdrawn { ticket }, START);
+    assert!(actions.is_empty(), "{actions:?}");
+    queue.refrain(false, START);
+    let again: Vec<_> = std::iter::from_fn(|| queue.next_action()).collect();
+    assert_eq!(deliveries(&again)[0].id, begun[0].id);
+}

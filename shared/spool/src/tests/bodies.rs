@@ -53,6 +53,17 @@ fn a_large_message_whose_body_was_changed_on_disk_is_not_given_out_but_stays_que
             error.contains(&format!("body of {id} is damaged")),
             "{error}"
         );
+        let left = spool.load_to_return(id).unwrap().unwrap();
+        let envelope = spool.envelope(id).unwrap().unwrap();
+        assert_eq!(left.envelope.recipients, envelope.recipients);
+        assert_eq!(left.envelope.sender, envelope.sender);
+        assert_eq!(left.header, header_of(id));
+        assert!(
+            left.beginning(u64::MAX).unwrap().is_empty(),
+            "nothing that is not its own"
+        );
+        assert_eq!(spool.damaged(), [id]);
+        assert!(spool.alarms().concat().contains(&id.to_string()));
         spool.record(id, deferred(vec![0], 7));
         spool.close();
         let recovery;
@@ -62,7 +73,14 @@ fn a_large_message_whose_body_was_changed_on_disk_is_not_given_out_but_stays_que
         check_content(&spool, other);
         overwrite(&path, &good);
         check_content(&spool, id);
+        assert!(spool.damaged().is_empty() && spool.alarms().is_empty());
     }
+    fs::remove_file(&path).unwrap();
+    let error = spool.load(id).err().unwrap().to_string();
+    assert!(error.contains("its file is gone"), "{error}");
+    assert!(spool.load_to_return(id).unwrap().is_some());
+    spool.record(id, Event::Removed);
+    assert!(spool.damaged().is_empty(), "it has left the queue");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{
     *,
 };
 
-const NO_SPACE: Verdict = Verdict::Fail(rustix::io::Errno::NOSPC.raw_os_error());
+pub(super) const NO_SPACE: Verdict = Verdict::Fail(rustix::io::Errno::NOSPC.raw_os_error());
 pub(super) const BROKEN: Verdict = Verdict::Fail(rustix::io::Errno::IO.raw_os_error());
 
 /// A disk on which one kind of operation fails while the switch is on.

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod basics;
+mod beginning;
 mod bodies;
 mod closed;
 mod crash;
