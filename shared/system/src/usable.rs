@@ -46,6 +46,22 @@ pub fn unusable(directory: &Path, counts: impl Fn(&OsStr) -> bool) -> Option<Unu
     })
 }
 
+/// The same of the directory and of those in it alone, for the user who asks: a start that can do
+/// nothing there must not begin with it.
+pub fn closed(directory: &Path) -> Option<Unusable> {
+    let found = fs::metadata(directory).ok()?;
+    let whole = (directory, &found);
+    let closed = |path: &Path, found: &Metadata| {
+        let wanted = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+        let error = access(path, wanted).err()?;
+        Some(told(path, found, whole, &error.into()))
+    };
+    closed(directory, &found).or_else(|| {
+        let mut inner = entries(directory).filter(|(_, found)| found.is_dir());
+        inner.find_map(|(path, found)| closed(&path, &found))
+    })
+}
+
 /// Files and directories in a directory, [`MOST`] of them.
 fn entries(path: &Path) -> impl Iterator<Item = (PathBuf, Metadata)> {
     let all = fs::read_dir(path).into_iter().flatten().flatten();
@@ -149,6 +165,26 @@ mod tests {
     use super::*;
 
     const NOBODY: Option<u32> = Some(65534);
+
+    #[test]
+    fn a_directory_that_the_user_may_not_write_is_closed_and_so_is_one_with_such_a_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("segments");
+        assert_eq!(closed(&inner), None, "not there yet");
+        fs::create_dir(&inner).unwrap();
+        assert_eq!(closed(directory.path()), None);
+        if geteuid().is_root() {
+            // Whom no mode stops; what it means for others is tried end to end.
+            return;
+        }
+        for path in [inner.as_path(), directory.path()] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o500)).unwrap();
+            let found = closed(directory.path()).unwrap();
+            assert_eq!(found.path, path);
+            assert!(found.remedy.starts_with("chmod"), "{found:?}");
+        }
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    }
 
     #[test]
     fn root_is_told_what_the_user_of_a_directory_cannot_use_in_it() {

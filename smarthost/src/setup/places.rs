@@ -7,7 +7,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use settings::ConfigError;
-use system::{fs, socket};
+use system::{fs, socket, usable::closed};
 
 use crate::config::Config;
 
@@ -43,6 +43,10 @@ fn make(config: &Config) -> Result<(), ConfigError> {
             let what = format!("{key}: cannot create {}: {error}", path.display());
             config.wrong(key, &what)
         })?;
+        if let Some(found) = closed(path) {
+            let what = format!("{key}: {}; {}", found.why, found.remedy);
+            return Err(config.wrong(key, &what));
+        }
     }
     Ok(())
 }

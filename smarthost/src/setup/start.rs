@@ -15,6 +15,7 @@ use settings::{
     last_good::{self, Fault},
     layers::Layer,
 };
+use system::usable::closed;
 
 /// The chain while that of the configuration cannot be had: strangers come again.
 const CLIENTS_ALONE: [&str; 4] = [
@@ -57,7 +58,7 @@ impl Setup {
             (&mut salvaged.spool, Config::refuge(path)),
             (&mut salvaged.state, Config::refuge_of_state(path)),
         ] {
-            if system::fs::no_directory(place).is_some() {
+            if system::fs::no_directory(place).is_some() || closed(place).is_some() {
                 *place = refuge;
             }
         }

@@ -27,7 +27,7 @@ use settings::{
     provision,
 };
 
-use system::{fs::no_directory, read, socket};
+use system::{fs::no_directory, read, socket, usable::closed};
 
 use super::{
     enrolled::FILE,
@@ -119,10 +119,10 @@ pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
     };
     let refuge = refuge_of(&of);
     let mut salvaged = Settings::salvaged(&layers, &of, refuge.clone())?;
-    if no_directory(&salvaged.spool).is_some() {
+    if no_directory(&salvaged.spool).is_some() || closed(&salvaged.spool).is_some() {
         salvaged.spool = refuge;
     }
-    let copy = copy(&salvaged, &of);
+    let copy = copy(&salvaged, &of).filter(|it| closed(&it.spool).is_none());
     let remembered = copy.is_some();
     let mut settings = copy.unwrap_or(salvaged);
     settings.fault = Some(Fault {
@@ -202,11 +202,17 @@ fn ready(found: Result<Vec<Layer>, ConfigError>) -> Usable {
         );
         return Err((layers, error));
     }
-    match system::fs::create_directory(&settings.spool, 0o700) {
-        Ok(()) => Ok((layers, settings)),
-        Err(error) => {
-            let what = format!("spool: cannot create {}: {error}", settings.spool.display());
-            let error = layers::wrong_at(&layers, "spool", None, &what);
+    let why = match system::fs::create_directory(&settings.spool, 0o700) {
+        Ok(()) => closed(&settings.spool).map(|it| format!("{}; {}", it.why, it.remedy)),
+        Err(error) => Some(format!(
+            "cannot create {}: {error}",
+            settings.spool.display()
+        )),
+    };
+    match why {
+        None => Ok((layers, settings)),
+        Some(why) => {
+            let error = layers::wrong_at(&layers, "spool", None, &format!("spool: {why}"));
             Err((layers, error))
         }
     }
