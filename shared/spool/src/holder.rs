@@ -1,8 +1,8 @@
 //! Which process has a spool open, as the kernel's table of locks tells; nothing is locked to find
 //! out, which a daemon that starts could meet.
 //!
-//! Contract: but for the lock itself, two small reads of `/proc`; `None` where nobody has it, or the
-//! kernel does not tell. See `proc_locks` in the documentation of Linux.
+//! Contract: but for the lock itself, two small reads of `/proc`; `None` where nobody has it, or
+//! the kernel does not tell. See `proc_locks` in the documentation of Linux.
 
 use std::{
     fs::{self, File},
