@@ -173,6 +173,12 @@ pub(crate) fn next_key(client: &str, name: &str, next: &Pin) {
     smtpd(Level::Notice, &text);
 }
 
+/// What a session had its rights from is gone.
+pub(crate) fn lost_rights(client: &str, why: &str) {
+    let text = format_args!("session of {client} ended: {why}");
+    line_about(client, Role::Smtpd, Level::Notice, &text);
+}
+
 /// So many failed that no attempt is looked at for a while.
 pub(crate) fn logins_refused(client: &str) {
     let text = format_args!("too many failed logins from {client}: none is tried for a while");

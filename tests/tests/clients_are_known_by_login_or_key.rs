@@ -60,6 +60,51 @@ fn a_printer_logs_in_under_tls_and_sends_to_anywhere_until_its_login_is_taken_aw
     until_true("the login is gone", || {
         plain(&mut from(&smarthost, "127.0.0.2"), "printer", &secret).code == 535
     });
+    let gone = session.say("MAIL FROM:<scan@example.org>");
+    assert_eq!(gone.code, 421, "nor in the session that is open: {gone:?}");
+    smarthost
+        .daemon()
+        .wait_for_log("session of unknown[127.0.0.1] ended: this login has changed");
+}
+
+#[test]
+fn a_session_ends_at_its_next_mail_when_its_password_or_the_right_to_hand_on_was_taken_away() {
+    let sink = Sink::start();
+    let with = |more: &str| {
+        format!(
+            "relayhost = \"{}\"\nnetworks = [\"10.0.0.0/8\"]\nauth = {{ users = \"users\" }}\n{more}",
+            sink.nexthop()
+        )
+    };
+    let mut smarthost = server(&sink, "auth = { users = \"users\" }\n");
+    smarthost.configure(&with("xclient = [\"127.0.0.9\"]\n"));
+    let secret = password(&smarthost, "printer");
+    smarthost.run();
+    let mut logged_in = from(&smarthost, "127.0.0.1");
+    assert_eq!(plain(&mut logged_in, "printer", &secret).code, 235);
+    assert_eq!(to_elsewhere(&mut logged_in).code, 250);
+    let mut handed_on = from(&smarthost, "127.0.0.9");
+    assert_eq!(handed_on.say("XCLIENT ADDR=10.0.0.7").code, 220);
+    assert_eq!(handed_on.say("EHLO front.example").code, 250);
+    assert_eq!(to_elsewhere(&mut handed_on).code, 250);
+
+    password(&smarthost, "printer");
+    until_true("the new password is known", || {
+        let reply = logged_in.say("MAIL FROM:<scan@example.org>");
+        if reply.code == 250 {
+            logged_in.say("RSET");
+        }
+        reply.code == 421
+    });
+    assert_eq!(
+        to_elsewhere(&mut handed_on).code,
+        250,
+        "nothing of its own has changed"
+    );
+
+    smarthost.configure(&with(""));
+    assert!(smarthost.admin(&["reload"]).status.success());
+    assert_eq!(handed_on.say("MAIL FROM:<scan@example.org>").code, 421);
 }
 
 /// Row A3: what people have. swaks knows PLAIN; SCRAM is what our own programs speak.

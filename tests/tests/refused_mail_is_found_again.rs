@@ -7,7 +7,7 @@ use std::{fs, net::Ipv4Addr, process::Output};
 use serde_json::Value;
 use tests::{
     resolver::{Record, Resolver},
-    session::heard,
+    session::{Session, heard},
     shown,
     sink::Sink,
     smarthost::Smarthost,
@@ -45,6 +45,38 @@ fn relay(sink: &Sink, resolver: &Resolver, delay: &str) -> Smarthost {
     );
     smarthost.run();
     smarthost
+}
+
+#[test]
+fn a_message_refused_at_its_end_is_found_by_its_sender_and_by_each_of_its_recipients() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nmessage_size = \"8KiB\"\n",
+        sink.nexthop()
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    let to = ["sales@dest.example", "office@dest.example"];
+    let large = [
+        b"Subject: x\r\n\r\n",
+        &b"xxxxxxx\r\n".repeat(1000)[..],
+        b"\r\n",
+    ]
+    .concat();
+    let circles = b"Received: x\r\n".repeat(101);
+    let circles = [&circles[..], b"\r\nx\r\n"].concat();
+    for (content, code) in [(&large, 552), (&circles, 554)] {
+        let reply = session.mail("boss@customer.example", &to, content).unwrap();
+        assert_eq!(reply.code, code, "{reply:?}");
+    }
+    let found = |arguments: &[&str]| rejected(&smarthost, arguments).len();
+    // Two reasons, two recipients.
+    until("they are kept", || {
+        (found(&["--from", "customer"]) == 4).then_some(())
+    });
+    for part in ["sales", "office"] {
+        assert_eq!(found(&["--to", part]), 2, "{part}");
+    }
+    assert_eq!(found(&["--to", "nobody"]), 0);
 }
 
 fn text(output: &Output) -> String {

@@ -23,6 +23,8 @@ const KEPT: Duration = Duration::from_hours(30 * 24);
 const RULES: usize = 200;
 /// Longest text, in characters.
 const LONGEST: usize = 320;
+/// A reply's code and enhanced status, bytes.
+const CODES: usize = 9;
 /// How often old rows are looked for.
 const SWEEP: Duration = Duration::from_hours(1);
 /// The rule that asks clients to come again.
@@ -89,6 +91,11 @@ impl Refusals {
             new.rule.as_deref(),
             &new.stage,
         ) + &cut(counted.unwrap_or_default());
+        // The protocol refuses for many reasons; each has its code.
+        let key = match new.rule {
+            Some(_) => key,
+            None => key + new.reply.get(..CODES).unwrap_or_default(),
+        };
         let known = self.rows.get(&key);
         let row = Refusal {
             client: cut(new.client),

@@ -14,7 +14,8 @@ use smtp::{
 use tokio::time;
 
 use super::{
-    acceptance::no_room, asking, counting::Begun, session::Connection, transaction::Transaction,
+    acceptance::no_room, asking, counting::Begun, refused::About, session::Connection,
+    transaction::Transaction,
 };
 use crate::{
     limits::Decision,
@@ -34,7 +35,11 @@ impl Connection {
             // What a reload changed holds from here on: clients keep their sessions for long.
             self.setup = self.server.current.get();
         }
-        let decided = match self.disbelieve(&question) {
+        let lost = match question {
+            Question::Mail(_) => self.has_lost_rights(),
+            _ => None,
+        };
+        let decided = match lost.or_else(|| self.disbelieve(&question)) {
             None => self.decide_drained(&question).await,
             refused => refused,
         };
@@ -67,6 +72,15 @@ impl Connection {
         verdict
     }
 
+    /// The answer to a client whose session has lost what it has its rights from.
+    fn has_lost_rights(&self) -> Option<Verdict> {
+        let why = self.rights.lost(&self.setup)?;
+        maillog::lost_rights(&self.name, why);
+        let host = &self.setup.config.hostname;
+        let reply = format!("421 4.7.0 {host} Error: {why}; connect again");
+        Some(Verdict::Close(Reply::literal(&reply)))
+    }
+
     /// The chain has nothing against it.
     async fn go_on(&mut self, question: &Question) -> Verdict {
         // Filters are told the id that the message will have.
@@ -93,6 +107,9 @@ impl Connection {
                 sender: known,
                 recipient: rcpt.to.address().cloned(),
             },
+            Question::Data | Question::Message { .. } if let Some(about) = &self.about => {
+                about.subject()
+            }
             _ => Subject {
                 sender: known,
                 recipient: None,
@@ -260,6 +277,7 @@ impl Connection {
                 .has_room(mail.size.unwrap_or_default())
             {
                 Ok(()) => {
+                    self.about = Some(About::new(mail.sender()));
                     self.transaction = Some(Transaction::new(mail.clone()));
                     Verdict::Accept
                 }
@@ -268,6 +286,9 @@ impl Connection {
             Question::Recipient(rcpt) => {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.add(rcpt.clone());
+                    if let Some(about) = &mut self.about {
+                        about.add(rcpt.to.address());
+                    }
                     let sender = transaction.sender().to_string();
                     let recipient = rcpt.to.address().map(ToString::to_string);
                     let envelope = (sender.as_str(), recipient.as_deref().unwrap_or_default());

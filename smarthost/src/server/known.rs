@@ -1,17 +1,65 @@
-//! Who the client is, and what is noted of one of ours when it brings a message.
+//! Who the client is, and what is noted of it: of one of ours when it brings a message, of any when
+//! it is refused.
 
 use mail::{
+    address::Address,
     clock::{self, Timestamp},
     message::{Header, trace},
+    outcome::escape,
 };
 
-use super::session::Connection;
+use super::{refused::is_of_message, session::Connection};
 use crate::{
     machines::{By, Seen},
+    maillog,
+    notices::{self, Passed},
+    policy::refusals::Refusal,
     provenance,
 };
 
 impl Connection {
+    /// A refusal, for administrators who ask later; what is no mail is not worth it.
+    pub(super) fn remember(&mut self, stage: &str, reply: &str, subject: &maillog::Subject) {
+        let (rule, counted) = (self.rule.take(), self.over.take());
+        if !is_of_message(stage) && !["MAIL", "RCPT"].contains(&stage) {
+            return;
+        }
+        let now = clock::now();
+        let refusal = |recipient: Option<&Address>| Refusal {
+            client: self.name.clone(),
+            helo: self.machine.helo().map(str::to_owned),
+            sender: subject.sender.as_ref().map(ToString::to_string),
+            recipient: recipient.map(ToString::to_string),
+            stage: stage.to_owned(),
+            rule: rule.clone(),
+            counted: counted.as_ref().map(ToString::to_string),
+            reply: reply.to_owned(),
+            first: now,
+            last: now,
+            count: 0,
+            accepted: None,
+        };
+        let about = self.about.as_ref().filter(|_| is_of_message(stage));
+        let several = about.map_or(&[][..], |about| about.recipients.as_slice());
+        let rows: Vec<_> = if several.len() > 1 {
+            several.iter().map(|it| refusal(Some(it))).collect()
+        } else {
+            vec![refusal(subject.recipient.as_ref())]
+        };
+        let passed = Passed::Refused {
+            rule: rule.clone().unwrap_or_else(|| "protocol".to_owned()),
+            reply: escape(reply.as_bytes(), maillog::MAX_WORD),
+        };
+        let mut refusals = self.server.refusals();
+        for row in rows {
+            refusals.add(self.client, row, now);
+        }
+        drop(refusals);
+        self.server.dispatch.activity().refused(now);
+        let news = self.server.dispatch.news();
+        news.tell(notices::Event::Passed(passed));
+    }
+
     /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
     pub(super) fn origin(&self) -> String {
         match (self.known_as(), self.name.strip_suffix(']')) {

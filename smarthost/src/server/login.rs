@@ -66,6 +66,8 @@ impl Connection {
         attempts.failures().end(self.client, right, clock::now());
         drop(turn);
         if right {
+            let proved = logins.verifier(&attempt.user).cloned();
+            self.rights.login = proved.map(|it| (attempt.user.clone(), it));
             self.method = method;
             self.own = true;
             return Verdict::Accept;

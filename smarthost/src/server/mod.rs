@@ -12,6 +12,8 @@
 //! | [`attempts`] | who failed to log in lately, or to be enrolled |
 //! | [`known`] | who the client is, and what is noted of one of ours |
 //! | [`enrolment`] | XENROLL, and keys that are believed no more |
+//! | [`refused`] | what a refusal is about |
+//! | [`rights`] | whether what an open session has its rights from still holds |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |
 //! | [`xclient`] | a front end says whose session it hands on |
 //! | [`moved`] | a message of another server's queue, as it comes |
@@ -50,6 +52,8 @@ pub(crate) mod notify;
 mod outages;
 mod places;
 mod proxied;
+mod refused;
+mod rights;
 mod services;
 mod session;
 mod standings;

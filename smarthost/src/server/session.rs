@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::{clock, limits, outcome::escape};
+use mail::limits;
 use relay::{tls, trust::PeerKey};
 use smtp::{
     command::Verb,
@@ -34,6 +34,8 @@ use super::{
     moved,
     places::{Place, Visitor},
     proxied::Ends,
+    refused::{About, is_of_message},
+    rights::Rights,
     transaction::Transaction,
 };
 use crate::{
@@ -42,8 +44,7 @@ use crate::{
     link::Stream,
     maillog,
     milter::setting::is_rule,
-    notices::{self, Passed},
-    policy::{ClientName, refusals::Refusal},
+    policy::ClientName,
     setup::Setup,
 };
 
@@ -83,6 +84,8 @@ pub(super) struct Connection {
     pub(super) key: Option<PeerKey>,
     /// As whom that is known.
     pub(super) pinned: Option<String>,
+    /// What it has its rights from.
+    pub(super) rights: Rights,
     /// How it has logged in.
     pub(super) method: &'static str,
     /// Over a proxy that does not say who it is.
@@ -104,6 +107,8 @@ pub(super) struct Connection {
     pub(super) transaction: Option<Transaction>,
     /// The message that the limits let begin.
     pub(super) begun: Option<Begun>,
+    /// Envelope of the last message, for a refusal of it.
+    pub(super) about: Option<About>,
     /// What the command that was just refused is about, for the log.
     pub(super) subject: Option<maillog::Subject>,
     /// The rule that refused it.
@@ -140,6 +145,11 @@ pub(super) async fn serve(
     settings.xwriter = true;
     settings.xenroll = offer.asks_for_keys();
     let peer = (!ends.proxied).then_some(visitor.address);
+    let proxy = stream.peer_addr().ok().filter(|_| ends.proxied);
+    let rights = Rights {
+        proxy: proxy.map(|it| it.ip()),
+        ..Rights::default()
+    };
     settings.xmove = moved::may_give(&setup.config, peer);
     settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
     if ends.proxied {
@@ -157,6 +167,7 @@ pub(super) async fn serve(
         offer,
         key: None,
         pinned: None,
+        rights,
         method: "",
         unnamed: ends.unnamed,
         peer,
@@ -169,6 +180,7 @@ pub(super) async fn serve(
         server,
         transaction: None,
         begun: None,
+        about: None,
         subject: None,
         rule: None,
         over: None,
@@ -241,6 +253,9 @@ impl Connection {
                     }
                 }
                 Some(Action::Abort) => {
+                    // The end of a message may be refused after it.
+                    let verb = self.machine.last_verb();
+                    self.about = self.about.take().filter(|_| is_of_message(verb));
                     self.end_transaction();
                     self.message_over().await;
                 }
@@ -286,7 +301,8 @@ impl Connection {
         if std::mem::take(&mut self.login_told) {
             return;
         }
-        let subject = self.subject.take();
+        let about = self.about.as_ref().filter(|_| is_of_message(stage));
+        let subject = self.subject.take().or_else(|| about.map(About::subject));
         let sender = self.transaction.as_ref().map(Transaction::sender);
         let subject = subject.unwrap_or(maillog::Subject {
             sender,
@@ -318,42 +334,6 @@ impl Connection {
             let why = "a PROXY header from an address that is not in `proxy`";
             maillog::proxy(&self.name, why);
         }
-    }
-
-    /// For administrators who ask later; what is no mail is not worth it.
-    fn remember(&mut self, stage: &str, reply: &str, subject: &maillog::Subject) {
-        let (rule, counted) = (self.rule.take(), self.over.take());
-        if !["MAIL", "RCPT", "DATA", "END-OF-MESSAGE"].contains(&stage) {
-            return;
-        }
-        let now = clock::now();
-        let refusal = Refusal {
-            client: self.name.clone(),
-            helo: self.machine.helo().map(str::to_owned),
-            sender: subject.sender.as_ref().map(ToString::to_string),
-            recipient: subject.recipient.as_ref().map(ToString::to_string),
-            stage: stage.to_owned(),
-            rule,
-            counted: counted.as_ref().map(ToString::to_string),
-            reply: reply.to_owned(),
-            first: now,
-            last: now,
-            count: 0,
-            accepted: None,
-        };
-        let passed = Passed::Refused {
-            rule: refusal
-                .rule
-                .clone()
-                .unwrap_or_else(|| "protocol".to_owned()),
-            reply: escape(reply.as_bytes(), maillog::MAX_WORD),
-        };
-        self.server.refusals().add(self.client, refusal, now);
-        self.server.dispatch.activity().refused(now);
-        self.server
-            .dispatch
-            .news()
-            .tell(notices::Event::Passed(passed));
     }
 
     pub(super) fn end_transaction(&mut self) {

@@ -58,6 +58,8 @@ impl Connection {
         };
         let name = self.called.as_ref().and_then(ClientName::confirmed);
         self.name = format!("{}[{}]", name.unwrap_or("unknown"), self.client);
+        self.rights.login = None;
+        self.rights.handed_on = Some(self.connected);
         // Of the front end.
         (self.key, self.pinned) = (None, None);
         self.method = if login.is_some() { "XCLIENT" } else { "" };

@@ -109,6 +109,11 @@ impl Logins {
         proved && is_known
     }
 
+    /// What his password is held against who may log in under this prepared name.
+    pub fn verifier(&self, name: &str) -> Option<&Verifier> {
+        self.verifiers.get(name)
+    }
+
     /// Whether somebody may log in under this prepared name.
     pub fn knows(&self, name: &str) -> bool {
         self.verifiers.contains_key(name)
