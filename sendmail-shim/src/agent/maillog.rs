@@ -88,6 +88,16 @@ pub(super) fn rejected(owners: &Owners, uid: u32, reply: &str) {
     );
 }
 
+/// Whoever connects and goes away can do so thousands of times a second.
+pub(super) fn lost(owners: &Owners, uid: u32, why: &dyn Display) {
+    line_about(
+        &format!("uid {}", owners.party(uid)),
+        Role::Smtpd,
+        Level::Info,
+        &format_args!("lost connection from uid {uid}: {why}"),
+    );
+}
+
 pub(super) fn tls(relay: &str, summary: &str, pinned: bool) {
     let trust = if pinned { "Verified" } else { "Trusted" };
     line(

@@ -32,6 +32,7 @@ use super::{
     ending::Ending,
     listener::{Listeners, Serve, Socket},
     maillog, notices,
+    owners::Owners,
     presence::Connection,
     release, session,
     sockets::Sockets,
@@ -178,7 +179,10 @@ fn listen(agent: &Arc<Agent>, sockets: Sockets) -> io::Result<Listeners> {
 
 fn served(agent: &Arc<Agent>, serve: fn(&Agent, &Connection) -> io::Result<()>) -> Serve {
     let agent = Arc::clone(agent);
-    Arc::new(move |connection| lost(connection.uid, serve(&agent, connection)))
+    Arc::new(move |connection| {
+        let served = serve(&agent, connection);
+        lost(&agent.presence.owners, connection.uid, served);
+    })
 }
 
 /// Listens on addresses that have become free.
@@ -384,13 +388,10 @@ fn end(agent: &Agent, listeners: &Listeners) {
 }
 
 /// A client that does not wait for the answer to QUIT is in order.
-fn lost(uid: u32, served: io::Result<()>) {
+fn lost(owners: &Owners, uid: u32, served: io::Result<()>) {
     if let Err(error) = served
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        line(
-            Level::Info,
-            &format_args!("lost connection from uid {uid}: {error}"),
-        );
+        maillog::lost(owners, uid, &error);
     }
 }

@@ -8,7 +8,7 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-use crate::command::{CommandError, path, verb::BLANKS, xtext};
+use crate::command::{CommandError, path, verb::BLANKS, write::MAX_NAME, xtext};
 use mail::{
     address::{Address, Mailbox},
     envelope::{Mail, Notify, Rcpt, Ret},
@@ -162,7 +162,7 @@ fn envid(value: &str) -> Option<String> {
 
 /// A full name.
 fn full_name(value: &str) -> Option<String> {
-    if value.len() <= 500 {
+    if value.len() <= MAX_NAME {
         xtext::decode(value)
     } else {
         None

@@ -199,6 +199,37 @@ fn the_agents_socket_takes_names_without_domain_and_the_callers_full_name() {
 }
 
 #[test]
+fn a_callers_full_name_of_any_length_and_language_never_costs_his_mail() {
+    let peer = Capabilities {
+        xcaller: true,
+        smtputf8: true,
+        ..Capabilities::default()
+    };
+    for letter in ["x", "+", "é", "中", "😀"] {
+        for (count, utf8) in [1, 55, 84, 128, 500, 5000]
+            .into_iter()
+            .zip([false, true].repeat(3))
+        {
+            let name = letter.repeat(count);
+            let sent = Mail {
+                xcaller: Some(Some(name.clone())),
+                ..Mail::default()
+            };
+            let mut out = Vec::new();
+            write_mail(&mut out, &sent, utf8, &peer);
+            let line = String::from_utf8(out).unwrap();
+            let arguments = line.trim_end().strip_prefix("MAIL ").unwrap();
+            let read = mail(arguments, LOCAL).unwrap().xcaller.flatten().unwrap();
+            assert!(
+                !read.is_empty() && name.starts_with(&read),
+                "{letter} {count}"
+            );
+            assert!(read == name || count > 50, "{letter} {count}");
+        }
+    }
+}
+
+#[test]
 fn verbs_are_known_in_any_case_and_binary_lines_are_refused() {
     assert_eq!(split(b"helo test"), Ok((Verb::Helo, "test")));
     assert_eq!(split(b"mail from: <a@b>"), Ok((Verb::Mail, "from: <a@b>")));

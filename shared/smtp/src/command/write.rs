@@ -13,6 +13,8 @@ use mail::envelope::{Mail, Notify, Rcpt, Ret};
 /// Longest ENVID and ORCPT that a server must take, as written (RFC 3461 §4.4, §4.2); a longer one
 /// is left out rather than refused for.
 const MAX_ENVID: usize = 100;
+/// Longest full name of a caller, encoded.
+pub(super) const MAX_NAME: usize = 500;
 const MAX_ORCPT: usize = 500;
 
 /// `MAIL FROM:<sender>` with its parameters. `utf8`: the transaction needs SMTPUTF8.
@@ -45,7 +47,7 @@ pub fn write_mail(out: &mut Vec<u8>, mail: &Mail, utf8: bool, peer: &Capabilitie
         push(out, format_args!(" XCALLER"));
         if let Some(name) = name {
             out.push(b'=');
-            xtext::encode(name, utf8, out);
+            write_cut(out, name, utf8, MAX_NAME);
         }
     }
     if mail.queued && peer.xcaller {
@@ -68,6 +70,20 @@ pub fn write_recipient(out: &mut Vec<u8>, rcpt: &Rcpt, utf8: bool, peer: &Capabi
         }
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// As much of a text as there is room for: what is said of a caller must not cost the mail.
+fn write_cut(out: &mut Vec<u8>, text: &str, utf8: bool, max: usize) {
+    let (mut left, mut letter) = (max, Vec::new());
+    for character in text.chars() {
+        letter.clear();
+        xtext::encode(character.encode_utf8(&mut [0; 4]), utf8, &mut letter);
+        let Some(rest) = left.checked_sub(letter.len()) else {
+            return;
+        };
+        left = rest;
+        out.extend_from_slice(&letter);
+    }
 }
 
 fn write_bounded(out: &mut Vec<u8>, key: &str, text: &str, utf8: bool, max: usize) {
