@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use mail::{clock::Timestamp, envelope::Recipient, outcome::Outcome};
+use mail::{address::Domain, clock::Timestamp, envelope::Recipient, outcome::Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -145,9 +145,12 @@ impl Selection {
         };
         let destination = |domain: &str| {
             let domain = domain.strip_prefix('@').unwrap_or(domain);
+            // However it is written; a name may end with its dot.
+            let form = |domain: &str| Domain::parse(domain.strip_suffix('.').unwrap_or(domain));
+            let wanted = form(domain);
             row.recipients.iter().any(|recipient| {
                 let (_, own) = recipient.address.rsplit_once('@').unwrap_or_default();
-                !domain.is_empty() && own.eq_ignore_ascii_case(domain)
+                wanted.is_ok() && form(own) == wanted
             })
         };
         let reason = |part: &str| {
@@ -296,6 +299,8 @@ mod tests {
             ("elsewhere.example", true),
             ("@elsewhere.example", true),
             ("where.example", false),
+            ("Elsewhere.Example.", true),
+            (".", false),
         ] {
             assert_eq!(said(&|it| it.destination = some(domain)), meant, "{domain}");
         }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use mail::{
+    address::domain::ends_in_number,
     nexthop::Nexthop,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
@@ -33,6 +34,9 @@ pub(crate) async fn hosts(
     let is_address = nexthop.host.parse::<IpAddr>().is_ok();
     if !nexthop.mx || is_address {
         return Ok((vec![nexthop.host.clone()], true));
+    }
+    if ends_in_number(&nexthop.host) {
+        return Err(no_name(&nexthop.host));
     }
     let (answer, secure) = resolver.mx_with_proof(&nexthop.host).await;
     let answered = !matches!(answer, Answer::Failed(_));
@@ -109,6 +113,9 @@ pub(crate) async fn places(
     host: &Host,
     own: &str,
 ) -> Result<Vec<(Place, Locality)>, Failure> {
+    if ends_in_number(&host.name) && host.name.parse::<IpAddr>().is_err() {
+        return Err(no_name(&host.name));
+    }
     let found = tokio::net::lookup_host((host.name.as_str(), host.port)).await;
     let found: Vec<SocketAddr> = found
         .map(|found| found.take(delivery::MOST_ADDRESSES).collect())
@@ -161,6 +168,13 @@ fn leading(found: Vec<SocketAddr>) -> Vec<(Place, Locality)> {
         (Place::Tcp(address), locality)
     });
     found.collect()
+}
+
+/// The system's resolver would take it for an address, which nobody has written as one.
+fn no_name(host: &str) -> Failure {
+    let text = format!("{host} is no domain name: it ends in a number");
+    let status = EnhancedStatus::new(5, 1, 2);
+    Failure::new(Blame::Network, Stage::Lookup, status, &text)
 }
 
 fn not_found(host: &str, status: EnhancedStatus, why: &str) -> Failure {

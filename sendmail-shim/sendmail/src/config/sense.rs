@@ -1,5 +1,12 @@
 //! Settings that are right by themselves and make no sense together. Pure.
 
+use std::net::{IpAddr, SocketAddr};
+
+use mail::address::Domain;
+use relay::{
+    delivery::is_listener as is_own,
+    relayhost::{By, Relayhost},
+};
 use settings::faults::Wrong;
 use smtp::client::Security;
 use system::socket::overlap;
@@ -12,6 +19,7 @@ impl Settings {
         pins_without_tls(self)
             .or_else(|| listens_twice(self))
             .or_else(|| one_socket(self))
+            .or_else(|| sends_to_itself(self))
     }
 }
 
@@ -37,6 +45,29 @@ fn listens_twice(settings: &Settings) -> Option<Wrong> {
     Some(Wrong::of(&["listen"], what).item(index))
 }
 
+/// What a name leads to is found at each delivery.
+fn sends_to_itself(settings: &Settings) -> Option<Wrong> {
+    let leads_here = |relayhost: &Relayhost| {
+        let nexthop = &relayhost.nexthop;
+        let port = nexthop.port.unwrap_or(settings.default_port());
+        match nexthop.host.parse::<IpAddr>() {
+            Ok(address) => is_own(&settings.listen, SocketAddr::new(address, port)),
+            Err(_) => {
+                let name = Domain::name(&nexthop.host);
+                let here = name.is_ok_and(|it| it.is_loopback() || it == settings.hostname);
+                here && settings.listen.iter().any(|own| own.port() == port)
+            }
+        }
+    };
+    let mut by_text = settings.relayhost.iter().enumerate();
+    let (index, relayhost) = by_text.find(|(_, it)| it.by == By::Text && leads_here(it))?;
+    let what = format!(
+        "{relayhost} is this agent itself, which listens there: mail would go in circles; name another host"
+    );
+    let wrong = Wrong::of(&["relayhost"], what).item(index);
+    Some(wrong.with(&["listen", "hostname", "tls"]))
+}
+
 fn one_socket(settings: &Settings) -> Option<Wrong> {
     (settings.control == settings.socket).then(|| {
         let what = "mail and orders cannot come to one socket; name another path";
@@ -54,6 +85,15 @@ mod tests {
     fn what_contradicts_another_setting_is_refused_with_its_line() {
         let pin = format!("sha256:{}", "ab".repeat(32));
         for (text, told) in [
+            (
+                "listen = \"127.0.0.1:2525\"\nrelayhost = [\"a.example\", \"[127.0.0.1]:2525\"]"
+                    .to_owned(),
+                "is this agent itself",
+            ),
+            (
+                "listen = \"127.0.0.1:25\"\nrelayhost = \"localhost\"".to_owned(),
+                "mail would go in circles",
+            ),
             (format!("tls = \"none\"\npins = \"{pin}\""), "/c:1:7: "),
             (
                 "\nlisten = [\"127.0.0.1:25\", \"[::1]:25\", \"[::ffff:127.0.0.1]:25\"]".to_owned(),

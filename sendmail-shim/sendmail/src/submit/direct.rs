@@ -43,6 +43,7 @@ pub fn send(
         way: &|| relayhost::way(settings, &names, tls.as_ref()),
         settings: &|| relayhost::smtp(settings, TIMEOUTS),
         tls: tls.as_ref(),
+        own: &settings.listen,
         memory: &Mutex::new(Memory::default()),
         opened: &|_| (),
         silent: &|_| (),

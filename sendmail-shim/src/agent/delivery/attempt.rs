@@ -183,6 +183,7 @@ impl Attempts {
             },
             settings: &|| relay::smtp(settings, Timeouts::default()),
             tls: tls.as_ref(),
+            own: &settings.listen,
             memory: &agent.memory,
             opened: &|connection| opened(&agent, connection),
             silent: &|_| agent.dispatch.tell(Event::Stalls { ticket }),

@@ -206,6 +206,16 @@ pub fn is_name(text: &str) -> bool {
     text.len() <= limits::DOMAIN && text.split('.').all(is_label)
 }
 
+/// Whether a name ends in a number, as some write an address (`3221225985`, `0x7f000001`, `10.1`):
+/// the system's resolver takes it for one, and no domain is called so (RFC 3696 §2).
+pub fn ends_in_number(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let decimal = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    decimal || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 fn is_label(label: &str) -> bool {
     let inner = |c: char| {
         c.is_ascii_alphanumeric()
@@ -238,6 +248,31 @@ pub fn is_valid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_ends_in_a_number_is_no_domain_of_mail() {
+        for name in [
+            "3221225985",
+            "0x7f000001",
+            "0X",
+            "10.1",
+            "a.012",
+            "192.0.2.1.",
+        ] {
+            assert!(ends_in_number(name), "{name}");
+        }
+        for name in [
+            "",
+            "example",
+            "3com.com",
+            "0x7g",
+            "x.0y",
+            "123.example",
+            "xn--0zwm56d",
+        ] {
+            assert!(!ends_in_number(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_domain_is_the_same_however_it_is_written() {

@@ -42,6 +42,18 @@ impl Locality {
     }
 }
 
+/// Whether who connects to this address comes to one of these sockets of this machine.
+pub fn is_listener(listeners: &[SocketAddr], address: SocketAddr) -> bool {
+    let ip = canonical(address.ip());
+    listeners.iter().any(|own| {
+        let bound = canonical(own.ip());
+        // Connecting to no address is connecting to this machine.
+        let there =
+            bound == ip || ip.is_unspecified() || bound.is_unspecified() && ip.is_loopback();
+        there && own.port() == address.port()
+    })
+}
+
 /// Where an address leads; `own` knows the addresses of this host.
 pub fn locality(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Locality {
     let address = canonical(address);
@@ -97,6 +109,21 @@ pub fn is_own(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relayhost_that_is_the_program_itself_is_known_by_address_and_port() {
+        let own = ["127.0.0.1:25".parse().unwrap(), "[::1]:26".parse().unwrap()];
+        for (address, is) in [
+            ("127.0.0.1:25", true),
+            ("[::ffff:127.0.0.1]:25", true),
+            ("0.0.0.0:26", true),
+            ("127.0.0.1:26", false),
+            ("127.0.0.2:25", false),
+            ("192.0.2.1:25", false),
+        ] {
+            assert_eq!(is_listener(&own, address.parse().unwrap()), is, "{address}");
+        }
+    }
 
     #[test]
     fn own_loopback_and_unspecified_addresses_are_known_in_every_spelling() {

@@ -40,7 +40,7 @@ mod reuse;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Locality, is_own, locality};
+pub use address::{Locality, is_listener, is_own, locality};
 pub use fault::{Refusal, clear_text_goes_on, with_remedy};
 pub use fit::{Fitted, Reading, fit};
 pub use interface::{

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ use super::{Connection, Target, connection::Pause, dial::addresses};
 use crate::{
     delivery::{
         Action, Batch, Delivery, Dial, Event, Found, Locality, Memory, Place, Reading, Sent, Way,
-        fit,
+        fit, is_listener,
     },
     tls::ClientTls,
     token,
@@ -28,6 +29,8 @@ pub struct Road<'a> {
     pub way: &'a dyn Fn() -> Result<Way, Failure>,
     pub settings: &'a dyn Fn() -> Result<Settings, Failure>,
     pub tls: Option<&'a ClientTls>,
+    /// Where the program that sends listens itself: nothing is sent there.
+    pub own: &'a [SocketAddr],
     pub memory: &'a Mutex<Memory>,
     /// Told of each new connection.
     pub opened: &'a dyn Fn(&Connection),
@@ -95,13 +98,17 @@ pub fn deliver(
             Action::Find => Event::Way((road.way)()),
             Action::Lookup(host) => {
                 let found = addresses(&host.name, host.port);
-                let elsewhere = |found: Vec<_>| -> Vec<(Place, Locality)> {
-                    let found = found.into_iter();
-                    found
-                        .map(|address| (Place::Tcp(address), Locality::Elsewhere))
-                        .collect()
+                let leading = |found: Vec<SocketAddr>| -> Vec<(Place, Locality)> {
+                    let led = found.into_iter().map(|address| {
+                        let locality = match is_listener(road.own, address) {
+                            true => Locality::Itself,
+                            false => Locality::Elsewhere,
+                        };
+                        (Place::Tcp(address), locality)
+                    });
+                    led.collect()
                 };
-                Event::Found(found.map(elsewhere).map(Found::from))
+                Event::Found(found.map(leading).map(Found::from))
             }
             Action::Open(dial) => Event::Opened(open(&dial, road).map(|connection| {
                 (road.opened)(&connection);
