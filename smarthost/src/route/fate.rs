@@ -1,49 +1,11 @@
 //! Whether mail for a recipient can be taken: once for an address, however many say it and however
 //! many stand behind it.
 //!
-//! Contract: remembered as long as the tables stay, of a bounded number of addresses.
+//! Contract: remembered as long as the tables stay ([`super::fates`]).
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use mail::address::Address;
 
-use mail::{address::Address, outcome::Failure};
-
-use super::Router;
-
-/// Addresses that are remembered.
-const MOST: usize = 1024;
-
-/// What would become of mail for a recipient.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
-    /// Somebody gets it.
-    Taken,
-    /// The routes of all for whom it stands say that it is refused, and why.
-    Refused(Failure),
-    /// Its alias cannot be expanded, or leads to nobody.
-    Broken(Failure),
-}
-
-/// What is remembered.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Fates(Arc<Mutex<HashMap<String, Fate>>>);
-
-impl Fates {
-    fn of(&self, key: &str) -> Option<Fate> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).cloned()
-    }
-
-    fn keep(&self, key: String, fate: &Fate) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(key, fate.clone());
-    }
-}
+use super::{Router, fates::Fate};
 
 impl Router {
     /// What would become of mail for a recipient.
@@ -78,12 +40,12 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{path::Path, sync::Arc};
 
     use mail::maps::Table;
 
     use super::*;
-    use crate::config::Config;
+    use crate::{config::Config, route::fates::MOST};
 
     fn router(aliases: &str) -> Router {
         let config = "domains = { local = [\"example.org\"] }";
@@ -105,6 +67,6 @@ mod tests {
             let other = Address::parse(&format!("team+{number}@example.org")).unwrap();
             assert_eq!(mended.fate(&other), Fate::Taken);
         }
-        assert!(mended.fates.0.lock().unwrap().len() <= MOST);
+        assert!(mended.fates.len() <= MOST);
     }
 }

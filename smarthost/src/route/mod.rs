@@ -5,7 +5,8 @@
 //! | [`virtual_aliases`] | a recipient of any class → the addresses of its entry (row C2) |
 //! | [`aliases`] | a local recipient → those who stand for it (rows A2, B2, B3, B18, D2) |
 //! | [`expansion`] | both, followed until nothing changes |
-//! | [`fate`] | whether mail for a recipient can be taken at all, remembered |
+//! | [`fate`] | whether mail for a recipient can be taken at all |
+//! | [`fates`] | what of that is remembered |
 //! | [`transport`] | an address → [`Destination`]: routes, local domains, relayhost, MX (rows B12, B14, C1, D1, D5) |
 //!
 //! Contract: an address that cannot be routed is a `Failure`, never a panic and never lost; the
@@ -17,6 +18,7 @@ mod aliases;
 mod expansion;
 mod failures;
 mod fate;
+mod fates;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -25,8 +27,8 @@ mod virtual_aliases;
 mod virtual_tests;
 
 pub use expansion::Step;
-pub use fate::Fate;
-use fate::Fates;
+pub use fates::Fate;
+use fates::Fates;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,8 +1,8 @@
 //! What is read beside everything else: tables, and files that a reload takes.
 //!
-//! Contract: on threads that may wait, for a file may be long, or lie on a disk that does not answer;
-//! sessions, deliveries and signals wait for none of it. One look and one reload at a time; a reload
-//! that is asked for meanwhile comes after it, once.
+//! Contract: on threads that may wait, for a file may be long, or lie on a disk that does not
+//! answer; sessions, deliveries and signals wait for none of it. One look and one reload at a time;
+//! a reload that is asked for meanwhile comes after it, once.
 
 use std::sync::Arc;
 

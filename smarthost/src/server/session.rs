@@ -2,7 +2,8 @@
 //! nothing.
 //!
 //! Contract: what the machine sends between two waits goes out together; the read buffer is small
-//! until a message comes. However many commands came at once, after each the others have their turn.
+//! until a message comes. However many commands came at once, after each reply the others have
+//! their turn.
 //! The first and the last line of each session are in the log.
 //! Failures: each becomes an event of the machine; the message that was being received is dropped.
 

@@ -30,8 +30,8 @@ impl Current {
         Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks at tables and certificate, and takes what has changed. A file may be long, or on a disk
-    /// that does not answer: for a thread that may wait.
+    /// Looks at tables and certificate, and takes what has changed. A file may be long, or on a
+    /// disk that does not answer: for a thread that may wait.
     pub(crate) fn refresh(&self) {
         let setup = self.get();
         let Some(renewed) = setup.renewed() else {
