@@ -467,7 +467,7 @@ pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient
         let mut expanded = router
             .expand(recipient)
             .unwrap_or_else(|_| vec![recipient.clone()]);
-        let nobody = router.leave_out(&recipient.address, &mut expanded);
+        let nobody = router.leave_out(&mut expanded);
         maillog::left_out(&recipient.address, &nobody);
         let mut here = HashMap::new();
         for recipient in expanded {

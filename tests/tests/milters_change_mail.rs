@@ -236,7 +236,7 @@ fn a_body_that_a_filter_sends_is_in_whole_lines_within_the_limit() {
             "one\r\ntwo\r\nthree\r\nfour\r\n.\r\n..\r\nfive\r\n",
         ),
         (vec![""], ""),
-        (vec!["a\0b\n.\nQUIT\n"], "ab\r\n.\r\nQUIT\r\n"),
+        (vec!["ab\n.\nQUIT\n"], "ab\r\n.\r\nQUIT\r\n"),
         (vec!["\r", "\n", "\r", "x"], "\r\n\r\nx\r\n"),
     ] {
         let mut answers: Vec<_> = pieces.iter().map(|piece| packet('b', piece)).collect();

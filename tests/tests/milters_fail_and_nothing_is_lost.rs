@@ -223,6 +223,7 @@ fn a_filter_that_breaks_off_anywhere_or_talks_nonsense_harms_no_message() {
         packet('y', "250 2.0.0 Ok\0"),
         [packet('c', ""), packet('c', "")].concat(),
         b"220 smtp.example ESMTP\r\n".to_vec(),
+        packet('b', "a\0b\r\n"),
         packet('b', "x".repeat(300 * 1024)),
         packet('h', field(None, "X", &"y".repeat(300 * 1024))),
         packet('h', field(None, "X", &"y".repeat(200 * 1024))).repeat(2),

@@ -6,6 +6,8 @@ use std::time::Duration;
 /// Command line with CRLF that a server must take: RFC 5321 §4.5.3.1.4 asks 512; extensions add
 /// (RFC 3461, RFC 6531), Postfix takes 2048.
 pub const COMMAND_LINE: usize = 4096;
+/// Response of a client that logs in, with CRLF: RFC 4954 §4 asks for 12,288 octets without it.
+pub const AUTH_RESPONSE: usize = 12_290;
 /// Reply line that a client takes: RFC 5321 §4.5.3.1.5 asks 512; real peers send more.
 pub const REPLY_LINE: usize = 4096;
 /// Lines of one multi-line reply.

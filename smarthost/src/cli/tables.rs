@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use control::findings::Findings;
 use mail::{
-    address::{Address, DomainPattern, Mailbox},
+    address::{Address, Domain, DomainPattern, Mailbox},
     envelope::Recipient,
     maps::{Problem, Table, Target as Named},
 };
@@ -14,7 +14,7 @@ use super::transports;
 use crate::{
     config::{Class, Config},
     destination::Kind,
-    lookup::{LookupTable, Tables},
+    lookup::{LookupTable, Place, Tables},
     route::Router,
     setup,
 };
@@ -22,6 +22,7 @@ use crate::{
 /// Its mail waits, and then goes back.
 const ADDRESSES_ALONE: &str =
     "its mail cannot be delivered (programs, files and lists stand in aliases, not here)";
+const LEFT_OUT: &str = "it is left out, and the others get the mail";
 const NO_STAR: &str = "it means the mailbox named *, and not the whole domain";
 /// How somebody is named.
 const PERSON: &str = "admins = [\"somebody@example.org\"], or an alias";
@@ -110,6 +111,7 @@ fn aliases(config: &Config, table: &Table, mut problems: Vec<Problem>, findings:
 fn lead_nowhere(config: &Config, table: &Table, router: &Router) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, entry) in table.all() {
+        let out = left_out(router, &name, &config.hostname);
         let addresses = entry.targets.iter().filter_map(|target| match target {
             Named::Mailbox(to) | Named::Final(to) => match to {
                 Mailbox::Address(address) => Some(address.clone()),
@@ -122,14 +124,26 @@ fn lead_nowhere(config: &Config, table: &Table, router: &Router) -> Vec<Problem>
                 path: entry.path.to_path_buf(),
                 line: entry.line,
                 text: format!(
-                    "{}: nobody has the address {nobody}: its mail cannot be delivered",
-                    name.escape_debug()
+                    "{}: nobody has the address {nobody}: {}",
+                    name.escape_debug(),
+                    if out.contains(&nobody) {
+                        LEFT_OUT
+                    } else {
+                        "its mail cannot be delivered"
+                    }
                 ),
                 fault: true,
             });
         }
     }
     problems
+}
+
+/// Whom an alias names beside others, and nobody is.
+fn left_out(router: &Router, name: &str, host: &Domain) -> Vec<Address> {
+    let alias = Address::new(name, host).ok();
+    let all = alias.and_then(|alias| router.expand(&alias.into()).ok());
+    router.leave_out(&mut all.unwrap_or_default())
 }
 
 /// Who may log in.
@@ -212,6 +226,13 @@ fn virtual_aliases(config: &Config, tables: &Tables, router: &Router, findings: 
                             "write an entry for that address",
                         );
                     }
+                    let itself = all.iter().find(|to| to.address == address);
+                    if itself.is_some() && router.leave_out(&mut all.clone()).contains(&address) {
+                        tell(
+                            format!("it names itself, and nobody has that address: {LEFT_OUT}"),
+                            "take it out of the entry, or put its domain into domains.relay",
+                        );
+                    }
                     // A route may return it on purpose.
                     let meant = |to: &Recipient| router.refusal(std::slice::from_ref(to)).is_some();
                     let lost = |to: &&Recipient| router.is_returned(&to.address) && !meant(to);
@@ -231,6 +252,24 @@ fn virtual_aliases(config: &Config, tables: &Tables, router: &Router, findings: 
 fn example(key: &str) -> Option<Address> {
     let somebody = key.starts_with('@').then(|| format!("somebody{key}"));
     Address::parse(somebody.as_deref().unwrap_or(key)).ok()
+}
+
+/// The pattern that leads somebody in a domain to himself.
+fn maps_to_itself(
+    router: &Router,
+    tables: &[Arc<LookupTable>],
+    domain: &Domain,
+) -> Option<(Place, String)> {
+    let somebody = Address::new("somebody", domain).ok()?;
+    router.unlisted(&somebody)?;
+    let (steps, _) = router.way(&somebody);
+    let (place, _) = steps.first()?.entries.first()?;
+    // An entry with a key was told with its line.
+    tables.iter().find_map(|table| {
+        let mut entries = table.entries();
+        let found = entries.find(|(key, _, line)| key.is_empty() && table.place(*line) == *place);
+        found.map(|(_, value, _)| (place.clone(), value.to_owned()))
+    })
 }
 
 /// Virtual domains without an entry.
@@ -256,6 +295,13 @@ fn virtual_domains(config: &Config, tables: &Tables, router: &Router, findings: 
         let DomainPattern::Exactly(domain) = domain else {
             continue;
         };
+        if let Some((place, value)) = maps_to_itself(router, &tables, domain) {
+            findings.fail(
+                "virtual",
+                format!("{place}: `{value}` leads every address of {domain} to itself, and the domain is virtual: all its mail is refused"),
+                "put the domain into domains.local or domains.relay, or name other addresses",
+            );
+        }
         let postmaster = Address::new("postmaster", domain);
         if postmaster.is_ok_and(|address| router.our_postmaster(&address).is_some()) {
             findings.warn(

@@ -124,13 +124,21 @@ impl Config {
             }
             None => Keys::default(),
         };
-        let ruled = self.restrictions.iter().filter_map(Rule::list);
-        for list in ruled.chain(&self.dnsbl.scores.lists) {
-            if let Some(name) = list.keys().find(|name| !keys.contains_key(*name)) {
-                let what =
-                    format!("{list} wants the key {name}: write a line \"{name} = …\" into it");
-                return Err(wrong(&what));
-            }
+        let written = self.restrictions.iter().enumerate();
+        let asked = written.filter_map(|(at, rule)| Some(("restrictions", at, rule.list()?)));
+        let scored = self.dnsbl.scores.lists.iter().enumerate();
+        let scored = scored.map(|(at, list)| ("dnsbl.lists", at, list));
+        for (key, at, list) in asked.chain(scored) {
+            let Some(name) = list.keys().find(|name| !keys.contains_key(*name)) else {
+                continue;
+            };
+            let line = format!("{list} wants the key {name}: write a line \"{name} = …\" into");
+            return Err(if self.dnsbl.keys.is_some() {
+                wrong(&format!("{line} it"))
+            } else {
+                let what = format!("{line} a file, and name that in `dnsbl.keys`");
+                self.wrong_item(key, at, &what)
+            });
         }
         Ok(keys)
     }

@@ -1,6 +1,7 @@
 //! What is asked about a client, and what is told.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -132,4 +133,6 @@ pub(crate) struct Known {
     pub(crate) failed: Option<Failed>,
     /// What all smarthosts that share a budget have counted.
     pub(crate) everywhere: Everywhere,
+    /// Block lists that are switched off, and since when and why.
+    pub(crate) off: BTreeMap<String, String>,
 }

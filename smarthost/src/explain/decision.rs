@@ -42,7 +42,11 @@ pub(super) async fn decide(
     problems: Vec<String>,
 ) -> Decision {
     let warnings = Arc::new(Mutex::new(problems));
-    let Known { failed, everywhere } = known;
+    let Known {
+        failed,
+        everywhere,
+        off,
+    } = known;
     let closed = failed.is_some_and(|it| it.refused_until.is_some());
     if let Some(failed) = failed {
         warn(
@@ -74,6 +78,7 @@ pub(super) async fn decide(
         (&setup, &warnings),
     );
     session.closed = closed;
+    session.off = off;
     let sender = client.sender.clone().unwrap_or_default();
     let stages = session.run(&helo, &sender).await;
     let accepted = !session.refused;

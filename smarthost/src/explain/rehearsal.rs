@@ -2,6 +2,7 @@
 //! trace beside them.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     policy::{
-        self, Answer, Facts, Query, Step,
+        self, Answer, Facts, Listing, Query, Step,
         health::News as ListNews,
         trace::{Judged, Named, Origin},
     },
@@ -41,6 +42,8 @@ pub(super) struct Rehearsal {
     pub(super) refused: bool,
     /// Nobody may log in from there.
     pub(super) closed: bool,
+    /// Block lists that are switched off.
+    pub(super) off: BTreeMap<String, String>,
     warnings: Warnings,
 }
 
@@ -63,6 +66,7 @@ impl Rehearsal {
             heard: Vec::new(),
             refused: false,
             closed: false,
+            off: BTreeMap::new(),
             warnings: Arc::clone(warnings),
         }
     }
@@ -152,6 +156,11 @@ impl Rehearsal {
 
     async fn ask(&self, queries: Vec<Query>) -> Vec<(Query, Answer)> {
         let mut asking = JoinSet::new();
+        let (off, queries): (Vec<_>, Vec<_>) = queries
+            .into_iter()
+            .partition(|it| self.is_off(it).is_some());
+        let unknown = || Answer::Listed(Listing::Unknown);
+        let mut known: Vec<_> = off.into_iter().map(|query| (query, unknown())).collect();
         for query in queries {
             let (world, setup) = (Arc::clone(&self.world), Arc::clone(&self.setup));
             let warnings = Arc::clone(&self.warnings);
@@ -163,7 +172,16 @@ impl Rehearsal {
                 (query, learned.answer)
             });
         }
-        asking.join_all().await
+        known.extend(asking.join_all().await);
+        known
+    }
+
+    /// Since when and why a list is switched off, as at a real client.
+    fn is_off(&self, query: &Query) -> Option<&str> {
+        match query {
+            Query::Listed(list, _) => self.off.get(&list.name()).map(String::as_str),
+            _ => None,
+        }
     }
 
     fn facts(&self, question: &Question) -> Facts {
@@ -209,7 +227,7 @@ impl Rehearsal {
             verdict,
             text,
             entries: told::entries(&judged.because),
-            asked: told::exchanges(&judged.because),
+            asked: told::exchanges(&judged.because, |query| self.is_off(query)),
             because: judged.because.words.clone(),
             ..self.named(&judged.rule)
         }

@@ -58,10 +58,17 @@ pub(super) fn entries(because: &Because) -> Vec<Entry> {
     because.entries.iter().cloned().map(Entry::from).collect()
 }
 
-pub(super) fn exchanges(because: &Because) -> Vec<Exchange> {
+/// `off`: why a list is not asked.
+pub(super) fn exchanges<'a>(
+    because: &Because,
+    off: impl Fn(&Query) -> Option<&'a str>,
+) -> Vec<Exchange> {
     let told = |(query, said): &(Query, Answer)| Exchange {
         question: question(query),
-        answer: answer(said),
+        answer: match off(query) {
+            Some(why) => format!("{why}; counts for nothing"),
+            None => answer(said),
+        },
     };
     because.asked.iter().map(told).collect()
 }

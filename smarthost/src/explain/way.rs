@@ -1,7 +1,7 @@
 //! An address through virtual aliases and aliases, then by the routes to its transport, its hosts
 //! and how they are spoken to.
 
-use mail::{address::Address, outcome::Failure};
+use mail::{address::Address, envelope::Recipient, outcome::Failure};
 use relay::delivery::{Found, Way as Dialled};
 use serde::Serialize;
 use smtp::client::Security;
@@ -11,6 +11,7 @@ use crate::{
     config::{Config, Transport},
     destination::{Destination, Kind},
     dns::exchange,
+    route::{Fate, Router},
     setup::Setup,
     tls_policy::Demand,
     transport::{self, Demands},
@@ -62,7 +63,7 @@ pub struct End {
     /// Why it does not go.
     pub failure: Option<String>,
     /// What becomes of it then: `refused` or `deferred` at RCPT by a route, or taken, and it
-    /// `waits` or `bounces`.
+    /// `waits` or `bounces`; `left out`, where others get it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
 }
@@ -116,6 +117,13 @@ pub(super) async fn find(
         }
         Err(why) => failure = Some(why.text),
     }
+    let unlisted = setup.router.unlisted(&address);
+    if unlisted.is_none()
+        && let Fate::Broken(why) = setup.router.fate(&address)
+    {
+        failure = Some(why.text);
+    }
+    leave_out(&setup.router, &mut found, failure.is_some());
     let shown = |step: crate::route::Step| Step {
         address: step.address.to_string(),
         entries: step.entries.into_iter().map(Entry::from).collect(),
@@ -132,13 +140,30 @@ pub(super) async fn find(
             let key = ["domains", class.word()];
             config.place_of(&key, Some(index)).map(Place::from)
         }),
-        unlisted: setup.router.unlisted(&address),
+        unlisted,
         address: address.to_string(),
         steps: steps.into_iter().map(shown).collect(),
         failure,
         ends: found,
         warnings,
     })
+}
+
+/// Tells of those whom nobody is what becomes of them; `all`: of nobody else there is any.
+fn leave_out(router: &Router, ends: &mut [End], all: bool) {
+    let addresses = ends
+        .iter()
+        .filter_map(|end| Address::parse(&end.address).ok());
+    let mut recipients = addresses.map(Recipient::from).collect();
+    let out = router.leave_out(&mut recipients);
+    for end in ends {
+        let is_end = |it: &Address| it.to_string() == end.address;
+        if out.iter().any(is_end) {
+            end.outcome = Some("left out");
+        } else if all && end.outcome == Some("bounces") {
+            end.outcome = Some("deferred");
+        }
+    }
 }
 
 /// One recipient; `nth`: which of those with the same address it is.

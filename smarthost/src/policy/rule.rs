@@ -148,7 +148,7 @@ const WITH_ARGUMENT: [(&str, &str); 13] = [
 ];
 
 /// What Postfix knows and this program does not, and what to write instead.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 12] = [
     (
         "reject_unverified_sender",
         "senders are never verified: the servers that are asked take it for an attack; leave it out",
@@ -181,7 +181,34 @@ const REFUSED: [(&str, &str); 11] = [
     ),
     ("sleep", "leave it out: it keeps a place for nobody"),
     ("check_etrn_access", "leave it out: ETRN is not offered"),
+    (
+        "check_sasl_access",
+        "take the login out of the file of `auth.users`, or name its client in check_client_access",
+    ),
 ];
+
+/// The same of several with one end.
+const REFUSED_ENDS: [(&str, &str); 4] = [
+    ("_mx_access", HOSTS),
+    ("_ns_access", HOSTS),
+    ("_a_access", HOSTS),
+    (
+        "sender_login_mismatch",
+        "logins have no senders of their own: name senders that nobody may use in check_sender_access",
+    ),
+];
+const HOSTS: &str = "the hosts of a domain are not looked up: name the domains themselves in \
+                     check_helo_access, check_sender_access or check_recipient_access";
+
+/// What to write instead of what Postfix alone knows.
+fn refused(name: &str) -> Option<&'static str> {
+    let known = |list: &'static [(&str, &'static str)], is: &dyn Fn(&str) -> bool| {
+        let found = list.iter().find(|(refused, _)| is(refused));
+        found.map(|(_, instead)| *instead)
+    };
+    known(&REFUSED, &|refused| refused == name)
+        .or_else(|| known(&REFUSED_ENDS, &|end| name.ends_with(end)))
+}
 
 impl Rule {
     /// Reads one. Names are understood in upper and lower case.
@@ -316,7 +343,7 @@ fn split(text: &str) -> (&str, &str) {
 fn restriction(text: &str) -> Result<Restriction, String> {
     let (written, argument) = split(text);
     let name = written.to_ascii_lowercase();
-    if let Some((_, instead)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+    if let Some(instead) = refused(&name) {
         return Err(format!("`{name}` is not known here; {instead}"));
     }
     if let Some((_, plain)) = PLAIN.iter().find(|(plain, _)| *plain == name) {
@@ -331,7 +358,7 @@ fn restriction(text: &str) -> Result<Restriction, String> {
         };
     }
     let Some((_, what)) = WITH_ARGUMENT.iter().find(|(known, _)| *known == name) else {
-        return Err(unknown(written));
+        return Err(unknown(written, argument));
     };
     if argument.is_empty() || argument.contains([' ', ',']) {
         return Err(format!(
@@ -371,7 +398,7 @@ fn example(name: &str) -> String {
     format!("{name} {argument}")
 }
 
-fn unknown(written: &str) -> String {
+fn unknown(written: &str, behind: &str) -> String {
     let names = PLAIN.iter().map(|(name, _)| *name);
     let all: Vec<_> = names
         .chain(WITH_ARGUMENT.iter().map(|(name, _)| *name))
@@ -382,6 +409,13 @@ fn unknown(written: &str) -> String {
         ""
     };
     let name = written.trim_end_matches(',');
+    if name != written && all.contains(&name.to_ascii_lowercase().as_str()) {
+        return format!(
+            "several restrictions in one text; each stands in quotes of its own: \"{}\", \"{}\"",
+            name.escape_debug(),
+            behind.escape_debug()
+        );
+    }
     format!(
         "unknown restriction `{}`{separate}; {}",
         name.escape_debug(),

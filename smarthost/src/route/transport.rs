@@ -114,19 +114,20 @@ impl Router {
     /// are nobody.
     pub fn leads_nowhere(&self, alias: &Address, recipients: &[Recipient]) -> Option<Failure> {
         let mut addresses = recipients.iter().map(|recipient| &recipient.address);
-        let nowhere = addresses.all(|it| it.key() != alias.key() && self.is_returned(it));
+        // One that stands for itself alone is no alias.
+        let is_alias = |it: &Address| recipients.len() > 1 || it.key() != alias.key();
+        let nowhere = addresses.all(|it| is_alias(it) && self.is_returned(it));
         let first = recipients.first().filter(|_| nowhere)?;
         let why = format!("nobody has the address {}", first.address);
         Some(unusable(alias, &why))
     }
 
-    /// Leaves those out whom an alias names beside others and nobody is; gives them. It is a
-    /// mistake in the table, which `check` tells. What a route refuses stays: it says so on
-    /// purpose.
-    pub fn leave_out(&self, alias: &Address, recipients: &mut Vec<Recipient>) -> Vec<Address> {
+    /// Leaves those out who stand for one beside others and whom nobody is, itself among them;
+    /// gives them. It is a mistake in the table, which `check` tells. What a route refuses stays:
+    /// it says so on purpose.
+    pub fn leave_out(&self, recipients: &mut Vec<Recipient>) -> Vec<Address> {
         let is_nobody = |it: &Recipient| {
             matches!(self.class(&it.address), Some(Class::Local | Class::Virtual))
-                && it.address.key() != alias.key()
                 && self.is_returned(&it.address)
                 && self.refused(&it.address).is_none()
         };

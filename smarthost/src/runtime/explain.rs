@@ -32,6 +32,7 @@ pub(super) fn explain(
     let known = explain::Known {
         failed: client.and_then(|at| server.attempts.failures().of(at, clock::now())),
         everywhere: server.world.everywhere_now(),
+        off: server.world.lists_off(&setup.policy),
     };
     let (done, told) = oneshot::channel();
     let (runtime, mut ending) = (Handle::current(), server.ending.clone());

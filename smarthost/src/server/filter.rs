@@ -383,6 +383,11 @@ impl Filter {
 impl NewBody {
     fn add(&mut self, piece: &[u8]) -> Result<(), String> {
         self.begun = true;
+        if piece.contains(&0) {
+            return Err(
+                "its body holds a NUL, which no mail may (RFC 5321 section 4.5.2)".to_owned(),
+            );
+        }
         let mut lines = Vec::with_capacity(piece.len().saturating_add(2));
         self.lines.feed(piece, &mut lines);
         self.write(&lines)

@@ -4,7 +4,7 @@
 //! same time. A block list that is off is not asked.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,7 +26,7 @@ use crate::{
     dns::{Dnssec, Lookups},
     limits::{Counted, Limits},
     policy::{
-        Answer, ClientName, Listing, MailDomain, Query, greylist::Greylist, health::Health,
+        Answer, ClientName, Listing, MailDomain, Policy, Query, greylist::Greylist, health::Health,
         rule::Rule,
     },
     setup::Setup,
@@ -137,6 +137,14 @@ impl World {
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The block lists in use that are switched off, since when and why.
+    pub(crate) fn lists_off(&self, policy: &Policy) -> BTreeMap<String, String> {
+        let (health, all) = (self.lists(), policy.lists().into_iter());
+        let off = all.filter(|(list, _)| health.is_off(list));
+        off.map(|(list, _)| (list.name(), health.of(&list).1))
+            .collect()
     }
 
     pub(super) fn lists(&self) -> MutexGuard<'_, Health> {

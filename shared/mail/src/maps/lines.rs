@@ -13,6 +13,8 @@ pub struct LogicalLine<'a> {
     pub number: u32,
     /// With all that continues it.
     pub text: Cow<'a, str>,
+    /// Where in it the lines begin that continue it.
+    pub breaks: Vec<usize>,
     /// It would continue the one before it, and there is none.
     pub orphan: bool,
 }
@@ -33,11 +35,13 @@ fn next<'a>(lines: &mut Peekable<impl Iterator<Item = (u32, &'a str)>>) -> Optio
     let mut line = LogicalLine {
         number,
         text: Cow::Borrowed(first),
+        breaks: Vec::new(),
         orphan: continues(first),
     };
     while !line.orphan
         && let Some((_, more)) = lines.next_if(|(_, line)| continues(line))
     {
+        line.breaks.push(line.text.len());
         line.text.to_mut().push_str(more);
     }
     Some(line)

@@ -17,11 +17,14 @@ use super::{
     lines::{ORPHAN, is_comment, logical_lines, numbered},
     packed::Packing,
     table::{Entry, Problem, Table, Written},
-    target::{Odd, Quotes, Target, outer_quotes, targets},
+    target::{Odd, Quotes, Target, comment_takes_lines, outer_quotes, targets},
 };
 
 /// What is wrong with a line of a list.
 const NO_ADDRESS: &str = "it holds what is no address";
+/// What is wrong with an entry of which nobody knows whom it names.
+const TAKEN: &str =
+    "the line behind a comment would be part of it; a comment stands on a line of its own";
 
 /// How a file is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl Table {
             if line.orphan {
                 reader.problem(line.number, ORPHAN);
             } else {
-                reader.alias(Some((line.number, line.text)));
+                reader.read_alias(line.number, &line.text, &line.breaks);
             }
         }
         reader.done()
@@ -201,10 +204,14 @@ impl Reader {
 
     /// Reads `name: value, value`.
     fn alias(&mut self, logical: Option<(u32, Cow<'_, str>)>) {
-        let Some((number, text)) = logical else {
-            return;
-        };
-        let Some((name, rest)) = split_name(&text) else {
+        if let Some((number, text)) = logical {
+            self.read_alias(number, &text, &[]);
+        }
+    }
+
+    /// The same of a text with its line; `breaks`: where the lines begin that continue it.
+    fn read_alias(&mut self, number: u32, text: &str, breaks: &[usize]) {
+        let Some((name, rest)) = split_name(text) else {
             self.problem(
                 number,
                 "there is no colon after the name; write `name: address, address`",
@@ -218,8 +225,18 @@ impl Reader {
             );
             return;
         }
-        let targets = self.targets(number, rest);
-        self.add(number, &name, targets, rest.trim());
+        let mut targets = self.targets(number, rest);
+        let before = text.len().saturating_sub(rest.len());
+        let breaks: Vec<_> = breaks
+            .iter()
+            .filter_map(|at| at.checked_sub(before))
+            .collect();
+        if comment_takes_lines(rest, &breaks) {
+            self.problem(number, format!("`{}`: {TAKEN}", name.escape_debug()));
+            targets.push(Target::Unusable(name.clone(), TAKEN.to_owned()));
+            return self.add(number, &name, targets, None);
+        }
+        self.add(number, &name, targets, Some(rest.trim()));
     }
 
     /// Reads the values of an alias, or of one line of a list, and tells what is wrong with them.
@@ -271,10 +288,11 @@ impl Reader {
             return;
         }
         let targets = self.targets(number, address);
-        self.add(number, name.trim(), targets, address);
+        self.add(number, name.trim(), targets, Some(address));
     }
 
-    fn add(&mut self, line: u32, name: &str, targets: Vec<Target>, written: &str) {
+    /// `written`: what it can be read from again.
+    fn add(&mut self, line: u32, name: &str, targets: Vec<Target>, written: Option<&str>) {
         if targets.is_empty() {
             self.problem(
                 line,
@@ -313,7 +331,7 @@ impl Reader {
         }
         let name = name.to_lowercase();
         let includes = |target: &Target| matches!(target, Target::Include(_));
-        if let Some(packing) = &mut self.packing
+        if let (Some(packing), Some(written)) = (&mut self.packing, written)
             && !entry.targets.iter().any(includes)
             && packing.push(&name, written, line)
         {

@@ -215,6 +215,21 @@ pub(super) fn targets(text: &str, mut tell: impl FnMut(Odd<'_>)) -> Vec<Target> 
     targets
 }
 
+/// Whether a comment within a text takes a line that continues it with it; `breaks`: where such
+/// lines begin.
+pub(super) fn comment_takes_lines(text: &str, breaks: &[usize]) -> bool {
+    if breaks.is_empty() || Target::is_refusal(text.trim()) {
+        return false;
+    }
+    let begin = |part: &str| part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+    split_values(text).any(|value| {
+        let (before, comment) = without_comment(value);
+        let start = begin(value);
+        let of_comment = start.saturating_add(before.len())..start.saturating_add(value.len());
+        comment && breaks.iter().any(|at| of_comment.contains(at))
+    })
+}
+
 /// The values between commas; commas in quotes, angle brackets and comments do not count.
 fn split_values(rest: &str) -> impl Iterator<Item = &str> {
     let mut quotes = Quotes::default();

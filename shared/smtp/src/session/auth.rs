@@ -312,6 +312,32 @@ mod tests {
         }
     }
 
+    /// RFC 4954 §4.
+    #[test]
+    fn a_response_of_twelve_thousand_octets_is_understood_and_a_longer_one_ends_the_session() {
+        let mut client = Client::new(true, Some(logins()));
+        client.say("EHLO vm7.example.org");
+        let password = "p".repeat(12_288 / 4 * 3 - "\0vm7\0".len());
+        let response = BASE64_STANDARD.encode(format!("\0vm7\0{password}"));
+        assert_eq!(response.len(), 12_288);
+        client.say("AUTH PLAIN");
+        let said = client.say(&response);
+        assert!(
+            said.starts_with("535 ") || said.starts_with("501 5.7.0"),
+            "{said}"
+        );
+        client.say("AUTH PLAIN");
+        let said = client.say(&format!("{response}xxxx"));
+        assert!(said.starts_with("500 5.5.2"), "{said}");
+        let mut other = Client::new(true, Some(logins()));
+        other.say("EHLO vm7.example.org");
+        let said = other.say(&"x".repeat(4096));
+        assert!(
+            said.starts_with("500 5.5.2"),
+            "commands are shorter: {said}"
+        );
+    }
+
     #[test]
     fn a_client_that_may_not_try_hears_neither_challenge_nor_proof() {
         for line in [

@@ -285,7 +285,7 @@ impl Session {
         } else if rest.starts_with(&[0x16, 0x03]) {
             self.finish("521 5.5.1 Error: TLS handshake received, but this port begins in clear text (STARTTLS)");
         } else {
-            match line::split(rest, limits::COMMAND_LINE) {
+            match line::split(rest, self.longest_line()) {
                 Ok(None) => return false,
                 Ok(Some(found)) => {
                     *rest = found.rest;
@@ -306,6 +306,14 @@ impl Session {
             }
         }
         true
+    }
+
+    /// Longest line that the client may send now, with its end.
+    fn longest_line(&self) -> usize {
+        match self.mode {
+            Mode::Response(_) => limits::AUTH_RESPONSE,
+            _ => limits::COMMAND_LINE,
+        }
     }
 
     pub(super) fn ask(&mut self, question: Question, asked: Asked) {

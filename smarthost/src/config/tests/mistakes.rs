@@ -162,6 +162,45 @@ proptest! {
 }
 
 #[test]
+fn restrictions_that_are_not_known_here_are_told_with_what_to_write_instead() {
+    for (text, remedy) in [
+        (
+            "restrictions = [\"permit_mynetworks, reject\"]",
+            "each stands in quotes of its own: \"permit_mynetworks\", \"reject\"",
+        ),
+        (
+            "restrictions = [\"check_sender_mx_access hash:x\"]",
+            "`check_sender_mx_access` is not known here; the hosts of a domain",
+        ),
+        (
+            "restrictions = [\"check_sasl_access hash:x\"]",
+            "take the login out of the file of `auth.users`",
+        ),
+        (
+            "restrictions = [\"reject_authenticated_sender_login_mismatch\"]",
+            "is not known here; logins have no senders",
+        ),
+    ] {
+        let told = error(text);
+        assert!(told.contains(":1:17:") && told.contains(remedy), "{told}");
+    }
+}
+
+#[test]
+fn a_list_that_wants_a_key_is_told_with_its_line_and_the_setting_that_names_the_keys() {
+    for text in [
+        "\nrestrictions = [\"reject\",\n\"reject_rbl_client ${NOPE}.x.example\"]",
+        "\n\ndnsbl = { lists = [\"${NOPE}.x.example\"] }",
+    ] {
+        let path = Path::new("/etc/smarthost/config.toml");
+        let config = Config::parse(path, text, "vm1.example.org").unwrap();
+        let told = config.read_keys().unwrap_err().to_string();
+        assert!(told.starts_with("/etc/smarthost/config.toml:3:"), "{told}");
+        assert!(told.contains("name that in `dnsbl.keys`"), "{told}");
+    }
+}
+
+#[test]
 fn settings_that_make_no_sense_together_are_told_with_their_place() {
     for (text, place, remedy) in [
         ("hostname = \"192.0.2.1\"", ":1:12:", "is an address"),
