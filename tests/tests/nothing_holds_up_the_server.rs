@@ -84,7 +84,8 @@ fn strangers_who_name_a_long_list_again_and_again_hold_up_nobody() {
     // The name is another one each time, so that nothing of it is known yet.
     let flood: String = (0..COMMANDS)
         .map(|number| format!("RCPT TO:<team+{number}@example.org>\r\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let mut strangers: Vec<_> = ["127.0.0.66", "127.0.0.67", "127.0.0.68", "127.0.0.69"]
         .into_iter()
         .map(|client| from(client, &smarthost).ehlo())

@@ -118,7 +118,8 @@ pub fn report(
 
 /// Messages, a line each.
 pub fn damaged(ids: &[spool::QueueId]) -> String {
-    ids.iter().map(|id| format!("{id}\n")).collect()
+    ids.iter()
+        .fold(String::new(), |text, id| text + &format!("{id}\n"))
 }
 
 /// Subject and text for the administrators about messages that are damaged on the disk.

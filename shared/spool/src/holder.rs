@@ -5,13 +5,13 @@
 //! the kernel does not tell. See `proc_locks` in the documentation of Linux.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
-use super::layout::Layout;
+use super::{SpoolError, layout::Layout};
 
 /// The number of the process of this name that has the spool in a directory.
 pub fn holder(directory: &Path, program: &str) -> Option<u32> {
@@ -24,16 +24,30 @@ pub fn holder(directory: &Path, program: &str) -> Option<u32> {
     })
 }
 
-/// Opens the file whose lock is that of the spool.
-pub(super) fn open(lock: &Path) -> io::Result<File> {
+/// Takes the lock of a spool; it is held while the file is open.
+pub(super) fn lock(layout: &Layout) -> Result<File, SpoolError> {
+    let at = &layout.lock;
+    let file = open(at).map_err(SpoolError::io("cannot open", at))?;
+    match file.try_lock() {
+        Ok(()) if is_at(&file, at).map_err(SpoolError::io("cannot look at", at))? => Ok(file),
+        // Removed meanwhile by who took it for left behind.
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(layout.root.clone())),
+        Err(TryLockError::Error(error)) => Err(SpoolError::io("cannot lock", at)(error)),
+    }
+}
+
+fn open(lock: &Path) -> io::Result<File> {
     let open = || {
         let mut options = File::options();
         options.create(true).truncate(false).write(true).open(lock)
     };
-    open().or_else(|error| match clear(lock) {
-        true => open(),
-        false => Err(error),
-    })
+    open().or_else(|error| if clear(lock) { open() } else { Err(error) })
+}
+
+/// Whether a file is still the one of this name.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (held, found) = (file.metadata()?, fs::metadata(path)?);
+    Ok((held.dev(), held.ino()) == (found.dev(), found.ino()))
 }
 
 /// Removes a lock that cannot be opened (another user has left it, or it is no file) and that
@@ -45,11 +59,12 @@ fn clear(lock: &Path) -> bool {
         if holders(&table, found.ino()).next().is_some() {
             return None;
         }
-        match found.is_dir() {
-            true => fs::remove_dir(lock),
-            false => fs::remove_file(lock),
-        }
-        .ok()
+        let remove = if found.is_dir() {
+            fs::remove_dir
+        } else {
+            fs::remove_file
+        };
+        remove(lock).ok()
     };
     removed().is_some()
 }

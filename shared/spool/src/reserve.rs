@@ -52,10 +52,9 @@ impl Spare {
         let sizes = [free / GRAIN * GRAIN, size / 4 * 3, size / 2, size / 4];
         let mut sizes: Vec<_> = sizes.into_iter().filter(|it| *it < size).collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let fitting = sizes.into_iter().filter(|it| *it >= least && *it <= free);
+        let mut fitting = sizes.into_iter().filter(|it| *it >= least && *it <= free);
         fitting
-            .filter_map(|size| Self::make(disk, layout, size).ok())
-            .next()
+            .find_map(|size| Self::make(disk, layout, size).ok())
             .ok_or(error)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{File, Metadata, TryLockError},
+    fs::{File, Metadata},
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Arc, Mutex, mpsc},
@@ -108,7 +108,7 @@ impl Spool {
             let text = format_args!("spool: cannot create {path}: {error}");
             journal::line(Level::Error, &text);
         }
-        let lock = lock_directory(&layout)?;
+        let lock = holder::lock(&layout)?;
         let recovered = recovery::recover(disk.as_ref(), &layout)?;
         let segment = options.segment.clamp(4096, 1 << 30);
         let mut log = Log::new(
@@ -475,15 +475,6 @@ struct Formed {
     body: Place,
     hold: Hold,
     known: Known,
-}
-
-fn lock_directory(layout: &Layout) -> Result<File, SpoolError> {
-    let file = holder::open(&layout.lock).map_err(SpoolError::io("cannot open", &layout.lock))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(layout.root.clone())),
-        Err(TryLockError::Error(error)) => Err(SpoolError::io("cannot lock", &layout.lock)(error)),
-    }
 }
 
 #[cfg(test)]

@@ -50,14 +50,12 @@ fn sends_to_itself(settings: &Settings) -> Option<Wrong> {
     let leads_here = |relayhost: &Relayhost| {
         let nexthop = &relayhost.nexthop;
         let port = nexthop.port.unwrap_or(settings.default_port());
-        match nexthop.host.parse::<IpAddr>() {
-            Ok(address) => is_own(&settings.listen, SocketAddr::new(address, port)),
-            Err(_) => {
-                let name = Domain::name(&nexthop.host);
-                let here = name.is_ok_and(|it| it.is_loopback() || it == settings.hostname);
-                here && settings.listen.iter().any(|own| own.port() == port)
-            }
+        if let Ok(address) = nexthop.host.parse::<IpAddr>() {
+            return is_own(&settings.listen, SocketAddr::new(address, port));
         }
+        let name = Domain::name(&nexthop.host);
+        let here = name.is_ok_and(|it| it.is_loopback() || it == settings.hostname);
+        here && settings.listen.iter().any(|own| own.port() == port)
     };
     let mut by_text = settings.relayhost.iter().enumerate();
     let (index, relayhost) = by_text.find(|(_, it)| it.by == By::Text && leads_here(it))?;

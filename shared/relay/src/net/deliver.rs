@@ -100,9 +100,10 @@ pub fn deliver(
                 let found = addresses(&host.name, host.port);
                 let leading = |found: Vec<SocketAddr>| -> Vec<(Place, Locality)> {
                     let led = found.into_iter().map(|address| {
-                        let locality = match is_listener(road.own, address) {
-                            true => Locality::Itself,
-                            false => Locality::Elsewhere,
+                        let locality = if is_listener(road.own, address) {
+                            Locality::Itself
+                        } else {
+                            Locality::Elsewhere
                         };
                         (Place::Tcp(address), locality)
                     });
