@@ -218,3 +218,49 @@ fn a_program_in_another_pid_namespace_submits_and_lists_its_mail() {
     sink.journal().wait_for(1);
     agent.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
 }
+
+/// The relayhost's words name whose mail it refused.
+#[test]
+fn what_the_relayhost_says_of_anothers_mail_is_told_to_nobody_but_administrators() {
+    if !peers::root() || peers::find("setpriv").is_none() {
+        return;
+    }
+    let words = "<secret@example.test>: secret must log in";
+    let sink = Sink::with(Script {
+        answers: vec![("MAIL".to_owned(), format!("530 5.7.0 {words}"))],
+        ..Script::default()
+    });
+    let mut agent = machine(&sink);
+    agent.open_to_all();
+    agent.run();
+    let run = |user: &str, program: &str, words: &[&str], input: &str| {
+        let mut command = agent.public(program);
+        command.args(words);
+        let output = pipe(&mut as_user(user, &command), input.as_bytes());
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    run(
+        HOSTILE,
+        "sendmail",
+        &["bob@example.net"],
+        "Subject: x\n\nx\n",
+    );
+    until_true("the administrator reads it", || {
+        let status = agent.admin(&["status"]);
+        String::from_utf8_lossy(&status.stdout).contains(words)
+    });
+    let told = run(MODEST, "sendmail-shim", &["status"], "");
+    assert!(
+        told.contains("530 5.7.0 (in reply to MAIL FROM command)"),
+        "{told}"
+    );
+    for asked in [
+        &["status"][..],
+        &["status", "--json"],
+        &["queue", "summary"],
+        &["queue", "list"],
+    ] {
+        let told = run(MODEST, "sendmail-shim", asked, "");
+        assert!(!told.contains("secret"), "{asked:?}: {told}");
+    }
+}

@@ -274,16 +274,58 @@ fn a_relay_is_ready_while_it_takes_and_sends_mail_and_says_why_it_is_not() {
     );
     let cause = &told["causes"][0];
     assert_eq!(cause["what"], "configuration", "{told}");
-    assert!(
-        cause["text"].as_str().unwrap().contains("nonsense"),
-        "{told}"
-    );
+    let text = "the configuration is wrong: smarthost check says where";
+    assert_eq!(cause["text"], text, "{told}");
+    let told = with_token(&broken, page);
+    assert!(told.contains("nonsense"), "{told}");
     assert!(same(scraped(page)["smarthost_ready"], 0));
     broken.configure(&web);
     until_true("it is ready once the file is mended", || {
         // It starts anew then.
         http::try_get(page, "/health/ready").is_some_and(|answer| answer.code == 200)
     });
+}
+
+/// What whoever has the token reads.
+fn with_token(relay: &Smarthost, page: SocketAddr) -> String {
+    let token = relay.admin(&["web", "token"]);
+    let token = String::from_utf8(token.stdout).unwrap();
+    let fields = format!("Authorization: Bearer {}\r\n", token.trim());
+    http::request(page, "GET", "/health", &fields, "").body
+}
+
+/// Words of a next hop may name whose mail they are about.
+#[test]
+fn a_stranger_reads_of_a_refusal_who_refused_and_with_which_code_and_not_whose_mail() {
+    let sink = Sink::with(Script {
+        answers: vec![(
+            "MAIL".to_owned(),
+            "535 5.7.8 <secret@example.org>: who is secret".to_owned(),
+        )],
+        ..Script::default()
+    });
+    let page = free_address();
+    let relay = Smarthost::start(&format!(
+        "web = \"{page}\"\nrelayhost = \"{}\"\nnetworks = [\"127.0.0.0/8\"]\n",
+        sink.nexthop()
+    ));
+    let mut session = Session::greeted(relay.address());
+    for number in 0..4 {
+        let sender = format!("secret{number}@example.org");
+        session.delivers(&sender, &["b@example.net"], b"Subject: x\r\n\r\nx\r\n");
+    }
+    until_true("the administrator reads it", || {
+        with_token(&relay, page).contains("who is secret")
+    });
+    let told = health(page).1.to_string();
+    let refused = format!(
+        "host 127.0.0.1[127.0.0.1]:{} said: 535 5.7.8 (in reply to MAIL FROM command)",
+        sink.address().port()
+    );
+    assert!(
+        told.contains(&refused) && !told.contains("secret"),
+        "{told}"
+    );
 }
 
 /// What Prometheus itself makes of it.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tests::{
-    http::{self, get},
+    http,
     session::Session,
     sink::{Script, Sink, nexthop},
     smarthost::Smarthost,
@@ -18,7 +18,9 @@ fn text(bytes: &[u8]) -> String {
 
 /// What `/health` warns of, the page's state and the failing services of `status`.
 fn looked_at(page: SocketAddr, relay: &Smarthost) -> (Vec<String>, bool, Vec<String>) {
-    let health = get(page, "/health/ready");
+    let token = text(&relay.admin(&["web", "token"]).stdout);
+    let token = format!("Authorization: Bearer {}\r\n", token.trim());
+    let health = http::request(page, "GET", "/health/ready", &token, "");
     assert_eq!(health.code, 200, "it does its work: {health:?}");
     let told: Value = serde_json::from_str(&health.body).unwrap();
     let named = |one: &Value, parts: [&str; 2]| {
@@ -27,8 +29,6 @@ fn looked_at(page: SocketAddr, relay: &Smarthost) -> (Vec<String>, bool, Vec<Str
     };
     let warnings = told["warnings"].as_array().unwrap().iter();
     let warnings = warnings.map(|it| named(it, ["what", "text"])).collect();
-    let token = text(&relay.admin(&["web", "token"]).stdout);
-    let token = format!("Authorization: Bearer {}\r\n", token.trim());
     let overview = http::request(page, "GET", "/", &token, "");
     assert_eq!(overview.code, 200, "{overview:?}");
     let is_good = overview

@@ -45,7 +45,15 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
                 };
                 access.answer(&request, &mut |line| say(&Answer::Queue(line.clone())))
             }
-            Request::Status => say(&Answer::Status(status(agent, owner).into())),
+            Request::Status => {
+                let status = status(agent, owner);
+                let shown = if owner.is_none() {
+                    status
+                } else {
+                    status.openly()
+                };
+                say(&Answer::Status(shown.into()))
+            }
             Request::Settings => say(&Answer::Settings(rows::text(&agent.settings))),
         }
     })

@@ -1,5 +1,6 @@
 //! Which path is answered by what, and the fields that every answer has.
 
+use control::status::Status;
 use hyper::{
     Method, Response, StatusCode,
     header::{
@@ -42,7 +43,7 @@ pub(super) fn to(site: &Site, asked: &Asked) -> Response<String> {
     let get = matches!(asked.method, Method::GET | Method::HEAD);
     match (asked.path.as_str(), get) {
         ("/metrics", true) => metrics(site, asked),
-        ("/health" | "/health/ready", true) => health(site),
+        ("/health" | "/health/ready", true) => health(site, asked),
         ("/style.css", true) => response(StatusCode::OK, CSS, page::STYLE.to_owned()),
         ("/metrics" | "/health" | "/health/ready" | "/health/live" | "/style.css", false) => {
             refused(Refused::Method)
@@ -61,8 +62,13 @@ fn metrics(site: &Site, asked: &Asked) -> Response<String> {
     response(StatusCode::OK, form.content_type(), text)
 }
 
-fn health(site: &Site) -> Response<String> {
-    let health = Health::of(&site.daemon.status());
+/// Whoever shows the token hears all; a token's file that cannot be used lets nobody in.
+fn health(site: &Site, asked: &Asked) -> Response<String> {
+    let status = site.daemon.status();
+    let health = match site.access.of(asked) {
+        Ok(Some(_)) => Health::of(&status),
+        Ok(None) | Err(_) => Health::of(&Status::clone(&status).openly()),
+    };
     let code = if health.is_ready() {
         StatusCode::OK
     } else {
