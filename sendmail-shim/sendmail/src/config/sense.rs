@@ -1,6 +1,6 @@
 //! Settings that are right by themselves and make no sense together. Pure.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mail::address::Domain;
 use relay::{
@@ -53,9 +53,9 @@ fn sends_to_itself(settings: &Settings) -> Option<Wrong> {
         if let Ok(address) = nexthop.host.parse::<IpAddr>() {
             return is_own(&settings.listen, SocketAddr::new(address, port));
         }
-        let name = Domain::name(&nexthop.host);
-        let here = name.is_ok_and(|it| it.is_loopback() || it == settings.hostname);
-        here && settings.listen.iter().any(|own| own.port() == port)
+        // What another name leads to is not known here.
+        let here = Domain::name(&nexthop.host).is_ok_and(|it| it.is_loopback());
+        here && is_own(&settings.listen, (Ipv4Addr::LOCALHOST, port).into())
     };
     let mut by_text = settings.relayhost.iter().enumerate();
     let (index, relayhost) = by_text.find(|(_, it)| it.by == By::Text && leads_here(it))?;
@@ -63,7 +63,7 @@ fn sends_to_itself(settings: &Settings) -> Option<Wrong> {
         "{relayhost} is this agent itself, which listens there: mail would go in circles; name another host"
     );
     let wrong = Wrong::of(&["relayhost"], what).item(index);
-    Some(wrong.with(&["listen", "hostname", "tls"]))
+    Some(wrong.with(&["listen", "tls"]))
 }
 
 fn one_socket(settings: &Settings) -> Option<Wrong> {
