@@ -25,6 +25,7 @@ use system::{log, secret};
 use tables::{
     Aliases,
     secret::{consequence, is_kept},
+    told,
     watched::Looked,
 };
 
@@ -231,6 +232,12 @@ impl Setup {
             }
         };
         Self::keep_copies(&setup.config);
+        let tables = setup.tables.lock();
+        Self::keep_lists(
+            &mut tables
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .aliases,
+        );
         setup.remember(path, &layers);
         tell(&setup.problems);
         Ok(setup)
@@ -405,6 +412,9 @@ impl Setup {
         if changed && is_right {
             Self::keep_copies(&self.config);
         }
+        if changed {
+            Self::keep_lists(&mut tables.aliases);
+        }
         changed.then(|| {
             let router = tables.router(&self.config).returning(self.srs.clone());
             let sources = tables.sources(self.sources.keys.clone());
@@ -452,8 +462,8 @@ impl Setup {
 }
 
 fn tell(problems: &[Problem]) {
-    for problem in problems {
-        log::line(log::Level::Warning, problem);
+    for problem in told::bounded(problems) {
+        log::line(log::Level::Warning, &problem);
     }
 }
 

@@ -125,13 +125,15 @@ impl Demand {
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_blank = |c: char| c == ',' || c.is_ascii_whitespace();
         let mut words = text.split(is_blank).filter(|word| !word.is_empty());
-        let level = words.next().unwrap_or_default();
+        let Some(level) = words.next() else {
+            return Err("there is no level".to_owned());
+        };
         let mut matches = Vec::new();
         for word in words {
             let Some(("match", names)) = word.split_once('=') else {
                 let word = word.escape_debug();
                 return Err(format!(
-                    "`{word}` is not known here; behind the level stands only match=…"
+                    "`{word}` is not known here; behind the level stands only match=..."
                 ));
             };
             matches.push(names);
@@ -238,7 +240,9 @@ impl PolicyTable {
                 "" => Ok(None),
                 key => spelling(key).map(Some),
             };
-            for why in [read.as_ref().err(), spelled.as_ref().err()] {
+            // It is told already that there is no level.
+            let level = read.as_ref().err().filter(|_| !value.is_empty());
+            for why in [level, spelled.as_ref().err()] {
                 let place = table.place(line);
                 problems.extend(why.map(|why| Problem {
                     path: place.path.to_path_buf(),

@@ -13,6 +13,7 @@ use spool::{Hold, QueueId, Spool};
 use tables::{
     copies,
     secret::{self, Kept},
+    told,
 };
 
 use super::{
@@ -142,7 +143,8 @@ impl Agent {
 
     fn fresh_tables(&self) -> MutexGuard<'_, Tables> {
         let mut tables = lock(&self.tables);
-        for problem in tables.refresh(clock::now()).1 {
+        let problems = tables.refresh(clock::now()).1;
+        for problem in told::bounded(&problems) {
             maillog::warning(&problem.to_string());
         }
         tables
@@ -151,7 +153,8 @@ impl Agent {
     /// What is wrong with alias files, while what was read before stays in force; a line each.
     pub(super) fn refused_tables(&self) -> String {
         let tables = self.fresh_tables();
-        let refused = tables.refused().map(ToString::to_string);
+        let refused = told::bounded(tables.refused());
+        let refused = refused.iter().map(ToString::to_string);
         refused.collect::<Vec<_>>().join("\n")
     }
 

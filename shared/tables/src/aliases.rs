@@ -7,12 +7,13 @@
 //! everybody can read, or that the alias file's owner owns: nobody reads with our rights what he
 //! could not (local(8)). What a list holds is never part of a [`Problem`].
 //! Failures: a [`Problem`] with file and line. A list that cannot be read keeps what was read
-//! before; one that never could stays
+//! before, over a restart too where copies are kept; one that never could stays
 //! [`Target::Include`], at which nobody can be mailed.
 
 use std::{
     collections::BTreeMap,
-    fs,
+    ffi::OsString,
+    fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -25,6 +26,7 @@ use mail::{
 };
 
 use crate::{
+    copies,
     trust::{replaced_by_others, written_by_others},
     watched::{Looked, Missing, Origin, Rules, Taken, Watched},
 };
@@ -48,6 +50,8 @@ pub struct Aliases {
     faults: Vec<Problem>,
     /// Copies were read, and are not in the table yet.
     recalled: bool,
+    /// Where copies of the lists are.
+    copies: Option<PathBuf>,
 }
 
 impl Aliases {
@@ -66,6 +70,7 @@ impl Aliases {
             table: Arc::default(),
             faults: Vec::new(),
             recalled: false,
+            copies: None,
         }
     }
 
@@ -76,6 +81,40 @@ impl Aliases {
         for file in &mut self.files {
             file.recall(directory, |path, text| grammar(path.to_owned(), text));
         }
+    }
+
+    /// Each list that is named from now on, and cannot be read, is as its copy in this directory
+    /// says.
+    pub fn recall_lists(&mut self, directory: PathBuf) {
+        self.copies = Some(directory);
+    }
+
+    /// Keeps copies of the lists that were read since this was called last, and forgets those that
+    /// are not named any more. Of a list of somebody else there is none: who may be followed is
+    /// told by its owner, and that of a copy is always ours.
+    pub fn keep_lists(&mut self) -> Result<(), (PathBuf, io::Error)> {
+        let Some(directory) = &self.copies else {
+            return Ok(());
+        };
+        let own = rustix::process::geteuid().as_raw();
+        for list in self.lists.values_mut() {
+            let ours = list
+                .origin
+                .is_some_and(|it| it.owner == 0 || it.owner == own);
+            let copy = match list.taken() {
+                Some(Taken::Text(text)) if ours => {
+                    copies::write(directory, &list.path, text.as_bytes())
+                        .map(Some)
+                        .map_err(|error| (list.path.clone(), error))?
+                }
+                Some(_) => None,
+                None => continue,
+            };
+            copies::forget_all_but(directory, &list.path, copy.as_deref());
+        }
+        let named = |name: &OsString| self.lists.keys().any(|path| copies::is_of(path, name));
+        copies::forget_others(directory, named);
+        Ok(())
     }
 
     /// What was taken from each file since this was asked last, if copies are kept.
@@ -146,6 +185,7 @@ impl Aliases {
             let includes = |target: &Target| matches!(target, Target::Include(_));
             if entry.targets.iter().any(includes) {
                 let mut follower = Follower {
+                    copies: self.copies.as_deref(),
                     known: &mut self.lists,
                     used: &mut used,
                     writers: &mut writers,
@@ -179,6 +219,7 @@ fn look_at_list(list: &mut Watched<Vec<Target>>, now: Timestamp) -> Looked {
 
 /// Follows the lists of one entry.
 struct Follower<'a> {
+    copies: Option<&'a Path>,
     /// Lists of before.
     known: &'a mut BTreeMap<PathBuf, Watched<Vec<Target>>>,
     /// Lists that are still named.
@@ -246,7 +287,13 @@ impl Follower<'_> {
             lenient: false,
         };
         let known = self.known.remove(path);
-        let mut list = known.unwrap_or_else(|| Watched::new(path.to_owned(), rules));
+        let mut list = known.unwrap_or_else(|| {
+            let mut list = Watched::new(path.to_owned(), rules);
+            if let Some(copies) = self.copies {
+                list.recall(copies, |path, text| Table::list(path.to_owned(), text));
+            }
+            list
+        });
         for problem in look_at_list(&mut list, self.now).problems {
             // The line that names the list is where it is mended.
             if problem.line == 0 && list.value.is_none() {

@@ -19,6 +19,8 @@ use system::{
 
 /// What a program's directory of them is called.
 pub const DIRECTORY: &str = "files.last-good";
+/// And that of the lists that alias files include.
+pub const LISTS: &str = "lists.last-good";
 
 /// What there is of a file that was right once.
 #[derive(PartialEq, Eq, Debug)]

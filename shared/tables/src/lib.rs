@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | machine | [`watch`]: when a file is to be read |
+//! | machine | [`watch`]: when a file is to be read; [`told`]: how much is told of one in which much is wrong |
 //! | files | [`trust`]: who writes a file, and who may read it; [`watched`]: one file, and what was read from it; [`copies`]: files as they were when they were last good; [`secret`]: passwords, and what stands in for them |
 //! | tables | [`aliases`]: alias files with the lists that they include |
 //!
@@ -13,6 +13,7 @@
 //! read, is faulty, or is suddenly empty keeps what was read before it, and is told once.
 
 // machine
+pub mod told;
 pub mod watch;
 // files
 pub mod copies;

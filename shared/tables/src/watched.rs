@@ -123,17 +123,17 @@ impl<T: Default> Watched<T> {
     /// taken from now on is to be kept ([`Self::taken`]).
     pub fn recall(&mut self, directory: &Path, read: impl Fn(&Path, &str) -> (T, Vec<Problem>)) {
         self.keeps = true;
-        let Kept::Copy(copy, held) = copies::kept(directory, &self.path, MAX) else {
+        let Kept::Copy(_, held) = copies::kept(directory, &self.path, MAX) else {
             return;
         };
-        if let Ok(owner) = fs::metadata(&copy).map(|it| it.uid()) {
-            let text = String::from_utf8_lossy(&held).into_owned();
-            self.value = Some(read(&self.path, &text).0);
-            self.is_meant = is_meant(&text);
-            let public = false;
-            self.origin = Some(Origin { owner, public });
-            self.recalled = Some(text);
-        }
+        let text = String::from_utf8_lossy(&held).into_owned();
+        self.value = Some(read(&self.path, &text).0);
+        self.is_meant = is_meant(&text);
+        self.origin = Some(Origin {
+            owner: rustix::process::geteuid().as_raw(),
+            public: false,
+        });
+        self.recalled = Some(text);
     }
 
     /// What was taken since this was asked last, if a copy is kept.

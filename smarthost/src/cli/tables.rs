@@ -8,7 +8,7 @@ use mail::{
     envelope::Recipient,
     maps::{Problem, Table, Target as Named},
 };
-use tables::aliases::unusable;
+use tables::{aliases::unusable, told};
 
 use super::transports;
 use crate::{
@@ -171,7 +171,7 @@ fn logins(config: &Config, findings: &mut Findings) {
 }
 
 fn tell(what: &'static str, problems: &[Problem], findings: &mut Findings) {
-    for problem in problems {
+    for problem in told::bounded(problems) {
         if problem.fault {
             findings.fail(what, problem.to_string(), "correct the line");
         } else {

@@ -14,7 +14,7 @@ use mail::{
 };
 use settings::{ConfigError, last_good, layers::Layer, provision};
 use system::read::NotUtf8;
-use tables::{Aliases, Missing, secret, trust::written_by_others};
+use tables::{Aliases, Missing, copies::LISTS, secret, trust::written_by_others};
 
 use crate::{
     config::{Config, DkimKey, STATE, SrsDomain},
@@ -213,6 +213,7 @@ impl Config {
         };
         let paths: Vec<_> = self.aliases.iter().map(|it| it.path.clone()).collect();
         let mut aliases = Aliases::new(&paths, missing, Table::aliases);
+        aliases.recall_lists(self.state.join(LISTS));
         let looked = aliases.refresh(clock::now());
         let unread = aliases.unread();
         let unread = unread.map(|path| self.unread("aliases", path, &looked.problems));

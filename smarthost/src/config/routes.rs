@@ -104,7 +104,7 @@ impl Route {
 
 fn by(name: &Arc<str>, kind: &Type, nexthop: &str) -> Result<Route, String> {
     let missing =
-        |what: &str| format!("the transport {name} has no {what}; write \"{name}:…\" with one");
+        |what: &str| format!("the transport {name} has no {what}; write \"{name}:...\" with one");
     let kind = match kind {
         Type::Smtp(Some(kind)) if nexthop.is_empty() => kind.clone(),
         Type::Smtp(None) | Type::Pipe(_) if nexthop.is_empty() => {
@@ -188,6 +188,8 @@ pub(super) fn faults(
             Route::parse(value, transports).map(drop)
         };
         let why = match read {
+            // That is told already.
+            Err(_) if value.is_empty() => continue,
             Err(why) => why,
             Ok(()) if ours && value != ":" => format!(
                 "{key} is a local domain, whose mail ends here; give a route to single addresses"

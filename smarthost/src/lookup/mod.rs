@@ -10,7 +10,9 @@
 //! | [`access`] | which keys are asked for a client, a host name, a sender, a recipient (access(5)) |
 //!
 //! Contract: total and bounded; what can be read of a faulty table is kept, the rest is a
-//! [`Problem`] with its line. A key of a text is found however it is written: in any case, with
+//! [`Problem`] with its line. A key, or a pattern, without a value stays, with an empty one: that
+//! it stands there never means as much as if it did not. A key of a text is found however it is
+//! written: in any case, with
 //! quotes that are not needed, its domain in UTF-8 or A-labels. Of two entries for a key the first
 //! stays. A pattern sees the key as it was written, and only the whole one. In a text without a
 //! prefix a line such as `/@yahoo\./ value` is a pattern, asked after the keys. postmap(1),
@@ -39,6 +41,7 @@ use mail::maps::{ORPHAN, Problem, logical_lines};
 
 use self::{pattern::Pattern, problems::Problems, rules::Rules, text::TextTable};
 pub use name::{Kind, TableName};
+pub use problems::NO_VALUE;
 
 use crate::network::Network;
 

@@ -4,6 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use mail::maps::Problem;
 
+/// What is wrong with a key that stands alone. It is found all the same, with an empty value: what
+/// that means is for whoever asks to say, who knows what is safe.
+pub const NO_VALUE: &str = "there is no value; write `key value`";
+
 /// What is wrong with a file, gathered.
 pub(super) struct Problems {
     path: Arc<Path>,

@@ -6,7 +6,7 @@
 
 use mail::maps::LogicalLine;
 
-use super::problems::Problems;
+use super::problems::{NO_VALUE, Problems};
 use crate::network::Network;
 
 /// Most rules of one table.
@@ -71,7 +71,12 @@ pub(super) fn read<T>(
                 (Some(pattern), Then::Block(0))
             }
             (Ok((pattern, rest)), None) => match value(&pattern, negated, rest, fits) {
-                Ok(value) => (Some(pattern), Then::Value(value.into())),
+                Ok(value) => {
+                    if value.is_empty() {
+                        problems.fault(line.number, NO_VALUE);
+                    }
+                    (Some(pattern), Then::Value(value.into()))
+                }
                 Err(why) => {
                     problems.fault(line.number, why);
                     continue;
@@ -136,9 +141,6 @@ fn value<'a, T>(
     fits: Fits<T>,
 ) -> Result<&'a str, String> {
     let value = rest.trim();
-    if value.is_empty() {
-        return Err("there is no value behind the pattern".to_owned());
-    }
     fits(pattern, negated, value).map(|()| value)
 }
 

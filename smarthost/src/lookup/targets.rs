@@ -14,6 +14,9 @@ use super::LookupTable;
 /// who knows our own.
 pub fn targets(value: &str, local: &str) -> Result<Vec<Mailbox>, String> {
     let kept = value.starts_with('@').then(|| quote_local(local) + value);
+    if value.is_empty() {
+        return Err("there is no address".to_owned());
+    }
     let list = list::parse(kept.as_deref().unwrap_or(value).as_bytes());
     if let Some(problem) = list.problems.first() {
         let text = problem.text.escape_debug();
@@ -41,7 +44,10 @@ pub fn examine(table: &LookupTable) -> Vec<Problem> {
     let wrong = |(key, value, line): (&str, &str, u32)| {
         // What a pattern's value names depends on what it matched.
         let depends = key.is_empty() && value.contains('$');
-        let why = (!depends).then(|| targets(value, "user"))?.err()?;
+        // It is told already that there is none.
+        let why = (!depends && !value.is_empty())
+            .then(|| targets(value, "user"))?
+            .err()?;
         Some(Problem {
             path: table.place(line).path.to_path_buf(),
             line,

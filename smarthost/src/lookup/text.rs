@@ -14,7 +14,7 @@ use mail::{
     },
 };
 
-use super::problems::Problems;
+use super::problems::{NO_VALUE, Problems};
 
 /// All entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -85,24 +85,22 @@ fn split<'a>(line: &'a LogicalLine<'_>, problems: &mut Problems) -> Option<(&'a 
     let end = line.text.find(blank).unwrap_or(line.text.len());
     let (key, value) = line.text.split_at_checked(end)?;
     let value = value.trim();
-    let remedy = match () {
-        () if quoted => "a quote is not closed",
-        () if value.is_empty() => "there is no value; write `key value`",
-        () => {
-            if key.ends_with(':') {
-                problems.hint(
-                    line.number,
-                    format!(
-                        "the key is `{}` with its colon: is this an alias file?",
-                        key.escape_debug()
-                    ),
-                );
-            }
-            return Some((key, value));
-        }
-    };
-    problems.fault(line.number, remedy);
-    None
+    if quoted {
+        problems.fault(line.number, "a quote is not closed");
+        return None;
+    }
+    if value.is_empty() {
+        problems.fault(line.number, NO_VALUE);
+    } else if key.ends_with(':') {
+        problems.hint(
+            line.number,
+            format!(
+                "the key is `{}` with its colon: is this an alias file?",
+                key.escape_debug()
+            ),
+        );
+    }
+    Some((key, value))
 }
 
 /// The one form of all spellings of a key.

@@ -25,7 +25,10 @@ impl AccessTable {
         let mut has_names = false;
         for (key, value, line) in table.entries() {
             has_names |= !key.contains(['@', ':']) && !is_figures(key);
-            if let Err(text) = Action::parse(value) {
+            // It is told already that there is none.
+            if let Err(text) = Action::parse(value)
+                && !value.is_empty()
+            {
                 let place = table.place(line);
                 problems.push(Problem {
                     path: place.path.to_path_buf(),

@@ -26,6 +26,7 @@ use system::{
     read,
 };
 use tables::{
+    Aliases,
     copies::{self, DIRECTORY, Kept, is_of, names},
     secret,
     trust::written_by_others,
@@ -146,6 +147,14 @@ impl Setup {
         });
         let place = config.password_file().map(|(_, place)| place);
         secret::forget_others(&config.passwords(), place.as_deref());
+    }
+
+    /// Copies the lists that aliases include, as they are now.
+    pub(super) fn keep_lists(aliases: &mut Aliases) {
+        if let Err((list, error)) = aliases.keep_lists() {
+            let text = format_args!("no copy of {} is kept: {error}", list.display());
+            line(Level::Warning, &text);
+        }
     }
 
     /// The configuration with copies where files cannot be used; `None`: there is none that would

@@ -7,6 +7,7 @@ use std::{path::Path, sync::PoisonError};
 
 use mail::maps::Problem;
 use settings::{ConfigError, last_good};
+use tables::told;
 
 use super::{Held, Setup, Tables, examine_identity, has_password, places};
 use crate::config::Config;
@@ -15,13 +16,13 @@ impl Setup {
     /// All that is wrong with what a configuration names; makes nothing. `before`: what is in force
     /// and goes on meanwhile.
     pub(crate) fn wrong(config: &Config, before: Option<&Self>) -> Option<ConfigError> {
-        let told = |text| ConfigError { text };
-        let broken = Self::broken(config).into_iter().map(|(_, why)| told(why));
+        let error = |text| ConfigError { text };
+        let broken = Self::broken(config).into_iter().map(|(_, why)| error(why));
         let mut wrong: Vec<ConfigError> = broken.collect();
         let before = before.filter(|before| !before.stands_in);
         match (Tables::read(config), before) {
             (Ok((tables, _)), Some(before)) => {
-                wrong.extend(tables.lost(before).into_iter().map(told));
+                wrong.extend(tables.lost(before).into_iter().map(error));
             }
             (Ok(_), None) => {}
             (Err(unread), _) => wrong.push(unread),
@@ -47,7 +48,7 @@ impl Setup {
     /// just being written.
     pub(crate) fn refused(&self) -> Vec<Problem> {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.refused().cloned().collect()
+        told::bounded(tables.refused())
     }
 
     /// Whether it is known who may log in.

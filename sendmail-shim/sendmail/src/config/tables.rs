@@ -18,7 +18,8 @@ use mail::{
 };
 use system::log::{Level, line};
 use tables::{
-    Aliases, Missing, Watched, copies,
+    Aliases, Missing, Watched,
+    copies::{self, LISTS},
     watched::{self, Taken},
 };
 
@@ -68,6 +69,7 @@ impl Tables {
         let mut tables = Self::new(settings);
         let copies = settings.spool.join(DIRECTORY);
         tables.aliases.recall(&copies);
+        tables.aliases.recall_lists(settings.spool.join(LISTS));
         tables.revaliases.recall(&copies, revaliases);
         tables.rules.revaliases = tables.revaliases.value.clone().unwrap_or_default().into();
         tables
@@ -112,6 +114,10 @@ impl Tables {
                     let text = format_args!("no copy of {path} is kept in {directory}: {error}");
                     line(Level::Warning, &text);
                 }
+            }
+            if let Err((path, error)) = self.aliases.keep_lists() {
+                let text = format_args!("no copy of {} is kept: {error}", path.display());
+                line(Level::Warning, &text);
             }
         }
         (&self.rules, looked.problems)
