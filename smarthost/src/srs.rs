@@ -61,6 +61,8 @@ pub enum Wrong {
     /// Its hash is not ours, or it has no parts that we write.
     Forged,
     Expired,
+    /// It was made on a day that is still to come: a clock is wrong, here or where it was made.
+    Early,
     /// It is ours, and nothing here says for whom it stands: another server may know.
     Unknown,
 }
@@ -77,13 +79,16 @@ impl Wrong {
         match self {
             Self::Forged => "its hash is not that of a sender whom we have forwarded",
             Self::Expired => "the mail that it answers was forwarded too long ago",
+            Self::Early => {
+                "it was made on a day that is still to come: the clock of this server is wrong, or was"
+            }
             Self::Unknown => "it is not known here for whom it stands",
         }
     }
 
     /// Whether it may lead somewhere later, or at another server.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Unknown)
+        matches!(self, Self::Unknown | Self::Early)
     }
 }
 
@@ -199,16 +204,18 @@ impl Srs {
     /// Whether mail to an address is taken now.
     pub fn check(&self, address: &Address, now: Timestamp) -> Result<(), Wrong> {
         let (target, made) = self.read(address)?;
-        let is_old = |made| {
-            let age = (now.as_secs() / DAY + DAYS - made) % DAYS;
-            // Whose clock is a little ahead.
-            age > LIFETIME && age != DAYS - 1
-        };
         // How old it is otherwise, the forwarder knows to whom it goes.
-        if made.is_some_and(is_old) {
-            return Err(Wrong::Expired);
+        let Some(made) = made else {
+            return target.map(drop);
+        };
+        // Days are told modulo `DAYS`: of those that are neither, the half that is nearer to now is
+        // to come.
+        match (now.as_secs() / DAY + DAYS - made) % DAYS {
+            // Or whose clock is a little ahead.
+            age if age <= LIFETIME || age == DAYS - 1 => target.map(drop),
+            age if age > DAYS / 2 => Err(Wrong::Early),
+            _ => Err(Wrong::Expired),
         }
-        target.map(drop)
     }
 
     /// The original address, if it is known, and the day within [`DAYS`] when it was rewritten, if

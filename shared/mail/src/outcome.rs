@@ -314,7 +314,11 @@ impl Failure {
                 format!("connect to {relay}: {}", self.text)
             }
             (Some(relay), None) if self.blame == Blame::Network => {
-                format!("{} with {relay} while {}", self.text, self.stage.name())
+                let doing = match self.stage {
+                    Stage::Message => "sending end of data",
+                    stage => stage.name(),
+                };
+                format!("{} with {relay} while {doing}", self.text)
             }
             (Some(relay), None) => format!("host {relay}: {}", self.text),
             (None, None) => self.text.clone(),

@@ -90,7 +90,7 @@ impl fmt::Display for Tlsa {
             .into_iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))?;
         if self.data.len() > SHOWN {
-            f.write_str("…")?;
+            f.write_str("...")?;
         }
         Ok(())
     }

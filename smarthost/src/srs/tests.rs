@@ -79,6 +79,20 @@ fn a_second_forwarder_sends_what_comes_back_to_the_first() {
     assert_eq!(first.check(&at_first, days(300)), Err(Wrong::Expired));
 }
 
+/// The clock of this server is behind: what is ours waits until it is right, and is not refused.
+#[test]
+fn what_was_made_on_a_day_that_is_still_to_come_is_refused_for_now_alone() {
+    let srs = ours(&["one"]);
+    let made = forwarded(&srs, &address("jane@ham.example")).unwrap();
+    for behind in [2, 20, 400] {
+        let wrong = srs.check(&made, Timestamp::from_secs(THEN.as_secs() - behind * DAY));
+        assert_eq!(wrong, Err(Wrong::Early), "{behind} days");
+    }
+    assert!(Wrong::Early.is_temporary() && !Wrong::Expired.is_temporary());
+    let forged = address("SRS0=abcd=ZZ=ham.example=jane@example.com");
+    assert_eq!(srs.check(&forged, THEN), Err(Wrong::Forged));
+}
+
 /// Otherwise its mail would go to ourselves, and wait there for its lifetime.
 #[test]
 fn an_address_that_names_ourselves_as_the_first_forwarder_is_unwrapped_or_leads_nowhere() {

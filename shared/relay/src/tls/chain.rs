@@ -21,7 +21,10 @@ use rustls::{
 };
 use webpki::{EndEntityCert, anchor_from_trusted_cert};
 
-use super::{certificate::chain_of, error::TlsError};
+use super::{
+    certificate::chain_of,
+    error::{TlsError, in_words},
+};
 use crate::tlsa::{Authority, Usable};
 
 /// Authorities that are believed. Equal are only those that were read together.
@@ -135,7 +138,7 @@ impl Shown<'_> {
     }
 
     fn is_anchored(self, roots: &RootCertStore) -> Result<(), String> {
-        let certificate = ParsedCertificate::try_from(self.certificate).map_err(told)?;
+        let certificate = ParsedCertificate::try_from(self.certificate).map_err(why)?;
         let algorithms = self.algorithms.all;
         verify_server_cert_signed_by_trust_anchor(
             &certificate,
@@ -144,7 +147,7 @@ impl Shown<'_> {
             self.now,
             algorithms,
         )
-        .map_err(told)
+        .map_err(why)
     }
 
     /// The authorities that TLSA records name: certificates that were shown, or the records' own,
@@ -204,6 +207,11 @@ fn is_below(shown: &str, parent: &str) -> bool {
             .unwrap_or(&shown)
             .strip_suffix(parent)
             .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+}
+
+/// Why a certificate is not trusted.
+fn why(error: rustls::Error) -> String {
+    in_words(&error).unwrap_or_else(|| told(error))
 }
 
 /// Without what only fits a browser.

@@ -165,6 +165,19 @@ fn unusable(error: &CertificateError) -> String {
     }
 }
 
+/// What the library knows by a name alone; `None`: it says it itself.
+pub(super) fn in_words(error: &Error) -> Option<String> {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = error else {
+        return None;
+    };
+    Some(match inner.downcast_ref::<webpki::Error>()? {
+        webpki::Error::CaUsedAsEndEntity => {
+            "it is an authority's own certificate (CA:TRUE), and no server's".to_owned()
+        }
+        error => words(error),
+    })
+}
+
 fn cannot_be_used(why: &str) -> String {
     format!("the peer's certificate cannot be used ({why}); the peer must mend it, or pin its key")
 }
@@ -209,5 +222,9 @@ mod tests {
             let said = unusable(&error);
             assert!(said.contains(told) && !said.contains("Other"), "{said}");
         }
+        let authority = OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity));
+        let authority = Error::InvalidCertificate(CertificateError::Other(authority));
+        let said = in_words(&authority).unwrap();
+        assert!(said.contains("CA:TRUE"), "{said}");
     }
 }

@@ -69,9 +69,14 @@ fn of_status(program: &str, status: ExitStatus, output: &[u8]) -> (EnhancedStatu
     };
     let known = KNOWN.iter().find(|(known, ..)| *known == code);
     if let (Some(said), text) = split(output) {
-        let words = known.map_or("", |(.., words)| words);
-        let words = if text.is_empty() { words } else { "" };
-        return (said, words.to_owned());
+        if !text.is_empty() {
+            return (said, String::new());
+        }
+        let died = || format!("Command died with status {code}: {program:?}");
+        return (
+            said,
+            known.map_or_else(died, |(.., words)| (*words).to_owned()),
+        );
     }
     match known {
         Some((_, [class, subject, detail], words)) => {
@@ -179,6 +184,11 @@ mod tests {
             ),
             (67, b"5.1 x", "5.1.1 user unknown. Command output: 5.1 x"),
             (75, b"5.1.1", "5.1.1 temporary failure"),
+            (
+                1,
+                b"5.1.1",
+                "5.1.1 Command died with status 1: \"/usr/bin/prog\"",
+            ),
             (
                 2,
                 b"WANTED gid 38, GOT gid 65534",
