@@ -199,7 +199,7 @@ mod tests {
     fn an_alias_file_that_a_named_user_may_write_by_its_access_control_list_is_not_trusted() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("aliases");
-        fs::write(&file, "x: |/bin/true\n").unwrap();
+        system::fs::replace(&file, b"x: |/bin/true\n", 0o644).unwrap();
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
         let before = of_others(&file);
         assert_eq!(before, None);
