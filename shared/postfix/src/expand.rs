@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `$name`, `${name}`, `$(name)` | its value |
 //! | `${name?value}`, `${name?{value}:{other}}` | `value`, if the name's own is not empty; else `other` |
-//! | `${name:value}` | `value`, if it is empty |
+//! | `${name:value}` | `value`, if it is empty; else nothing |
 //! | `${{a} op {b} ? {value} : {other}}` | by comparing: `== != < <= > >=`, and with `level` behind, levels of compatibility |
 //! | `$$` | a dollar |
 //!
@@ -104,7 +104,7 @@ impl<'a> Expansion<'a> {
     fn choose(&mut self, value: &str, choice: &'a str, depth: usize) {
         let chosen = match (choice.strip_prefix('?'), choice.strip_prefix(':')) {
             (Some(values), _) => either(values, !value.is_empty()),
-            (None, Some(_)) if !value.is_empty() => return self.push(value),
+            (None, Some(_)) if !value.is_empty() => return,
             (None, Some(otherwise)) => bare(otherwise),
             (None, None) => return,
         };

@@ -14,7 +14,7 @@ fn names_choices_and_comparisons_are_those_of_postconf() {
         ("$a ${a} $(a) $$a", "x x x $a"),
         ("${a?y}${empty?y}${indirect?y}${none?y}", "y"),
         ("${a?{y}:{z}}${empty?{y}:{z}}${none?{y}:{z}}", "yzz"),
-        ("${a:y} ${empty:y} ${none:{y z}}", "x y y z"),
+        ("[${a:y}] ${empty:y} ${none:{y z}}", "[] y y z"),
         (
             "${{$compatibility_level} <level {2} ? {subnet} : {host}}",
             "host",

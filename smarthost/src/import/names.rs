@@ -99,6 +99,15 @@ fn list(reader: &mut Reader<'_>, name: &str, key: &str, taken: &mut Vec<String>,
             addresses = addresses.saturating_add(1);
             continue;
         }
+        // match_list of Postfix: where subdomains are not covered by themselves, and in
+        // relay_domains alone, a dot in front means them.
+        let pattern = name == "relay_domains" && !below;
+        if domain.starts_with('.') && !pattern {
+            let text =
+                format!("`{domain}`, with its dot, is the name of no domain in Postfix either");
+            reader.note(Verdict::Ignored, name, text);
+            continue;
+        }
         let plain = domain.trim_start_matches('.');
         if let Err(why) = Domain::setting(plain) {
             reader.note(Verdict::NotSupported, name, format!("`{domain}`: {why}"));

@@ -37,7 +37,10 @@ pub(super) fn read(reader: &mut Reader<'_>) {
     }
     let relay = one(reader, RELAY, "check_recipient_access");
     let recipient = one(reader, RECIPIENT, "check_recipient_access");
-    permission(reader, &relay, &recipient);
+    let mut lists: Vec<_> = LISTS.iter().map(|(name, _)| *name).zip(&all).collect();
+    lists.extend([(RECIPIENT, &recipient), (RELAY, &relay)]);
+    let refusing = refuses_before(reader, &lists);
+    permission(reader, &relay, &recipient, refusing);
     let plain = |item: &Item| {
         let text = item.text.as_str();
         KNOWN.contains(&text)
@@ -313,15 +316,68 @@ fn data(reader: &mut Reader<'_>) -> Vec<Item> {
     items
 }
 
-/// Row A6: who could relay with Postfix, as against here: networks, logins, keys, and nobody else.
-fn permission(reader: &mut Reader<'_>, relay: &[Item], recipient: &[Item]) {
-    let old = reader.level < postfix::expand::level("1");
-    let (name, list) = match (reader.is_set(RELAY), relay.is_empty()) {
-        (true, false) => (RELAY, relay),
-        (true, true) => (RECIPIENT, recipient),
-        (false, _) if old => (RECIPIENT, recipient),
-        (false, _) => return,
+/// A list that is read and asks for the destination before it knows networks, or logins where those
+/// are taken: in Postfix each list refuses for itself.
+fn refuses_before(
+    reader: &mut Reader<'_>,
+    lists: &[(&'static str, &Vec<Item>)],
+) -> Option<&'static str> {
+    let without = |known: &str| {
+        lists.iter().find_map(|(name, items)| {
+            let is = |text: &str| items.iter().position(|item| item.text == text);
+            let refused = is("reject_unauth_destination")?;
+            let late = is(known).is_none_or(|at| at > refused);
+            (late && reader.is_set(name)).then_some(*name)
+        })
     };
+    let (networks, logins) = (without("permit_mynetworks"), without(KNOWN[1]));
+    if let Some(name) = logins.filter(|_| reader.is_yes("smtpd_sasl_auth_enable")) {
+        let text = "reject_unauth_destination stands in front of permit_sasl_authenticated, so that logins could not relay through Postfix; here whoever logs in may: without auth nobody does";
+        reader.unmap(name);
+        reader.note(Verdict::Decide, name, text);
+    }
+    networks
+}
+
+/// Row A6: who could relay with Postfix, as against here: networks, logins, keys, and nobody else.
+/// `refusing`: a list in which networks could not.
+fn permission(
+    reader: &mut Reader<'_>,
+    relay: &[Item],
+    recipient: &[Item],
+    refusing: Option<&'static str>,
+) {
+    let mut told = None;
+    if let Some((name, list)) = permitting(reader, relay, recipient) {
+        told = granted(reader, name, list);
+    }
+    if let Some(name) = told.or(refusing) {
+        reader.import.settings.retain(|(key, _)| key != "networks");
+        reader.unmap("mynetworks");
+        reader.unmap(name);
+        let text = "permit_mynetworks does not stand in front of what refuses to relay, so that mynetworks could not: networks is left out, and the machine itself alone may relay, as always";
+        reader.note(Verdict::Decide, name, text);
+        reader.note_if_set(Verdict::Decide, "mynetworks", format!("see {name}"));
+    }
+}
+
+/// The list that says who may relay.
+fn permitting<'a>(
+    reader: &Reader<'_>,
+    relay: &'a [Item],
+    recipient: &'a [Item],
+) -> Option<(&'static str, &'a [Item])> {
+    let old = reader.level < postfix::expand::level("1");
+    match (reader.is_set(RELAY), relay.is_empty()) {
+        (true, false) => Some((RELAY, relay)),
+        (true, true) => Some((RECIPIENT, recipient)),
+        (false, _) if old => Some((RECIPIENT, recipient)),
+        (false, _) => None,
+    }
+}
+
+/// What a list says of who may relay; its name where networks may not.
+fn granted(reader: &mut Reader<'_>, name: &'static str, list: &[Item]) -> Option<&'static str> {
     let ends = |item: &Item| {
         matches!(
             item.text.as_str(),
@@ -346,14 +402,7 @@ fn permission(reader: &mut Reader<'_>, relay: &[Item], recipient: &[Item]) {
         reader.note(Verdict::Decide, name, text);
     }
     let permits = before.iter().any(|item| item.text == "permit_mynetworks");
-    if !permits && !reader.value(name).is_empty() {
-        reader.import.settings.retain(|(key, _)| key != "networks");
-        reader.unmap("mynetworks");
-        reader.unmap(name);
-        let text = "permit_mynetworks does not stand in front of what refuses to relay, so that mynetworks could not: networks is left out, and the machine itself alone may relay, as always";
-        reader.note(Verdict::Decide, name, text);
-        reader.note_if_set(Verdict::Decide, "mynetworks", format!("see {name}"));
-    }
+    (!permits && !reader.value(name).is_empty()).then_some(name)
 }
 
 /// Whether a port of its own lets who has logged in pass.

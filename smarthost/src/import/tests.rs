@@ -175,6 +175,52 @@ fn a_list_that_refuses_everybody_but_the_own_machines_stays_closed() {
     );
 }
 
+/// Each list of Postfix's refuses for itself.
+#[test]
+fn machines_that_one_list_kept_from_relaying_do_not_relay_here() {
+    const NETWORKS: &str = "compatibility_level = 3.6\nmynetworks = 192.0.2.0/24\n";
+    for (lists, relays) in [
+        (
+            "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination\n",
+            true,
+        ),
+        (
+            "smtpd_recipient_restrictions = reject_unauth_destination, permit_mynetworks\n",
+            false,
+        ),
+        (
+            "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\nsmtpd_sender_restrictions = reject_unauth_destination\n",
+            false,
+        ),
+        (
+            "smtpd_recipient_restrictions = permit, reject_unauth_destination\n",
+            true,
+        ),
+    ] {
+        let import = main_cf(&format!("{NETWORKS}{lists}"));
+        let networks = setting(&import, "networks");
+        assert_eq!(!networks.is_empty(), relays, "{lists}");
+        let decide = verdicts(&import, "mynetworks").contains(&Verdict::Decide);
+        assert_eq!(decide, !relays, "{lists}");
+    }
+    let logins = "smtpd_sasl_auth_enable = yes\nsmtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination\n";
+    let import = main_cf(&format!("{NETWORKS}{logins}"));
+    let told = told(&import, "smtpd_recipient_restrictions");
+    assert!(
+        told.iter()
+            .any(|(_, text)| text.contains("whoever logs in may")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_domain_with_a_dot_in_front_is_no_domain_of_ours_where_postfix_takes_it_literally() {
+    let below = "relay_domains = .b.example\nparent_domain_matches_subdomains =\n";
+    let import = main_cf(&format!("mydestination = .a.example, c.example\n{below}"));
+    assert_eq!(setting(&import, "domains.local"), "[\"c.example\"]");
+    assert_eq!(setting(&import, "domains.relay"), "[\".b.example\"]");
+}
+
 #[test]
 fn a_listener_that_cannot_be_beside_another_is_not_called_mapped_and_a_report_is_bounded() {
     let master =

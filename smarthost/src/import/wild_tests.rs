@@ -16,6 +16,8 @@ const NAMES: &[Form] = &[
     ("myorigin = /etc/mailname", &[Decide]),
     ("append_dot_mydomain = no", &[Ignored]),
     ("mydestination =", &[Ignored]),
+    ("mydestination = .example.com", &[Ignored]),
+    ("virtual_alias_domains = .example.com", &[Ignored]),
     ("mydestination = /etc/postfix/missing", &[NotSupported]),
     (
         "mydestination = mysql:/etc/postfix/domains.cf",
@@ -122,15 +124,15 @@ const POLICY: &[Form] = &[
     ),
     (
         "smtpd_recipient_restrictions = permit_mx_backup, reject_unauth_destination",
-        &[NotSupported],
+        &[Decide, NotSupported],
     ),
     (
         "smtpd_recipient_restrictions = reject_unauth_destination, check_policy_service unix:private/policy-spf",
-        &[Mapped],
+        &[Decide],
     ),
     (
         "smtpd_recipient_restrictions = reject_unauth_destination, check_policy_service { inet:127.0.0.1:10023, timeout=10s }",
-        &[NotSupported],
+        &[Decide, NotSupported],
     ),
     (
         "smtpd_recipient_restrictions = permit_mynetworks, reject_sender_login_mismatch, reject_unauth_destination",
@@ -139,6 +141,14 @@ const POLICY: &[Form] = &[
     (
         "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination, sleep 3",
         &[NotSupported],
+    ),
+    (
+        "smtpd_recipient_restrictions = reject_unauth_destination, permit_mynetworks",
+        &[Decide],
+    ),
+    (
+        "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination",
+        &[Mapped],
     ),
     (
         "smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:10031",
