@@ -3,10 +3,11 @@
 use std::process::Output;
 
 use tests::{
+    http,
     session::Session,
     sink::{Received, Sink},
     smarthost::Smarthost,
-    wait::until,
+    wait::{free_address, until},
 };
 
 fn text(output: &Output) -> String {
@@ -104,6 +105,36 @@ fn a_backup_that_does_not_come_is_told_and_forgotten_by_no_kill() {
         text(&smarthost.admin(&["expected", "list", "--learned"])).trim(),
         "nothing is proposed"
     );
+}
+
+#[test]
+fn mail_that_is_missing_is_in_the_status_in_check_in_the_health_and_in_the_metrics() {
+    let page = free_address();
+    let smarthost = Smarthost::start(&format!(
+        "web = \"{page}\"\n\
+         expected = [{{ client = \"127.0.0.1\", subject = \"backup*\", every = \"2s\", grace = \"1s\" }}]\n"
+    ));
+    let metric = |value: u32| {
+        let metrics = http::get(page, "/metrics").body;
+        metrics.contains(&format!("smarthost_alarms {value}\n"))
+    };
+    let told = until("it is missing", || {
+        let status = text(&smarthost.admin(&["status"]));
+        status
+            .contains("expected mail is missing")
+            .then_some(status)
+    });
+    assert!(told.contains("\"backup*\" of 127.0.0.1"), "{told}");
+    let checked = smarthost.admin(&["check"]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(
+        checked.contains("\"backup*\" of 127.0.0.1 is missing since"),
+        "{checked}"
+    );
+    until("it is counted", || metric(1).then_some(()));
+    let health = http::get(page, "/health");
+    assert_eq!(health.code, 200, "{health:?}");
+    assert!(health.body.contains("\"what\":\"alarm\""), "{health:?}");
 }
 
 #[test]

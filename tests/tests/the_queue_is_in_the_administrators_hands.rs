@@ -174,7 +174,7 @@ fn the_administrator_returns_mail_to_its_senders_and_names_all_messages_at_once(
     done(&machine, &["queue", "flush"]);
     let bounces = sink.journal().wait_for(3);
     assert!(
-        bounces[0].text().contains("returned by the administrator"),
+        bounces[0].text().contains("returned by order"),
         "{}",
         bounces[0].text()
     );

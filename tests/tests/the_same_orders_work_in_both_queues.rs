@@ -277,6 +277,10 @@ fn a_user_holds_deletes_and_returns_his_own_mail_and_has_it_tried_now_and_then()
     let other = run(OTHER, "sendmail", &["-q"], "");
     assert!(other.status.success(), "{other:?}");
     sink.journal().wait_for(1);
+    // The log says whose orders they were, and not that an administrator gave them.
+    let told = format!("{}: its user (uid {USER}) orders: delete", own[1]);
+    machine.daemon().wait_for_log(&told);
+    assert!(!machine.daemon().log().contains("administrator"));
 }
 
 /// The queue has no room for him, and the relayhost is away: the first reason is the one that he

@@ -126,7 +126,7 @@ fn ask(
 fn unavailable(error: &io::Error) -> CommandError {
     let told = control::told(error, REMEDY);
     CommandError::new(
-        Exit::Unavailable,
+        control::exit(error),
         format!("the mail queue is not available: {told}"),
     )
 }

@@ -18,7 +18,7 @@ pub(super) fn run(settings: &Settings, json: bool) -> Result<Exit, CommandError>
             told = Some(status);
         }
     })
-    .map_err(|error| CommandError::new(Exit::Unavailable, control::told(&error, REMEDY)))?;
+    .map_err(|error| CommandError::new(control::exit(&error), control::told(&error, REMEDY)))?;
     let Some(status) = told else {
         let why = "the agent does not tell: it is of another version";
         return Err(CommandError::new(Exit::NotDone, why));

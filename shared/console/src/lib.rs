@@ -200,8 +200,7 @@ impl FromArgMatches for Words {
             return Err(clap::Error::raw(
                 ErrorKind::MissingRequiredArgument,
                 format!(
-                    "which messages? Name their ids, what they have in common (--sender, --reason, …), or --all\n\n\
-                     For more information, try 'queue {name} --help'.\n"
+                    "which messages? Name their ids, what they have in common (--sender, --reason, …), or --all (queue {name} --help)\n"
                 ),
             ));
         }
@@ -273,7 +272,7 @@ pub fn run(queue: &Queue, daemon: &Daemon<'_>) -> Exit {
                     control::told(&error, daemon.remedy)
                 ),
             );
-            Exit::Unavailable
+            control::exit(&error)
         }
         Ok(()) if !ended => {
             complain(daemon.program, "the daemon ended before it had answered");

@@ -30,6 +30,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use system::sysexits::Exit;
 
 /// Where the agent of a machine answers, unless its configuration says otherwise.
 pub const AGENT: &str = "/run/sendmail-shim/control.sock";
@@ -79,6 +80,14 @@ pub fn told(error: &io::Error, start: &str) -> String {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!("{error} ({start})"),
         _ => error.to_string(),
+    }
+}
+
+/// How a command ends to which a daemon gave no answer.
+pub fn exit(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::NoPerm,
+        _ => Exit::Unavailable,
     }
 }
 

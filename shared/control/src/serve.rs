@@ -13,6 +13,7 @@ use mail::{
     outcome::{escape, openly},
 };
 use spool::{Entry, Hold, Parties, QueueId, Spool};
+use system::log::life::ordered;
 
 use crate::{
     attempts::Attempts,
@@ -323,6 +324,9 @@ impl<Q: Queue> Access<'_, Q> {
             {
                 Ok(()) => {
                     changed = changed.saturating_add(1);
+                    if let Some(uid) = self.owner {
+                        ordered(id, uid, order.word());
+                    }
                     lines.extend(named.then(|| Answer::Done(id.to_string())));
                 }
                 Err(why) => lines.push(Answer::Refused(format!("{id}: {why}"))),

@@ -237,7 +237,7 @@ impl<D, O> Event<D, O> {
 /// Why an administrator's order returns mail.
 pub(crate) fn by_hand() -> Failure {
     let status = EnhancedStatus::new(5, 7, 0);
-    Failure::local(status, "returned by the administrator")
+    Failure::local(status, "returned by order")
 }
 
 /// How long a peer may take.

@@ -131,7 +131,8 @@ async fn dial(place: &Place, patience: Duration) -> Result<Connection, Unusable>
             let name = ServerName::try_from(host.clone()).map_err(|error| fails(&error))?;
             let connector = TlsConnector::from(believed.config);
             let stream = connector.connect(name, tcp(host, *port).await?).await;
-            let stream = stream.map_err(|error| fails(&tls::explain(&error)));
+            let clear = "without TLS the store is written redis:// in budget.store";
+            let stream = stream.map_err(|error| fails(&tls::explain_to(&error, clear)));
             log_in(at, stream?, patience).await
         }
         _ => Err(Unusable("is of an unknown kind".to_owned())),
@@ -344,6 +345,24 @@ mod tests {
         let failed = connect(&place, Duration::from_mins(1)).await.err().unwrap();
         assert!(failed.0.contains("not signed by an authority"), "{failed}");
         assert!(!shows.await.unwrap(), "and nothing was told to it");
+    }
+
+    #[tokio::test]
+    async fn a_store_without_tls_is_told_in_the_words_of_its_own_setting() {
+        use tokio::io::AsyncWriteExt as _;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.write_all(b"-ERR unknown command\r\n").await;
+        });
+        let place = place(format!("rediss://127.0.0.1:{port}"), Vec::new());
+        let failed = connect(&place, Duration::from_mins(1)).await.err().unwrap();
+        let text = failed.to_string();
+        assert!(
+            text.contains("redis://") && !text.contains("starttls"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

@@ -69,7 +69,7 @@ fn answers(socket: &Path, request: &Request) -> io::Result<Vec<Answer>> {
 }
 
 fn unanswered(error: &io::Error) -> Failed {
-    let exit = Exit::Unavailable.into();
+    let exit = control::exit(error).into();
     let told = control::told(error, REMEDY);
     match error.kind() {
         _ if is_of_nobody(error) => Failed {
@@ -78,7 +78,7 @@ fn unanswered(error: &io::Error) -> Failed {
         },
         io::ErrorKind::PermissionDenied => Failed {
             text: format!("{told}; ask as root or as the user that smarthost runs as"),
-            exit: Exit::NotDone.into(),
+            exit,
         },
         _ => Failed { text: told, exit },
     }

@@ -6,7 +6,7 @@
 //! attention is told), 1 something does not work, 78 the configuration is wrong.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Command, ExitCode},
@@ -103,12 +103,18 @@ fn as_the_daemon(config: &Config) -> Result<(), Failed> {
     )))
 }
 
+/// Whether it is not there; one that nobody can look for is not.
+fn is_missing(path: &Path) -> bool {
+    let found = fs::metadata(path);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// Looks at everything that this configuration would load and need.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     findings.ok("configuration", path.display().to_string());
     running::check(path, config, findings);
     let fault = Setup::wrong(config, None);
-    if fault.is_none() && config.tls.generate && !config.tls.certificate.exists() {
+    if fault.is_none() && config.tls.generate && is_missing(&config.tls.certificate) {
         findings.ok(
             "certificate",
             "a key and a certificate will be made at the first start",
@@ -118,6 +124,10 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         let remedy = readable::remedy(fault);
         let remedy = remedy.as_deref().unwrap_or("correct it");
         findings.fail("configuration", fault, remedy);
+    }
+    for (key, limit, other) in config.limits.never_reached() {
+        let what = format!("{key}: \"{limit}\" is never reached: \"{other}\" lets no more through");
+        findings.warn("limits", what, "leave one of them out");
     }
     tables::check(config, findings);
     super::enrolled::check(config, findings);

@@ -135,4 +135,20 @@ fn untold(config: &Config, findings: &mut Findings) {
         }
     });
     untold.tell("smarthost", findings);
+    missing(config, findings);
+}
+
+/// Mail that must come and does not, as the daemon knows it, if it runs.
+fn missing(config: &Config, findings: &mut Findings) {
+    let request = Request::ExpectedList { learned: false };
+    // A daemon that does not answer is told of elsewhere.
+    let _ = control::ask(&config.control, &request, &mut |answer: Answer| {
+        if let Answer::Expected(it) = answer
+            && let Some(since) = it.missing
+        {
+            let what = format!("{} is missing since {}", it.wanted, since.rfc3339());
+            let remedy = "look at what sends it, or expect it no more: smarthost expected forget";
+            findings.warn("expected", what, remedy);
+        }
+    });
 }

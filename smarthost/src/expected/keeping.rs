@@ -97,6 +97,9 @@ impl Standing {
     }
 }
 
+/// Missing mail that is named in a status.
+const NAMED: usize = 50;
+
 /// All that is expected, and all that was learned.
 #[derive(Debug)]
 pub struct Expected {
@@ -381,6 +384,19 @@ impl Expected {
     pub fn deadline(&self) -> Option<Timestamp> {
         let waiting = self.standing.values().filter(|it| it.missing.is_none());
         waiting.map(|it| it.late(self.started, &self.zone)).min()
+    }
+
+    /// A line for each that is missing, of many for the first.
+    pub fn alarms(&self) -> Vec<String> {
+        let all = self.standing.values();
+        let missing: Vec<_> = all.filter(|it| it.missing.is_some()).collect();
+        let lines = missing.iter().take(NAMED);
+        let lines =
+            lines.map(|it| format!("expected mail is missing: {}: {}", it.wanted, it.seen()));
+        let more = missing.len().saturating_sub(NAMED);
+        let rest = (more > 0)
+            .then(|| format!("expected mail is missing: {more} more: smarthost expected list"));
+        lines.chain(rest).collect()
     }
 
     /// Lines for the digest of a day: what is still missing or silent, and what is proposed for the

@@ -242,6 +242,7 @@ impl Limits {
                 continue;
             };
             client.add(recipients, now);
+            client.who.counted(now);
             if class == Class::Own && client.tell_near(now) {
                 let report = client.report(name.to_string(), &terms, now);
                 let who = client.who.told();

@@ -1,11 +1,16 @@
 //! What administrators are told of clients that came near their limit or reached it.
 
+use std::fmt::Write as _;
+
 use mail::clock::Timestamp;
 
 use crate::{
     limits::Report,
     notices::{Kind, News},
 };
+
+/// A limit is near when so much of it is used, in percent.
+const NEAR: u64 = 80;
 
 /// Which news.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +24,10 @@ pub(super) enum Level {
 impl Level {
     pub(super) fn news(self, report: &Report, who: &[String], now: Timestamp) -> News {
         News {
-            kind: Kind::Limits,
+            kind: match self {
+                Self::Near => Kind::Limits,
+                Self::Full => Kind::Full,
+            },
             headline: self.line(report),
             text: self.describe(report, who, now),
             strangers: false,
@@ -40,7 +48,7 @@ impl Level {
     }
 
     fn describe(self, report: &Report, who: &[String], now: Timestamp) -> String {
-        let (client, used, twice) = (&report.client, report.usage(), report.twice());
+        let (client, used) = (&report.client, report.usage());
         let consequence = match (self, report.next_slot) {
             (Self::Full, Some(slot)) => format!(
                 "Further messages are deferred (450), the next is taken at {}; a client with a queue loses nothing.",
@@ -54,11 +62,9 @@ impl Level {
                 String::new(),
             )
         } else {
-            let raise =
-                format!("To raise:  smarthost limits raise {client} {twice} --until tomorrow\n");
-            ("", raise)
+            ("", self.remedy(report))
         };
-        let written = who.iter().map(|who| format!("Written by: {who}\n"));
+        let written = who.iter().map(|line| format!("{line}\n"));
         let written = written.collect::<Vec<_>>().concat();
         format!(
             "Client:   {client}\nMessages: {used}\n{written}\n{cause}{consequence}\n\n\
@@ -66,5 +72,34 @@ impl Level {
              {remedy}\
              To forget: smarthost limits reset {client}\n"
         )
+    }
+
+    /// What lets more through, of each limit that is near or full.
+    fn remedy(self, report: &Report) -> String {
+        let least = match self {
+            Self::Near => NEAR,
+            Self::Full => 100,
+        };
+        let client = &report.client;
+        let (longest, others) = report.used(least);
+        let mut text = String::new();
+        if longest || others.is_empty() {
+            let twice = report.twice();
+            text = format!("To raise:  smarthost limits raise {client} {twice} --until tomorrow\n");
+        }
+        let key = if client.ends_with("/64") {
+            "per_prefix6"
+        } else {
+            "per_client"
+        };
+        for limit in others {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "To raise what is taken in {}: \"{limit}\" of limits.{key} in the configuration, then smarthost reload",
+                limit.window.words()
+            );
+        }
+        text
     }
 }

@@ -178,6 +178,22 @@ impl Report {
         longest.map_or(1, |limit| limit.window.limit.saturating_mul(2).max(1))
     }
 
+    /// Whether the limit that orders change is used to so many percent, and which others are.
+    pub(super) fn used(&self, percent: u64) -> (bool, Vec<Limit>) {
+        let limits: Vec<_> = self.windows.iter().map(|(_, limit)| *limit).collect();
+        let longest = longest(&limits);
+        let all = self.windows.iter().enumerate();
+        let used = all.filter(|(_, (count, limit))| {
+            let count = (*count).max(self.everywhere(limit).unwrap_or_default());
+            let part = u64::from(count) * 100;
+            let part = part.checked_div(u64::from(limit.window.limit));
+            part.unwrap_or(100) >= percent
+        });
+        let (orders, others): (Vec<_>, Vec<_>) = used.partition(|(at, _)| Some(*at) == longest);
+        let others = others.into_iter().map(|(_, (_, limit))| *limit);
+        (!orders.is_empty(), others.collect())
+    }
+
     /// `80 of 100 in a day, 3 of 20 in 10 minutes`.
     pub fn usage(&self) -> String {
         if self.exempt {

@@ -151,6 +151,31 @@ impl Rules {
         }
     }
 
+    /// Limits that are never reached, for another of the same things lets no more through in a time
+    /// that is as long: setting, limit, and that other one.
+    pub fn never_reached(&self) -> Vec<(&'static str, Limit, Limit)> {
+        let prefix6 = self.per_prefix6.clone().unwrap_or_default();
+        let all = [
+            ("limits.per_client", &self.per_client),
+            ("limits.per_prefix6", &prefix6),
+            ("limits.per_stranger", &self.per_stranger),
+        ];
+        let covers = |other: &Limit, limit: &Limit| {
+            other != limit
+                && other.counts == limit.counts
+                && other.window.limit <= limit.window.limit
+                && other.window.span >= limit.window.span
+        };
+        let of = |(key, limits): (&'static str, &Vec<Limit>)| {
+            let found = limits.iter().filter_map(|limit| {
+                let other = limits.iter().find(|other| covers(other, limit))?;
+                Some((key, *limit, *other))
+            });
+            found.collect::<Vec<_>>()
+        };
+        all.into_iter().flat_map(of).collect()
+    }
+
     /// Limits that count from zero where these rules take the place of others: of the same time and
     /// the same things nothing was counted yet. Setting and limit.
     pub fn from_zero(&self, before: &Self) -> Vec<String> {

@@ -7,8 +7,10 @@ use super::words::counted;
 /// Of each sort there is one mail an hour at most.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Kind {
-    /// Clients near their limit or at it.
+    /// Clients near their limit.
     Limits,
+    /// Clients at their limit: who heard that one came near it hears at once that it is refused.
+    Full,
     /// Something that mail needs does not work, or works again.
     Outage,
     /// Mail that can neither be delivered nor returned.
@@ -29,9 +31,10 @@ impl Kind {
     pub(super) fn subject(self, host: &str, count: u64) -> String {
         match self {
             Self::Limits => {
-                format!(
-                    "{host}: clients came near the limit of their mail {count} times, or reached it"
-                )
+                format!("{host}: clients came near the limit of their mail {count} times")
+            }
+            Self::Full => {
+                format!("{host}: clients reached the limit of their mail {count} times")
             }
             Self::Outage => format!("{host}: {} began or ended", counted(count, "outage")),
             Self::Dead => {
@@ -48,7 +51,7 @@ impl Kind {
     /// Where those are found that a mail does not name.
     pub(super) fn more(self) -> &'static str {
         match self {
-            Self::Limits => "smarthost limits list",
+            Self::Limits | Self::Full => "smarthost limits list",
             Self::Outage => "smarthost status",
             Self::Dead => "smarthost queue list --held",
             Self::Fault => "smarthost check",
@@ -61,7 +64,7 @@ impl Kind {
     /// The last lines.
     pub(super) fn end(self) -> &'static str {
         match self {
-            Self::Limits => {
+            Self::Limits | Self::Full => {
                 "Never to count one: add it to limits.exempt in the configuration.\n\
                  Nothing more of this kind is sent about the same client for a day.\n"
             }

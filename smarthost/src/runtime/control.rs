@@ -353,6 +353,12 @@ impl Control {
         }
     }
 
+    /// Mail that must come and does not.
+    fn missing(&self) -> Vec<String> {
+        let expected = self.server.expected.lock();
+        expected.unwrap_or_else(PoisonError::into_inner).alarms()
+    }
+
     fn status(&self) -> Status {
         let setup = self.server.current.get();
         let identity = setup.identity.as_ref();
@@ -390,6 +396,7 @@ impl Control {
                 .chain(quarantined(&setup.config.spool))
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))
+                .chain(self.missing())
                 .chain(setup.enrolled.alarms())
                 .chain(setup.namesakes())
                 .chain((!setup.knows_logins()).then(|| {

@@ -127,7 +127,7 @@ async fn send(server: &Server) -> bool {
 
 async fn queue(dispatch: &Dispatch, setup: &Setup, notice: &Notice) -> Result<(), SpoolError> {
     let (to, origin) = match notice.kind {
-        Kind::Limits => (&setup.config.limits_notify, OURS),
+        Kind::Limits | Kind::Full => (&setup.config.limits_notify, OURS),
         Kind::Dead => (&setup.config.admins, DEAD),
         _ => (&setup.config.admins, OURS),
     };

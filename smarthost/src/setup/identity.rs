@@ -7,6 +7,7 @@
 //! Failures: texts with the file and what to do, for the administrator; what was read before stays.
 
 use std::{
+    io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -157,8 +158,10 @@ pub(super) fn is_to_be_made(
     let KeyFiles {
         certificate, key, ..
     } = files;
-    match (is_there(key), is_there(certificate)) {
-        _ if !files.generate => Ok(false),
+    if !files.generate {
+        return Ok(false);
+    }
+    match (is_there(key)?, is_there(certificate)?) {
         (false, false) => Ok(true),
         (true, false) => certified(key, hostname).map(|_| true),
         (false, true) => Err(without_key(files)),
@@ -166,9 +169,17 @@ pub(super) fn is_to_be_made(
     }
 }
 
-/// A link that leads nowhere is there as well: what it led to may come back.
-fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
+/// A link that leads nowhere is there as well: what it led to may come back. Failures: nobody can
+/// look.
+fn is_there(path: &Path) -> anyhow::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(anyhow::anyhow!(
+            "{}: it is not known whether it is there: {error}; look as root, or as the user that smarthost runs as",
+            path.display()
+        )),
+    }
 }
 
 fn without_key(files: &KeyFiles) -> anyhow::Error {
@@ -183,7 +194,7 @@ fn make(files: &KeyFiles, hostname: &str, now: Timestamp) -> anyhow::Result<()> 
     let KeyFiles {
         certificate, key, ..
     } = files;
-    let made = match (is_there(key), is_there(certificate)) {
+    let made = match (is_there(key)?, is_there(certificate)?) {
         (false, true) => return Err(without_key(files)),
         (false, false) => {
             let (text, secret) = tls::self_signed(hostname)?;

@@ -107,7 +107,7 @@ fn past(trace: &Trace, wanted: &Wanted, daemons: &[Daemon<'_>]) -> io::Result<Ex
     let sources = Source::all(&trace.log, since)?;
     let last = usize::from(trace.last);
     let found = search::search(&sources, wanted, last, since.unwrap_or_default(), now)?;
-    let queued = queued(wanted, &found, daemons);
+    let (queued, asked) = queued(wanted, &found, daemons);
     let mut stories = Story::all(&found, queued);
     stories.drain(..stories.len().saturating_sub(search::MOST));
     let program = daemons.first().map_or("", |daemon| daemon.program);
@@ -117,8 +117,13 @@ fn past(trace: &Trace, wanted: &Wanted, daemons: &[Daemon<'_>]) -> io::Result<Ex
         complain(
             program,
             format_args!(
-                "nothing is known of {}: not in the queue, and not in {read}{}",
+                "nothing is known of {}: {}, and not in {read}{}",
                 wanted.shown(),
+                if asked {
+                    "not in the queue"
+                } else {
+                    "whether it is in the queue is not known"
+                },
                 if rustix::process::geteuid().is_root() || !trace.log.is_empty() {
                     ""
                 } else {
@@ -157,9 +162,10 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// What waits of the messages that were found, and what else waits that is wanted, by its id.
-fn queued(wanted: &Wanted, found: &Found, daemons: &[Daemon<'_>]) -> HashMap<String, Row> {
-    let mut rows = HashMap::new();
+/// What waits of the messages that were found, and what else waits that is wanted, by its id; and
+/// whether the queue could be asked.
+fn queued(wanted: &Wanted, found: &Found, daemons: &[Daemon<'_>]) -> (HashMap<String, Row>, bool) {
+    let (mut rows, mut all) = (HashMap::new(), true);
     for (index, daemon) in daemons.iter().enumerate() {
         let ids = Selection::ids(found.ids().chain(wanted.ids()).collect());
         for selection in wanted.selections().into_iter().chain([ids]) {
@@ -183,12 +189,13 @@ fn queued(wanted: &Wanted, found: &Found, daemons: &[Daemon<'_>]) -> HashMap<Str
                         daemon.program,
                         format_args!("the queue could not be asked: {told}"),
                     );
+                    all = false;
                     break;
                 }
             }
         }
     }
-    rows
+    (rows, all)
 }
 
 fn live(logs: &[PathBuf], wanted: Option<&Wanted>) -> io::Result<Exit> {

@@ -62,7 +62,7 @@ impl<'a> Said<'a> {
         };
         said.or_else(|| made(text)).unwrap_or(match text {
             "removed" => Self::Removed,
-            text if text.starts_with("deleted by the administrator") => Self::Deleted,
+            text if text.starts_with("deleted by ") => Self::Deleted,
             text if text.starts_with("moved to ") => Self::Moved,
             _ => Self::Other,
         })

@@ -1,7 +1,8 @@
 //! The journal and files, read as streams.
 //!
 //! Contract: no line is kept longer than [`LONGEST`], whatever is in the file. Compressed files are
-//! read through the program for their ending; of the journal only the units of both programs.
+//! read through the program for their ending, which tells of one that is cut off: what it can read
+//! is taken; of the journal only the units of both programs.
 //! Failures: `io::Error`, with the file's name.
 
 use std::{
@@ -72,8 +73,15 @@ impl Source {
                         let mut command = Command::new(program);
                         command.args(["-dc", "--"]).arg(path);
                         Piped::start(&mut command).and_then(|mut child| {
-                            lines(&mut child, now, each)?;
-                            child.finish()
+                            let mut some = false;
+                            lines(&mut child, now, &mut |entry| {
+                                some = true;
+                                each(entry);
+                            })?;
+                            // What can be read of one that is cut off counts.
+                            child
+                                .finish()
+                                .or_else(|error| if some { Ok(()) } else { Err(error) })
                         })
                     }
                 };

@@ -397,7 +397,7 @@ impl Ending {
             "delivered" => "delivered",
             "bounced" => "refused for good",
             "expired" => "given up for its age",
-            "deleted" => "deleted by an administrator",
+            "deleted" => "deleted by order",
             "moved" => "moved to another server",
             "waits" => "waits",
             "gone" => "no longer in the queue",

@@ -116,6 +116,15 @@ pub fn has_nothing_in_common(error: &io::Error) -> bool {
 /// An I/O or rustls error of a handshake in words: a pin mismatch names the key seen and the keys
 /// expected, and what to do.
 pub fn explain(error: &io::Error) -> String {
+    explain_to(
+        error,
+        "perhaps it wants tls = \"starttls\", or the other way round",
+    )
+}
+
+/// The same, of a peer that speaks something else than SMTP: `clear` says what to do where it
+/// speaks no TLS.
+pub fn explain_to(error: &io::Error, clear: &str) -> String {
     let Some(tls) = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Error>())
@@ -132,7 +141,7 @@ pub fn explain(error: &io::Error) -> String {
             "the peer refused the TLS handshake: HandshakeFailure; it has no cipher or no type of key in common with us, whose keys would be {KEYS}"
         ),
         Error::InvalidCertificate(error) => unusable(error),
-        Error::InvalidMessage(_) => "the peer does not speak TLS on this port (perhaps it wants tls = \"starttls\", or the other way round)".to_owned(),
+        Error::InvalidMessage(_) => format!("the peer does not speak TLS on this port ({clear})"),
         Error::AlertReceived(alert) => format!("the peer refused the TLS handshake: {alert:?}"),
         tls => match tls.source() {
             Some(source) => format!("{tls}: {source}"),

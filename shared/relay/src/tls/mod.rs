@@ -43,7 +43,7 @@ mod tests;
 pub use certificate::{is_self_issued, pins_of_file, pins_of_text};
 pub use chain::{Name, Roots};
 pub use client::{ClientTls, Standing};
-pub use error::{TlsError, explain, has_nothing_in_common};
+pub use error::{TlsError, explain, explain_to, has_nothing_in_common};
 #[cfg(any(test, feature = "certificates"))]
 pub use made::{certify, self_signed};
 pub use server::{TlsVersion, for_listener, server_config};

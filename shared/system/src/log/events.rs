@@ -227,8 +227,13 @@ pub const EVENTS: &[Event] = &[
     ),
     event(
         Both,
-        "{id}: deleted by the administrator, undelivered recipients: {count}",
+        "{id}: deleted by order, undelivered recipients: {count}",
         "By an order.",
+    ),
+    event(
+        Agent,
+        "{id}: its user (uid {uid}) orders: {order}",
+        "Hold, release, delete, bounce or flush, of his own mail.",
     ),
     event(
         Both,

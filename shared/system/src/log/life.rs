@@ -116,10 +116,16 @@ pub fn ended(id: impl Display, deleted: usize) {
         line_of(
             Role::Qmgr,
             Level::Notice,
-            &format_args!("{id}: deleted by the administrator, undelivered recipients: {deleted}"),
+            &format_args!("{id}: deleted by order, undelivered recipients: {deleted}"),
         );
     }
     removed(id);
+}
+
+/// What becomes of it is at the wish of a user, no administrator.
+pub fn ordered(id: impl Display, uid: u32, order: &str) {
+    let text = format_args!("{id}: its user (uid {uid}) orders: {order}");
+    line_of(Role::Qmgr, Level::Info, &text);
 }
 
 /// The wall clock was set: how.

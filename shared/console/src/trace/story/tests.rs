@@ -47,7 +47,7 @@ fn each_recipient_has_one_end() {
     assert_eq!(
         states(&[
             LATE,
-            "deleted by the administrator, undelivered recipients: 1",
+            "deleted by order, undelivered recipients: 1",
             "removed"
         ]),
         [("deleted", 1)]
