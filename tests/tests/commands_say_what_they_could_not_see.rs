@@ -1,11 +1,10 @@
 //! What a command could not ask or read is said, and not guessed.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
+use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, process::Output};
 
 use tests::{
     agent::{Agent, as_user, pipe},
-    peers,
+    identity, peers,
     session::Session,
     smarthost::Smarthost,
 };
@@ -54,12 +53,11 @@ fn a_packed_log_that_is_cut_off_is_read_as_far_as_it_goes() {
     let text = relay.daemon().log();
     // What comes behind is nothing that packs well.
     let mut noise = 1u32;
-    let more: String = (0..20_000)
-        .map(|_| {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            format!("{noise:08x}\n")
-        })
-        .collect();
+    let mut more = String::new();
+    for _ in 0..20_000 {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        writeln!(more, "{noise:08x}").unwrap();
+    }
     relay.file("whole", &format!("{text}{more}"));
     let whole = fs::File::open(relay.directory().join("whole")).unwrap();
     let packed = std::process::Command::new(gzip)
@@ -69,7 +67,7 @@ fn a_packed_log_that_is_cut_off_is_read_as_far_as_it_goes() {
         .unwrap();
     let cut = &packed.stdout[..packed.stdout.len() / 2];
     let log = relay.directory().join("log.gz");
-    fs::write(&log, cut).unwrap();
+    identity::write(&log, cut);
     let traced = relay.admin(&["trace", "early@far.example", "--log", log.to_str().unwrap()]);
     let text = told(&traced);
     assert!(
@@ -125,7 +123,7 @@ fn check_does_not_say_that_a_key_will_be_made_where_it_cannot_see_whether_there_
         state.display(),
         folder.path().join("spool").display()
     );
-    fs::write(&config, text).unwrap();
+    identity::write(&config, text);
     let run = |user: Option<&str>, word: &str| {
         let mut command = relay.command();
         command = {
