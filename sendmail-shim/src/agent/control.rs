@@ -206,7 +206,10 @@ impl Queue for Agent {
                 }
                 Event::Release { id }
             }
-            Order::Bounce => Event::returned(id, &self.dispatch.spool.envelope(id)),
+            Order::Bounce => {
+                let spool = &self.dispatch.spool;
+                Event::returned(id, &spool.envelope(id), spool.entry(id).as_ref())
+            }
             Order::Delete => {
                 if let Some(duplicates) = &self.duplicates {
                     duplicates.close(id);

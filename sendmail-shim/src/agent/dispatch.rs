@@ -7,6 +7,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
@@ -16,8 +17,10 @@ use mail::{
     address::Sender as MailFrom,
     clock::{self, Timestamp},
     envelope::Envelope,
+    outcome::Failure,
 };
 use queue::{BackOff, Origin, Recovered, Routed, Slots};
+use relay::delivery::stopped;
 use spool::{Hold, QueueId, Spool, SpoolError, Stored};
 
 use crate::config::settings::Settings;
@@ -58,6 +61,7 @@ pub(super) struct Dispatch {
     pub(super) spool: Spool,
     queue: Mutex<Queue>,
     signals: Sender<Signal>,
+    halting: AtomicBool,
 }
 
 impl Dispatch {
@@ -82,6 +86,7 @@ impl Dispatch {
             spool,
             queue: Mutex::new(queue),
             signals,
+            halting: AtomicBool::new(false),
         };
         (dispatch, received)
     }
@@ -95,6 +100,16 @@ impl Dispatch {
         }
         drop(queue);
         self.signal(Signal::Wake);
+    }
+
+    /// Deliveries under way end with what recipients were answered.
+    pub(super) fn halt(&self) {
+        self.halting.store(true, Ordering::SeqCst);
+    }
+
+    /// Why they do, once they are to.
+    pub(super) fn halted(&self) -> Option<Failure> {
+        self.halting.load(Ordering::SeqCst).then(stopped)
     }
 
     /// To the driver, which is gone only when the agent ends.

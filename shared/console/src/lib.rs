@@ -301,6 +301,7 @@ fn tell(answer: &Answer, done: &str) {
         Answer::Summary(summary) => say(summary::table(summary)),
         Answer::Header(header) => say(format_args!("\n{header}")),
         Answer::Done(id) => say(format_args!("{id}: {done}")),
+        Answer::Noted(what) => say(what),
         Answer::Changed(1) => say(format_args!("1 message {done}")),
         Answer::Changed(count) => say(format_args!("{count} messages {done}")),
         Answer::Attempt(row) => say(row),

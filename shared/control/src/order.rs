@@ -251,6 +251,8 @@ pub enum Answer {
     Header(String),
     /// The order was carried out for the message with this id, which was named.
     Done(String),
+    /// It was carried out for a message, and what comes of it is not what usually does.
+    Noted(String),
     /// For so many messages it was carried out; the last line of the answer to an order.
     Changed(usize),
     /// Not done, and why.

@@ -5,6 +5,8 @@
 //! message that was named by its id gets an answer of its own.
 //! Failures: what could not be done is [`Answer::Refused`]; the rest of the request is carried out.
 
+mod words;
+
 use std::{borrow::Cow, collections::HashSet, io, path::Path, time::Duration};
 
 use mail::{
@@ -209,7 +211,7 @@ impl<Q: Queue> Access<'_, Q> {
                 size: entry.size,
                 held,
                 deferred: !held && !standing.active,
-                next_attempt: next_attempt(entry, &standing),
+                next_attempt: words::next_attempt(entry, standing.next, standing.paused),
                 sender: &parties.sender,
                 origin: &parties.origin,
                 recipients: recipients.collect(),
@@ -291,7 +293,7 @@ impl<Q: Queue> Access<'_, Q> {
         say: &mut Say<'_>,
     ) -> (usize, Vec<Answer>) {
         let mut lines = Vec::new();
-        let mut changed = 0usize;
+        let (mut changed, mut noted) = (0usize, 0usize);
         if order == Order::Flush && self.owner.is_none() && *selection == Selection::all() {
             let entries = self.queue.spool().walk_entries();
             let tried = entries.filter(|entry| entry.hold == Hold::No).count();
@@ -310,29 +312,43 @@ impl<Q: Queue> Access<'_, Q> {
                 continue;
             };
             if order == Order::Flush && row.queue_name == ON_HOLD {
-                lines.extend(named.then(|| Answer::Refused(not_tried(&row))));
+                lines.extend(named.then(|| Answer::Refused(words::not_tried(&row))));
                 continue;
             }
-            if changed >= most {
+            if changed.saturating_add(noted) >= most {
                 let why = format!("the rest was not done: at most {most} messages at a time");
                 lines.push(Answer::Refused(why));
                 break;
             }
+            let untold = if order == Order::Bounce {
+                self.untold(id)
+            } else {
+                None
+            };
             match self
                 .may(order, id)
                 .and_then(|()| self.queue.carry_out(order, id))
             {
                 Ok(()) => {
-                    changed = changed.saturating_add(1);
                     if let Some(uid) = self.owner {
                         ordered(id, uid, order.word());
                     }
-                    lines.extend(named.then(|| Answer::Done(id.to_string())));
+                    if let Some(why) = untold {
+                        noted = noted.saturating_add(1);
+                        lines.push(Answer::Noted(format!("{id}: {why}")));
+                    } else {
+                        changed = changed.saturating_add(1);
+                        lines.extend(named.then(|| Answer::Done(id.to_string())));
+                    }
                 }
                 Err(why) => lines.push(Answer::Refused(format!("{id}: {why}"))),
             }
         }
         (changed, lines)
+    }
+
+    fn untold(&self, id: QueueId) -> Option<&'static str> {
+        words::untold(&self.queue.spool().entry(id)?, &self.envelope(id)?)
     }
 
     /// Mail that waits for the budget of its owner is not for him to let go, at once or by way of a
@@ -401,26 +417,10 @@ impl<Q: Queue> Access<'_, Q> {
             size: entry.size,
             sender: envelope.sender.to_string(),
             recipients: recipients.collect(),
-            next_attempt: next_attempt(entry, &standing),
+            next_attempt: words::next_attempt(entry, standing.next, standing.paused),
             origin: envelope.origin.clone(),
         }
     }
-}
-
-/// When the first of those that wait is tried next.
-fn next_attempt(entry: &Entry, standing: &Standing) -> Option<Timestamp> {
-    let noted = entry.waiting.iter().filter_map(|it| it.until).min();
-    let due = noted.map(|noted| noted.min(standing.next.unwrap_or(noted)));
-    due.max(standing.paused)
-}
-
-/// Why no attempt is made with a message on hold.
-fn not_tried(row: &Row) -> String {
-    let mut reasons = row.recipients.iter().map(|to| &*to.delay_reason);
-    let why = reasons.find(|why| !why.is_empty());
-    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-    let id = &row.queue_id;
-    format!("{id} is on hold{why}, and is not tried before it is let go: queue release {id}")
 }
 
 fn working(looked_at: usize, say: &mut Say<'_>) -> io::Result<()> {

@@ -127,6 +127,12 @@ pub enum Event<D, O> {
         ticket: u64,
         outcomes: Vec<Outcome>,
     },
+    /// The driver ends in the middle of a delivery: what each of its recipients was answered, in
+    /// order; nothing happened to the others.
+    Interrupted {
+        ticket: u64,
+        outcomes: Vec<Option<Outcome>>,
+    },
     /// No session with the destination came about, or it refuses this machine: nothing happened to
     /// the message.
     Unreached {
@@ -136,6 +142,12 @@ pub enum Event<D, O> {
     /// The peer of a delivery under way takes its time: it keeps nobody from being tried elsewhere
     /// meanwhile. At most three times as many as there are places do so at once.
     Stalls {
+        ticket: u64,
+    },
+    /// A program that mail is given to takes its time: it counts among those of its transport and
+    /// its destination, and keeps nobody else waiting. At most as many as there are places do so at
+    /// once, those of [`Self::Stalls`] among them.
+    Runs {
         ticket: u64,
     },
     /// A delivery was not made after all ([`crate::Queue::admits`] said no, or the message was
@@ -195,14 +207,30 @@ pub enum Event<D, O> {
 }
 
 impl<D, O> Event<D, O> {
+    /// A delivery that was cut short ended with these outcomes: what the peer has said stands.
+    pub fn interrupted(ticket: u64, outcomes: Vec<Outcome>) -> Self {
+        let said = |outcome: Outcome| match &outcome {
+            Outcome::Delivered(_) | Outcome::Failed(_) => Some(outcome),
+            Outcome::Deferred(failure) => failure.reply.is_some().then_some(outcome),
+        };
+        let outcomes = outcomes.into_iter().map(said).collect();
+        Self::Interrupted { ticket, outcomes }
+    }
+
     /// An administrator, or whose mail it is, gives it back to its sender.
     ///
-    /// `read`: what the spool says.
-    pub fn returned(id: QueueId, read: &Result<Option<Envelope>, SpoolError>) -> Self {
+    /// `read`, `entry`: what the spool says.
+    pub fn returned(
+        id: QueueId,
+        read: &Result<Option<Envelope>, SpoolError>,
+        entry: Option<&spool::Entry>,
+    ) -> Self {
+        let mut waiting = entry.iter().flat_map(|entry| &entry.waiting);
+        let reason = waiting.find_map(|waiting| waiting.reason.as_deref());
         let null = matches!(read, Ok(Some(envelope)) if envelope.sender == Sender::Null);
         Self::Return {
             id,
-            failure: by_hand(),
+            failure: by_hand(reason),
             null_sender: null,
         }
     }
@@ -235,9 +263,12 @@ impl<D, O> Event<D, O> {
 }
 
 /// Why an administrator's order returns mail.
-pub(crate) fn by_hand() -> Failure {
+///
+/// `reason`: why it has waited until then.
+pub(crate) fn by_hand(reason: Option<&str>) -> Failure {
     let status = EnhancedStatus::new(5, 7, 0);
-    Failure::local(status, "returned by order")
+    let waited = reason.map_or_else(String::new, |reason| format!("; it waited: {reason}"));
+    Failure::local(status, &format!("returned by order{waited}"))
 }
 
 /// How long a peer may take.

@@ -40,7 +40,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let mut message = Message::new(found.owner, found.arrival, now, pending.collect());
         message.held = found.held;
         if found.returned {
-            message.news().returned = Some(by_hand());
+            message.news().returned = Some(by_hand(None));
         }
         message.warned = found.warned;
         message.kept = found.kept;
@@ -311,6 +311,42 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if let Some(underway) = self.destinations.end(ticket, now) {
             self.stay(underway, now);
         }
+    }
+
+    pub(crate) fn interrupted(
+        &mut self,
+        ticket: u64,
+        outcomes: Vec<Option<Outcome>>,
+        now: Timestamp,
+    ) {
+        let Some(underway) = self.destinations.end(ticket, now) else {
+            return;
+        };
+        let (id, mut rest) = (underway.job.id, underway.job.recipients);
+        let mut outcomes = outcomes.into_iter();
+        let (mut answered, mut known) = (Vec::new(), Vec::new());
+        rest.retain(|recipient| {
+            let outcome = outcomes.next().flatten();
+            answered.extend(outcome.is_some().then_some(*recipient));
+            let is_open = outcome.is_none();
+            known.extend(outcome);
+            is_open
+        });
+        if !answered.is_empty() {
+            self.conclude(id, answered, known, now);
+        }
+        if self.removed_in_flight(id, &rest, &[], now) {
+            return;
+        }
+        // They are on their way no more, so that the sender hears of those that failed.
+        match self.messages.get_mut(&id) {
+            Some(message) => match message.returned().cloned() {
+                Some(failure) => self.fail(id, &rest, &failure),
+                None => message.set(&rest, State::Waiting(now)),
+            },
+            None => return,
+        }
+        self.settle(id, now);
     }
 
     /// Nothing happened to the message: it is the next one again.

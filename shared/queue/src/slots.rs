@@ -50,6 +50,8 @@ pub(crate) struct Underway<D, O> {
     pub(crate) ways: u64,
     /// Its place is given to others.
     pub(crate) stalls: bool,
+    /// But not that at its site, and of its transport.
+    pub(crate) runs: bool,
     pub(crate) on_trust: bool,
     /// As in [`Turn::first`].
     pub(crate) first: bool,
@@ -171,10 +173,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.sites.teach(lesson, &transport);
     }
 
-    pub(crate) fn underway(&self) -> usize {
-        self.underway.len()
-    }
-
     /// A job waits.
     pub(crate) fn push(&mut self, to: &Arc<D>, owner: O, job: Job, now: Timestamp) {
         if !self.known.contains_key(to) {
@@ -223,6 +221,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             began: now,
             ways: self.ways,
             stalls: apart,
+            runs: false,
             on_trust: turn.on_trust,
             first: turn.first,
         };

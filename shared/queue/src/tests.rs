@@ -2,6 +2,7 @@
 //! [`super::simulation`].
 
 mod behind;
+mod interrupted;
 mod orders;
 mod places;
 mod refused;

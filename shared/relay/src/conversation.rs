@@ -236,6 +236,13 @@ impl Conversation {
         self.broken(error, now);
     }
 
+    /// Nobody here waits any longer: what is answered by now stands, and the rest waits with this
+    /// reason.
+    pub fn interrupted(&mut self, why: Failure, now: Instant) {
+        self.outgoing.clear();
+        self.machine.handle(Event::Lost(why), now);
+    }
+
     fn broken(&mut self, error: &io::Error, now: Instant) {
         let timed_out = matches!(
             error.kind(),

@@ -86,6 +86,16 @@ pub fn stop() {
     }
 }
 
+/// Ends all programs that run now, with all that they have started; their runs end so, and others
+/// may follow.
+pub fn interrupt() {
+    let mut running = running();
+    for (pid, mark) in running.iter_mut().flat_map(std::mem::take) {
+        let _ = kill_process_group(pid, Signal::KILL);
+        sweep(&mark);
+    }
+}
+
 /// Runs a program to its end. Blocks.
 pub fn run(program: &Program<'_>, content: &mut dyn Read) -> Ended {
     let mut running = match start(program) {

@@ -425,7 +425,8 @@ impl serve::Queue for Controlled<'_> {
 
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String> {
         let entry = self.spool.entry(id);
-        if let Some(why) = entry.and_then(|entry| self.draining.forbids(order, &entry)) {
+        let forbids = |entry: &Entry| self.draining.forbids(order, entry);
+        if let Some(why) = entry.as_ref().and_then(forbids) {
             return Err(why);
         }
         self.tell(match order {
@@ -433,7 +434,7 @@ impl serve::Queue for Controlled<'_> {
             Order::Hold => Event::Hold { id },
             Order::Release => Event::Release { id },
             Order::Delete => Event::Remove { id },
-            Order::Bounce => Event::returned(id, &self.spool.envelope(id)),
+            Order::Bounce => Event::returned(id, &self.spool.envelope(id), entry.as_ref()),
         });
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! One delivery: from the spool to the transport, and one log line for each recipient.
 //!
 //! Contract: there are as many outcomes as recipients, in their order; what is not known is
-//! deferred. A whole delivery has a deadline.
-//! `None`: it was not made, its turn comes again.
+//! deferred. A whole delivery has a deadline; at that, and where this server ends, what recipients
+//! have been answered by then stands.
 
 use std::{
     sync::{Arc, PoisonError, Weak},
@@ -12,50 +12,55 @@ use std::{
 use mail::{
     clock,
     envelope::Recipient,
-    outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
-    status::EnhancedStatus,
+    outcome::{Delivery as Delivered, Failure, Handover, Outcome},
 };
 use spool::{QueueId, SpoolError, Stored};
-use tokio::{task::block_in_place, time};
+use tokio::task::block_in_place;
 
 use super::{Deliveries, nondelivery};
 use crate::{
     destination::{Destination, Kind},
-    dispatch::{self, Delivery},
-    notices::{Event, HOURS, Passed},
+    dispatch::{self, Delivery, Event},
+    link::Halt,
+    notices::{self as news, HOURS, Passed},
     transport::{self, Errand, Job, all},
 };
 
 impl Deliveries {
     /// Makes one transaction.
-    pub(super) async fn attempt(&self, delivery: &Delivery) -> Option<Vec<Outcome>> {
+    pub(super) async fn attempt(&self, delivery: &Delivery) -> Event {
+        let ticket = delivery.ticket;
+        let finished = |outcomes| Event::Finished { ticket, outcomes };
         let count = delivery.recipients.len();
         let stored = match self.stored(delivery.id) {
             Ok(Some(stored)) => stored,
             // Removed a moment ago: there is nothing to tell of, neither in the log.
-            Ok(None) => return Some(all(count, Failure::ours("the message is no longer queued"))),
+            Ok(None) => {
+                return finished(all(count, Failure::ours("the message is no longer queued")));
+            }
             Err(error) => {
                 nondelivery::damaged(self);
-                return Some(all(count, Failure::ours(&error.to_string())));
+                return finished(all(count, Failure::ours(&error.to_string())));
             }
         };
         let envelope = stored.envelope.with_numbers(&delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
-        let errand = Errand {
+        let mut errand = Errand {
+            ticket: Some(ticket),
             destination: Arc::clone(&delivery.destination),
             envelope,
             setup: self.current.get(),
             hurried: delivery.patience == queue::Patience::Short,
-            ticket: Some(delivery.ticket),
+            halt: Halt::default(),
         };
+        let halt = Halt::new(self.halting.subscribe(), errand.longest(stored.size()));
+        errand.halt = halt.clone();
         let job = Job {
             errand,
             stored: Arc::clone(&stored),
         };
-        let most = job.longest();
-        let mut outcomes = match time::timeout(most, self.make(job)).await {
-            Ok(outcomes) => outcomes?,
-            Err(_) => all(count, too_slow(most)),
+        let Some(mut outcomes) = self.make(job).await else {
+            return Event::Withdrawn { ticket };
         };
         outcomes.resize(
             count,
@@ -75,7 +80,10 @@ impl Deliveries {
             // The mail has arrived; only the news of it has not.
             nondelivery::unqueued(delivery.id, "delivery status notification", &error);
         }
-        Some(outcomes)
+        if halt.is_ending() {
+            return Event::interrupted(ticket, outcomes);
+        }
+        finished(outcomes)
     }
 
     /// What it means for the administrators that mail has arrived.
@@ -89,14 +97,14 @@ impl Deliveries {
         if arrived.peek().is_none() {
             return;
         }
-        let (news, what) = (self.dispatch.news(), to.to_string());
-        if news.lock().is_out(&what) {
-            news.tell(Event::Ended { what });
+        let (told, what) = (self.dispatch.news(), to.to_string());
+        if told.lock().is_out(&what) {
+            told.tell(news::Event::Ended { what });
         }
         if age >= HOURS {
             for recipient in arrived {
                 let to = recipient.address.domain().to_string();
-                news.tell(Event::Passed(Passed::Late { to }));
+                told.tell(news::Event::Passed(Passed::Late { to }));
             }
         }
     }
@@ -146,13 +154,4 @@ impl Deliveries {
             Err(error) => Failure::ours(&error.to_string()).outcome(),
         }
     }
-}
-
-fn too_slow(most: Duration) -> Failure {
-    let text = format!(
-        "the delivery took more than {} minutes",
-        most.as_secs() / 60
-    );
-    let status = EnhancedStatus::new(4, 4, 2);
-    Failure::new(Blame::Network, Stage::Data, status, &text)
 }

@@ -2,7 +2,8 @@
 //!
 //! Contract: a step of the wall clock is told as one. What the scheduler wants recorded is recorded
 //! in its order. At the end no new delivery begins, and those in flight may finish for a short
-//! while; what they do not finish stays queued. What panics has failed for now, and is told.
+//! while; then each ends with what its recipients were answered, and the rest stays queued. What
+//! panics has failed for now, and is told.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -17,7 +18,11 @@ use queue::clock::Watch;
 use settings::Span;
 use spool::QueueId;
 use system::log::{Level, life, line};
-use tokio::{sync::watch, task::JoinSet, time};
+use tokio::{
+    sync::watch,
+    task::{JoinSet, spawn_blocking},
+    time,
+};
 
 use super::{
     Deliveries,
@@ -34,6 +39,8 @@ use crate::{
 
 /// How long deliveries in flight may go on when the daemon ends.
 const GRACE: Duration = Duration::from_secs(5);
+/// And how long they may take then to hand over what recipients were answered.
+const LAST: Duration = Duration::from_secs(3);
 /// How long a destination of ours may take no mail before it is told.
 const PATIENCE: Duration = Duration::from_mins(15);
 /// Longest wait without looking at the clock: a machine that slept has a new time.
@@ -65,6 +72,12 @@ pub(crate) async fn run(deliveries: Arc<Deliveries>, mut ending: watch::Receiver
         }
     }
     let _ = time::timeout(GRACE, finish(&deliveries, &mut tasks)).await;
+    if !tasks.is_empty() {
+        deliveries.halting.send_replace(true);
+        // Nobody needs to wait for it: what ran for a delivery ends that way.
+        drop(spawn_blocking(system::program::interrupt));
+        let _ = time::timeout(LAST, finish(&deliveries, &mut tasks)).await;
+    }
     tasks.abort_all();
     conclude(&deliveries, &mut tasks);
     deliveries.transports.close().await;
@@ -131,13 +144,11 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             let outcomes = transport::all(count, Failure::ours("the delivery broke off here"));
             let otherwise = Event::Finished { ticket, outcomes };
             begin(deliveries, tasks, otherwise, async move |all| {
-                match all.attempt(&delivery).await {
-                    Some(outcomes) => {
-                        answered(&all, &delivery, &outcomes);
-                        Event::Finished { ticket, outcomes }
-                    }
-                    None => Event::Withdrawn { ticket },
+                let event = all.attempt(&delivery).await;
+                if let Event::Finished { outcomes, .. } = &event {
+                    answered(&all, &delivery, outcomes);
                 }
+                event
             });
         }
         Action::Record { id, event } => dispatch.spool().record(id, event),

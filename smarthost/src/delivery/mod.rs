@@ -28,6 +28,7 @@ pub(crate) use driver::run;
 use deferring::Deferring;
 use relay::delivery::Memory;
 use spool::{QueueId, Stored};
+use tokio::sync::watch;
 
 use crate::{dispatch::Dispatch, setup::Current, transport::Transports};
 
@@ -36,6 +37,8 @@ pub(crate) struct Deliveries {
     dispatch: Arc<Dispatch>,
     current: Arc<Current>,
     transports: Transports,
+    /// Deliveries under way end with what they know.
+    halting: watch::Sender<bool>,
     /// What deliveries under way have read: one message to thousands is read once by those that go
     /// at once.
     read: Mutex<HashMap<QueueId, Weak<Stored>>>,
@@ -51,6 +54,7 @@ impl Deliveries {
         let transports = Transports::new(Some(Arc::clone(&dispatch)), Arc::clone(&current), memory);
         Self {
             transports,
+            halting: watch::Sender::new(false),
             dispatch,
             current,
             read: Mutex::default(),

@@ -18,6 +18,7 @@ use tokio::{
 use super::Deliveries;
 use crate::{
     dispatch::Probe,
+    link::Halt,
     setup::Setup,
     transport::{self, Errand, Transports},
 };
@@ -61,11 +62,12 @@ pub(crate) async fn ask(transports: &Transports, setup: Arc<Setup>, probe: &Prob
         ..Envelope::default()
     };
     let errand = Errand {
+        ticket: None,
         destination: Arc::clone(&probe.destination),
         envelope,
         setup,
         hurried: true,
-        ticket: None,
+        halt: Halt::default(),
     };
     let Ok(outcomes) = time::timeout(PATIENCE, transport::probe(transports, &errand)).await else {
         return Failure::ours("no answer in time").outcome();

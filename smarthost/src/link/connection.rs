@@ -26,7 +26,7 @@ use tokio::{
     time,
 };
 
-use super::Stream;
+use super::{Halt, Stream};
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     conversation: Conversation,
     /// `None` once closed.
     stream: Option<Stream>,
+    /// When it ends at the latest.
+    halt: Halt,
 }
 
 impl Connection {
@@ -100,7 +102,13 @@ impl Connection {
         Ok(Self {
             conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
             stream: Some(stream),
+            halt: Halt::default(),
         })
+    }
+
+    /// From now on what is under way ends then, and with it the connection.
+    pub(crate) fn obey(&mut self, halt: Halt) {
+        self.halt = halt;
     }
 
     /// Sends one message; one outcome for each recipient, in order. After a failure of the
@@ -179,12 +187,14 @@ impl Connection {
 
     /// Says QUIT and closes; the answer is not waited for.
     pub(crate) async fn quit(mut self) {
+        self.halt = Halt::default();
         self.conversation.quit(Instant::now());
         let _ = time::timeout(QUIT_PATIENCE, self.turn(&mut io::empty())).await;
     }
 
     /// The same, and waits until the peer has closed, too: only then it counts one connection less.
     pub(crate) async fn quit_and_wait(mut self) {
+        self.halt = Halt::default();
         self.conversation.quit(Instant::now());
         let over = async {
             while let Step::Write(bytes) = self.conversation.next(Instant::now()) {
@@ -240,7 +250,10 @@ impl Connection {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let written = time::timeout_at(deadline.into(), stream.write_all(bytes)).await;
+        let written = tokio::select! {
+            written = time::timeout_at(deadline.into(), stream.write_all(bytes)) => written,
+            () = self.halt.reached() => return self.interrupted(),
+        };
         if let Err(error) = written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             // What the peer said before it closed is a better reason than that it closed.
             let mut buffer = [0; READ];
@@ -264,10 +277,17 @@ impl Connection {
     async fn read_before(&mut self, deadline: Instant) -> bool {
         let mut buffer = [0; READ];
         let read = match &mut self.stream {
-            Some(stream) => match time::timeout_at(deadline.into(), stream.read(&mut buffer)).await
-            {
-                Ok(read) => read,
-                Err(_) => return false,
+            Some(stream) => tokio::select! {
+                // What has come counts.
+                biased;
+                read = time::timeout_at(deadline.into(), stream.read(&mut buffer)) => match read {
+                    Ok(read) => read,
+                    Err(_) => return false,
+                },
+                () = self.halt.reached() => {
+                    self.interrupted();
+                    return true;
+                }
             },
             None => Ok(0),
         };
@@ -280,6 +300,11 @@ impl Connection {
             Err(error) => self.conversation.failed(&error, now),
         }
         true
+    }
+
+    fn interrupted(&mut self) {
+        let why = self.halt.failure();
+        self.conversation.interrupted(why, Instant::now());
     }
 }
 

@@ -6,10 +6,12 @@
 //! | [`MtaSts`] | policies of MTA-STS, fetched and remembered |
 //! | [`https`] | one small text over HTTPS |
 //! | [`Stream`] | TCP, TLS or unix socket, one type for both directions |
+//! | [`Halt`] | when a delivery ends with what it knows |
 //! | [`Waiting`] | connections on which no request has come yet |
 //! | [`Connection`] | a next hop's connection that takes one message after the other |
 
 mod connection;
+mod halt;
 mod https;
 mod mta_sts;
 mod stream;
@@ -17,6 +19,7 @@ mod trusts;
 mod waiting;
 
 pub(crate) use connection::{Connection, Quiet};
+pub(crate) use halt::Halt;
 pub(crate) use mta_sts::MtaSts;
 pub(crate) use stream::Stream;
 pub(crate) use trusts::Trusts;

@@ -3,11 +3,12 @@
 //! Contract: what is tried and in which order is [`relay::delivery`]'s.
 //! RFC 5321 §5.1.
 
-use std::{sync::Arc, time::Instant};
+use std::{pin::pin, sync::Arc, time::Instant};
 
-use mail::outcome::Outcome;
+use mail::outcome::{Failure, Outcome};
 use relay::delivery::{Action, Delivery, Dial, Event, Way};
 use spool::Stored;
+use tokio::time;
 
 use super::{
     demands::Demands,
@@ -15,7 +16,7 @@ use super::{
     job::{Errand, all},
     pool::{Kept, Site},
     session::{Peer, Session, counted, peer},
-    transports::Transports,
+    transports::{MOST, STALL, Transports},
 };
 
 /// Delivers to a next hop, or without a message only asks; `None`: it was not made, its turn comes
@@ -35,11 +36,12 @@ pub(super) async fn deliver(
     let mut outcomes = Vec::new();
     for (number, part) in parts.iter().enumerate() {
         let part_of_it = Errand {
+            ticket: errand.ticket,
             destination: Arc::clone(&errand.destination),
             envelope: errand.envelope.with_only(part),
             setup: Arc::clone(&errand.setup),
             hurried: errand.hurried,
-            ticket: errand.ticket,
+            halt: errand.halt.clone(),
         };
         let made = Box::pin(converse(transports, &part_of_it, stored, number > 0)).await?;
         outcomes.extend(part.iter().zip(made));
@@ -63,7 +65,11 @@ async fn converse(
         peer: peer(errand),
     };
     let envelope = &errand.envelope;
-    let demands = match session.demands().await {
+    let demands = tokio::select! {
+        demands = waited_for(&session, has_place) => demands?,
+        () = errand.halt.reached() => Err(errand.halt.failure()),
+    };
+    let demands = match demands {
         Ok(demands) => demands,
         Err(failure) => return Some(all(envelope.recipients.len(), failure)),
     };
@@ -78,11 +84,16 @@ async fn converse(
     let sender = envelope.sender.to_string();
     let mut delivery = Delivery::new(envelope.recipients.len(), sender, session.patience());
     while let Some(action) = delivery.next_action() {
+        if errand.halt.is_reached() {
+            delivery.halt(&errand.halt.failure());
+            break;
+        }
         match course.carry_out(action).await {
             Next::Event(event) => {
                 delivery.handle(event, &mut transports.memory(), Instant::now());
             }
             Next::Nothing => {}
+            Next::Halted => delivery.halt(&errand.halt.failure()),
             Next::Withdrawn => return None,
         }
     }
@@ -93,6 +104,34 @@ async fn converse(
         transports.pool.put(destination, kept, &setup).await;
     }
     Some(delivery.finish().0)
+}
+
+/// What is demanded of the hosts. A policy that takes its time keeps no place: `None`, once it is
+/// known, the delivery has its turn then, and is put off no second time.
+async fn waited_for(
+    session: &Session<'_>,
+    has_place: bool,
+) -> Option<Result<Option<Demands>, Failure>> {
+    let (waited, to) = (&session.transports.waited, &session.errand.destination);
+    let is_second = waited.lock().is_ok_and(|mut waited| waited.remove(to));
+    let mut demands = pin!(session.demands());
+    if is_second {
+        return Some(demands.await);
+    }
+    if let Ok(known) = time::timeout(STALL, &mut demands).await {
+        return Some(known);
+    }
+    let gave_way = !has_place && session.stalls();
+    let known = demands.await;
+    if gave_way
+        && known.is_ok()
+        && let Ok(mut waited) = waited.lock()
+        && waited.len() < MOST
+    {
+        waited.insert(Arc::clone(to));
+        return None;
+    }
+    Some(known)
 }
 
 /// How far a delivery is.
@@ -113,10 +152,22 @@ enum Next {
     Nothing,
     /// The delivery has its turn later.
     Withdrawn,
+    /// It has no more time.
+    Halted,
 }
 
 impl Course<'_> {
     async fn carry_out(&mut self, action: Action) -> Next {
+        let session = self.session;
+        // A transaction ends by itself then, and says what was answered.
+        let sends = matches!(action, Action::Send(_));
+        tokio::select! {
+            next = self.do_it(action) => next,
+            () = session.errand.halt.reached(), if !sends => Next::Halted,
+        }
+    }
+
+    async fn do_it(&mut self, action: Action) -> Next {
         let session = self.session;
         Next::Event(match action {
             Action::Reuse => self.reuse().await,

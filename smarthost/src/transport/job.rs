@@ -13,6 +13,7 @@ use spool::Stored;
 use crate::{
     config::Pipe,
     destination::{Destination, Kind},
+    link::Halt,
     setup::Setup,
 };
 
@@ -23,6 +24,8 @@ const SLOWEST: u64 = 4096;
 
 /// To whom, and for whom.
 pub(crate) struct Errand {
+    /// What the queue calls it; `None`: a question.
+    pub(crate) ticket: Option<u64>,
     pub(crate) destination: Arc<Destination>,
     /// With these recipients alone.
     pub(crate) envelope: Envelope,
@@ -30,8 +33,8 @@ pub(crate) struct Errand {
     pub(crate) setup: Arc<Setup>,
     /// Others wait for the place.
     pub(crate) hurried: bool,
-    /// Of the delivery, if the queue knows it.
-    pub(crate) ticket: Option<u64>,
+    /// When it ends with what is known by then.
+    pub(crate) halt: Halt,
 }
 
 /// One message for some of its recipients.
@@ -54,12 +57,10 @@ impl Errand {
         let pipe = name.and_then(|name| self.setup.config.pipe(name));
         pipe.cloned().unwrap_or_default()
     }
-}
 
-impl Job {
-    /// How long it may take: every wait in it has a bound of its own, but a peer may use up each of
-    /// them.
-    pub(crate) fn longest(&self) -> Duration {
+    /// How long it may take with so many bytes: every wait in it has a bound of its own, but a peer
+    /// may use up each of them.
+    pub(crate) fn longest(&self, size: u64) -> Duration {
         let base = match &self.destination.kind {
             Kind::Pipe(_) | Kind::Program(_) => {
                 let count = u32::try_from(self.envelope.recipients.len()).unwrap_or(u32::MAX);
@@ -67,7 +68,7 @@ impl Job {
             }
             Kind::Smtp { .. } | Kind::Lmtp(_) | Kind::Maildir(_) | Kind::Aliases => BASE,
         };
-        base.saturating_add(Duration::from_secs(self.stored.size() / SLOWEST))
+        base.saturating_add(Duration::from_secs(size / SLOWEST))
     }
 }
 

@@ -21,19 +21,25 @@ use mail::{
 use spool::Stored;
 use system::fs::{create_directory, sync_directory};
 
-use super::job::{Job, all, loops};
+use super::{
+    blocking::Known,
+    job::{Job, all, loops},
+};
 use crate::destination::Kind;
 
 /// One message, once for each recipient. Blocks.
-pub(super) fn deliver(job: &Job) -> Vec<Outcome> {
+pub(super) fn deliver(job: &Job, known: &Known) {
     let Kind::Maildir(directory) = &job.destination.kind else {
-        return all(job.envelope.recipients.len(), Failure::ours("no maildir"));
+        let failure = Failure::ours("no maildir");
+        return known.add(all(job.envelope.recipients.len(), failure));
     };
     let hostname = &job.setup.config.hostname;
-    let recipients = job.envelope.recipients.iter();
-    recipients
-        .map(|recipient| one(directory, &job.stored, recipient, hostname))
-        .collect()
+    for recipient in &job.envelope.recipients {
+        if job.halt.is_reached() {
+            return;
+        }
+        known.add([one(directory, &job.stored, recipient, hostname)]);
+    }
 }
 
 fn one(directory: &Path, stored: &Stored, recipient: &Recipient, hostname: &str) -> Outcome {

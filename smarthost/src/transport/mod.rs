@@ -13,10 +13,12 @@
 //! | [`refusing`] | relayhosts that refuse this server while others take its mail |
 //! | [`maildir`] | mail that ends on this machine |
 //! | [`pipe`] | a program |
+//! | [`blocking`] | the thread that the last two work on |
 //!
 //! Contract: one outcome for each recipient, in order; what is not known is deferred. `None`: it
 //! was not made, its turn comes again.
 
+mod blocking;
 mod course;
 mod demands;
 mod forwarding;
@@ -31,10 +33,13 @@ mod signing;
 mod smtp;
 mod transports;
 
+use std::pin::pin;
+
 use mail::outcome::{Failure, Outcome};
 use relay::delivery::Way;
-use tokio::task::spawn_blocking;
+use tokio::time;
 
+use self::transports::STALL;
 pub(crate) use self::{
     demands::Demands,
     job::{Errand, Job, all},
@@ -52,17 +57,33 @@ pub(crate) async fn deliver(transports: &Transports, job: Job) -> Option<Vec<Out
         Kind::Smtp { .. } | Kind::Lmtp(_) => {
             course::deliver(transports, &job, Some(&job.stored)).await
         }
-        Kind::Pipe(_) | Kind::Program(_) if job.pipe().socket.is_some() => {
-            course::deliver(transports, &job, Some(&job.stored)).await
-        }
-        Kind::Pipe(_) | Kind::Program(_) => Some(blocking(job, pipe::deliver).await),
-        Kind::Maildir(_) => Some(blocking(job, maildir::deliver).await),
+        Kind::Pipe(_) | Kind::Program(_) => run(transports, job).await,
+        Kind::Maildir(_) => Some(blocking::run(job, maildir::deliver).await),
         // The queue's own, and no transport.
         Kind::Aliases => Some(all(
             job.envelope.recipients.len(),
             Failure::ours("no transport"),
         )),
     }
+}
+
+/// Has a program take it. One that takes its time has its transport's places alone: however many
+/// hang, mail to others goes.
+async fn run(transports: &Transports, job: Job) -> Option<Vec<Outcome>> {
+    let ticket = job.ticket;
+    let running = async {
+        if job.pipe().socket.is_some() {
+            course::deliver(transports, &job, Some(&job.stored)).await
+        } else {
+            Some(blocking::run(job, pipe::deliver).await)
+        }
+    };
+    let mut running = pin!(running);
+    if let Ok(ended) = time::timeout(STALL, &mut running).await {
+        return ended;
+    }
+    transports.runs(ticket);
+    running.await
 }
 
 /// Whether a next hop would take these recipients: MAIL and RCPT, no message.
@@ -95,11 +116,4 @@ pub(crate) async fn hosts(
             Err(Failure::ours("no connection is made"))
         }
     }
-}
-
-/// On a thread that may wait.
-async fn blocking(job: Job, deliver: fn(&Job) -> Vec<Outcome>) -> Vec<Outcome> {
-    let count = job.envelope.recipients.len();
-    let delivered = spawn_blocking(move || deliver(&job)).await;
-    delivered.unwrap_or_else(|error| all(count, Failure::ours(&error.to_string())))
 }

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     destination::{Kind, LmtpTarget},
-    dispatch::Dispatch,
+    dispatch::{Dispatch, Event},
     dns::exchange,
     link::{Connection, Quiet},
     maillog,
@@ -115,6 +115,22 @@ impl Session<'_> {
         };
         let mut queue = dispatch.lock();
         queue.admits(&self.errand.destination, &hosts, clock::now())
+    }
+
+    fn is_program(&self) -> bool {
+        let kind = &self.errand.destination.kind;
+        matches!(kind, Kind::Pipe(_) | Kind::Program(_))
+    }
+
+    /// Gives up the place while it waits for what is no connection, or for a peer that says
+    /// nothing; whether it had one.
+    pub(super) fn stalls(&self) -> bool {
+        let waits = self.stored.and(self.errand.ticket);
+        if let (Some(dispatch), Some(ticket)) = (&self.transports.dispatch, waits) {
+            dispatch.tell(Event::Stalls { ticket });
+            return true;
+        }
+        false
     }
 
     pub(super) fn patience(&self) -> Patience {
@@ -233,10 +249,7 @@ impl Session<'_> {
         if let Some(opening) = dial.opening {
             timeouts.opening = timeouts.opening.min(opening);
         }
-        if matches!(
-            self.errand.destination.kind,
-            Kind::Pipe(_) | Kind::Program(_)
-        ) {
+        if self.is_program() {
             // A program may take its time, and a little more.
             let program = self.errand.pipe().timeout.saturating_add(HURRIED);
             timeouts.message = timeouts.message.max(program);
@@ -306,13 +319,6 @@ impl Session<'_> {
         }
     }
 
-    /// The peer says nothing: the place of this delivery is for others.
-    fn keeps_no_place(&self) {
-        if let (Some(dispatch), Some(ticket)) = (&self.transports.dispatch, self.errand.ticket) {
-            dispatch.tell(queue::Event::Stalls { ticket });
-        }
-    }
-
     pub(super) async fn send(&self, kept: Option<&mut Kept>, batch: &Batch) -> Sent {
         let Some(Kept {
             connection, dial, ..
@@ -320,7 +326,8 @@ impl Session<'_> {
         else {
             return Sent::default();
         };
-        let named = dial.host.named;
+        let keeps_no_place = dial.host.named && !self.is_program();
+        connection.obey(self.errand.halt.clone());
         let mut envelope = self.errand.envelope.with_only(&batch.recipients);
         if let Peer::Smtp { .. } = self.peer {
             let dispatch = self.transports.dispatch.as_deref();
@@ -346,9 +353,12 @@ impl Session<'_> {
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());
                 }
-                // Of a next hop that takes all mail of some domains, or of all.
-                let quiet = || self.keeps_no_place();
-                let quiet = named.then_some(&quiet as Quiet<'_>);
+                // Of a next hop that takes all mail of some domains, or of all. A program that takes
+                // its time has those of its own sort alone.
+                let quiet = || {
+                    self.stalls();
+                };
+                let quiet = keeps_no_place.then_some(&quiet as Quiet<'_>);
                 connection
                     .send(fitted.transaction, &mut *fitted.content, quiet)
                     .await

@@ -1,11 +1,24 @@
 //! What all deliveries share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use relay::delivery::Memory;
 
 use super::pool::Pool;
-use crate::{dispatch::Dispatch, setup::Current};
+use crate::{
+    destination::Destination,
+    dispatch::{Dispatch, Event},
+    setup::Current,
+};
+
+/// What takes so long gives way to others, where it can.
+pub(super) const STALL: Duration = Duration::from_secs(5);
+/// So many destinations at most are remembered to have waited.
+pub(super) const MOST: usize = 10_000;
 
 /// What all deliveries share.
 pub(crate) struct Transports {
@@ -13,6 +26,8 @@ pub(crate) struct Transports {
     pub(super) dispatch: Option<Arc<Dispatch>>,
     pub(super) current: Arc<Current>,
     pub(super) pool: Arc<Pool>,
+    /// Where a delivery has given up its place to wait, and has its turn again.
+    pub(super) waited: Mutex<HashSet<Arc<Destination>>>,
     /// What deliveries have learned of next hops.
     memory: Arc<Mutex<Memory>>,
 }
@@ -27,12 +42,20 @@ impl Transports {
             dispatch,
             current,
             pool: Arc::default(),
+            waited: Mutex::default(),
             memory,
         }
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A program that is run for a delivery takes its time: it gives up the place among all.
+    pub(super) fn runs(&self, ticket: Option<u64>) {
+        if let (Some(dispatch), Some(ticket)) = (&self.dispatch, ticket) {
+            dispatch.tell(Event::Runs { ticket });
+        }
     }
 
     /// Ends the connections that wait.

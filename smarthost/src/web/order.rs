@@ -179,6 +179,7 @@ pub(super) fn carry_out(daemon: &dyn Daemon, request: Request) -> (bool, Vec<Str
                 let plural = if *count == 1 { "" } else { "s" };
                 lines.push(format!("{count} message{plural}."));
             }
+            Answer::Queue(order::Answer::Noted(what)) => lines.push(what.clone()),
             Answer::Queue(order::Answer::Refused(why)) => {
                 done = false;
                 lines.push(why.clone());

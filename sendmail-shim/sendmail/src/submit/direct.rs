@@ -47,6 +47,7 @@ pub fn send(
         memory: &Mutex::new(Memory::default()),
         opened: &|_| (),
         silent: &|_| (),
+        halted: None,
         eight_bit: &|_| (),
     };
     let outgoing = Outgoing {

@@ -98,6 +98,10 @@ impl Attempts {
             return finished(outcomes);
         }
         let (mut outcomes, unusable) = self.send(ticket, &stored, &envelope);
+        if self.agent.dispatch.halted().is_some() {
+            self.tell(delivery, &stored, &envelope, &outcomes);
+            return Event::interrupted(ticket, outcomes);
+        }
         let untold = self.agent.memory().take_untold();
         notices::refused_elsewhere(&self.agent, &untold);
         match unusable {
@@ -187,6 +191,7 @@ impl Attempts {
             memory: &agent.memory,
             opened: &|connection| opened(&agent, connection),
             silent: &|_| agent.dispatch.tell(Event::Stalls { ticket }),
+            halted: Some(&|| agent.dispatch.halted()),
             eight_bit: &|connection| {
                 maillog::warning(&format!(
                     "{}: {} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same",

@@ -3,8 +3,8 @@
 //! Contract: the thread itself never waits for the network or the disk. A step of the clock is told
 //! as one. Delivery threads are started when they are first needed; the one that worked last works
 //! next, so that its connection stays in use.
-//! At the end nothing more begins, and what is under way may finish; what it does not finish stays
-//! queued.
+//! At the end nothing more begins, and what is under way may finish for a short while; then it ends
+//! with what its recipients were answered, and the rest stays queued.
 
 use std::{
     sync::{
@@ -30,6 +30,10 @@ use crate::agent::{
 
 /// Longest wait without looking at the clock: a machine that slept has a new time.
 const LOOK: Duration = Duration::from_mins(1);
+/// How long deliveries under way may go on when the agent ends; then they end with what they know.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// And how often it is looked whether they have.
+const ROUND: Duration = Duration::from_millis(100);
 
 /// The driver.
 pub(in crate::agent) struct Driver {
@@ -161,10 +165,16 @@ impl Driver {
     /// Waits for what is under way, until it is recorded: what a relayhost has taken must not be
     /// sent again.
     fn stop(mut self, stopped: &Sender<()>) {
+        let patience = Instant::now() + PATIENCE;
         while self.underway > 0 {
-            match self.signals.recv() {
+            let left = patience.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.agent.dispatch.halt();
+            }
+            match self.signals.recv_timeout(left.max(ROUND)) {
                 Ok(signal) => self.take(signal),
-                Err(_) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.conclude();

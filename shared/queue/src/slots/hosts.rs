@@ -53,7 +53,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         for underway in self.underway.values_mut() {
             if underway.destination == *to && underway.site == from {
                 underway.site = key.clone();
-                moved += usize::from(!underway.stalls);
+                moved += usize::from(!underway.stalls || underway.runs);
             }
         }
         let transport = Arc::clone(&destination.transport);

@@ -18,6 +18,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let underway = self.underway.remove(&ticket)?;
         if underway.stalls {
             self.stalling = self.stalling.saturating_sub(1);
+            if underway.runs {
+                let free = self.sites.end(&underway.site, &underway.transport, now);
+                self.unblock(free, now);
+            }
             self.list_mute(now);
         } else {
             let on_trust = is_on_trust(&underway, now);
@@ -46,6 +50,21 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.give_place(owner);
         self.free_place(&site, &transport, on_trust, now);
         self.list(&to, now);
+    }
+
+    /// The same of a program: of its own sort there are no more for that.
+    pub(crate) fn runs(&mut self, ticket: u64) {
+        let is_full = self.stalling >= self.settings.slots.total;
+        let underway = self.underway.get_mut(&ticket);
+        let Some(underway) = underway.filter(|it| !it.stalls && !is_full) else {
+            return;
+        };
+        (underway.stalls, underway.runs) = (true, true);
+        let owner = underway.owner;
+        self.stalling += 1;
+        self.give_place(owner);
+        self.stuck = false;
+        self.trusts = self.settings.slots.trusted > 0;
     }
 
     /// Whether one more delivery of a message at which this destination fell silent may begin: as
@@ -83,6 +102,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         destination.mute.insert(id);
         let site = self.sites.get_mut(&destination.site);
         site.is_some_and(|site| site.falls_silent(id, underway.began))
+    }
+
+    /// Deliveries, with places or without.
+    pub(crate) fn underway(&self) -> usize {
+        self.underway.len()
     }
 
     /// Places that are taken.

@@ -221,7 +221,7 @@ fn what_an_administrator_returns_goes_back_to_its_sender_also_after_a_crash() {
         sender: mail::address::Sender::Address("a@example.org".to_owned().try_into().unwrap()),
         ..mail::envelope::Envelope::default()
     }));
-    let actions = tell(&mut queue, Event::returned(id(1), &read), START);
+    let actions = tell(&mut queue, Event::returned(id(1), &read, None), START);
     let recorded = Action::Record {
         id: id(1),
         event: Recorded::Returned,

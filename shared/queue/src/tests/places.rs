@@ -3,6 +3,7 @@
 
 mod changes;
 mod fresh;
+mod programs;
 mod silent;
 mod trust;
 

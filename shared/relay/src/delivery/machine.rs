@@ -1,6 +1,7 @@
 //! Which address is tried next; what each answer means (`machine/judge`), also for later
 //! deliveries (`machine/learn`).
 
+pub(super) mod end;
 pub(super) mod judge;
 mod learn;
 
@@ -11,7 +12,7 @@ use std::{
 
 use mail::{
     limits,
-    outcome::{Blame, Failure, Outcome, Stage},
+    outcome::{Failure, Outcome, Stage},
 };
 use smtp::client::Security;
 
@@ -190,26 +191,6 @@ impl Delivery {
             // A driver that answers something else has gone wrong; what is not known is deferred.
             _ => {}
         }
-    }
-
-    /// One outcome for each recipient, in order; and why, if no session with any host came about.
-    pub fn finish(self) -> (Vec<Outcome>, Option<Failure>) {
-        let unknown = || Failure::ours("the delivery ended without an outcome").outcome();
-        let outcomes: Vec<Outcome> = self
-            .outcomes
-            .into_iter()
-            .map(|outcome| outcome.unwrap_or_else(unknown))
-            .collect();
-        let reached = self.reached;
-        let stops = |outcome: &Outcome| match outcome {
-            Outcome::Deferred(failure) => !reached || failure.blame == Blame::Us,
-            Outcome::Delivered(_) | Outcome::Failed(_) => false,
-        };
-        let unusable = match outcomes.first() {
-            Some(Outcome::Deferred(failure)) if outcomes.iter().all(stops) => Some(failure.clone()),
-            _ => None,
-        };
-        (outcomes, unusable)
     }
 
     fn find(&mut self) {

@@ -46,5 +46,5 @@ pub use fit::{Fitted, Reading, fit};
 pub use interface::{
     Action, Batch, Dial, Event, Found, Host, Patience, Place, QUIET, Sent, Spot, Way,
 };
-pub use machine::{Delivery, MOST_ADDRESSES, judge::RETRACTIONS};
+pub use machine::{Delivery, MOST_ADDRESSES, end::stopped, judge::RETRACTIONS};
 pub use memory::{Memory, Outlook};

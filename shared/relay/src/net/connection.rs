@@ -32,6 +32,8 @@ use system::socket;
 const READ: usize = 16 * 1024;
 /// Least room for a piece of the message.
 const SMALL_PIECE: usize = 4096;
+/// How often it is looked whether somebody still waits for the answer.
+const LOOK: Duration = Duration::from_millis(500);
 /// A peer that says nothing for so long, in the middle of a transaction, may take its time.
 const STALL: Duration = Duration::from_secs(10);
 /// When whoever watches is told, each since the one before.
@@ -82,6 +84,14 @@ pub(super) enum Pause {
 /// Who is told, once a transaction each, that the peer says nothing while it owes an answer.
 type Silent<'a> = Option<&'a dyn Fn(&Connection, Pause)>;
 
+/// What is looked at while an answer is awaited.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Watch<'a> {
+    pub(super) silent: Silent<'a>,
+    /// Whether nobody here waits any longer, and why.
+    pub(super) halted: Option<&'a dyn Fn() -> Option<Failure>>,
+}
+
 /// An open connection that is ready for transactions.
 pub struct Connection {
     conversation: Conversation,
@@ -97,10 +107,10 @@ impl Connection {
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let mut connection = Self::connect(target, settings, timeout)?;
-        let mut end = connection.turn(&mut io::empty(), 0, None);
+        let mut end = connection.turn(&mut io::empty(), 0, Watch::default());
         if connection.conversation.shakes_again() {
             connection = Self::connect(target, settings, timeout)?;
-            end = connection.turn(&mut io::empty(), 0, None);
+            end = connection.turn(&mut io::empty(), 0, Watch::default());
         }
         match end {
             End::Ready => Ok(connection),
@@ -125,7 +135,7 @@ impl Connection {
             if let (Some(key), Some(session)) = (connection.peer_key(), connection.tls_summary()) {
                 return Ok(Some((key.clone(), session.to_owned())));
             }
-            match connection.step(&mut io::empty(), 0, None, &mut [].iter()) {
+            match connection.step(&mut io::empty(), 0, Watch::default(), &mut [].iter()) {
                 Some(End::Failed(_)) if connection.conversation.shakes_again() => {}
                 Some(End::Failed(failure)) => return Err(failure),
                 Some(End::Ready | End::Finished(_)) => return Ok(None),
@@ -189,15 +199,15 @@ impl Connection {
     /// Sends one message; one outcome for each recipient, in order. After a failure of the
     /// connection [`Connection::is_ready`] is false.
     pub fn send(&mut self, transaction: Transaction, content: &mut dyn Read) -> Vec<Outcome> {
-        self.send_watched(transaction, content, None)
+        self.send_watched(transaction, content, Watch::default())
     }
 
-    /// The same; `silent` is told when the peer takes its time.
+    /// The same, while it is watched.
     pub(super) fn send_watched(
         &mut self,
         transaction: Transaction,
         content: &mut dyn Read,
-        silent: Silent<'_>,
+        watch: Watch<'_>,
     ) -> Vec<Outcome> {
         let recipients = transaction.recipients.len();
         // A small message is read in one piece, without room for a large one.
@@ -206,7 +216,7 @@ impl Connection {
             .clamp(SMALL_PIECE, limits::PIECE);
         self.conversation
             .transact(transaction, false, Instant::now());
-        self.outcomes(content, recipients, room, silent)
+        self.outcomes(content, recipients, room, watch)
     }
 
     /// Asks whether the recipients would be accepted, without a message: for those, `Delivered`
@@ -218,7 +228,7 @@ impl Connection {
         loop {
             let asked = transaction.clone();
             self.conversation.transact(asked, true, Instant::now());
-            let outcomes = self.outcomes(&mut io::empty(), recipients, 0, None);
+            let outcomes = self.outcomes(&mut io::empty(), recipients, 0, Watch::default());
             let retracts = |outcome: &Outcome| matches!(outcome, Outcome::Deferred(failure) if is_retraction(failure));
             if again == 0 || !self.is_ready() || !outcomes.iter().any(retracts) {
                 return outcomes;
@@ -232,9 +242,9 @@ impl Connection {
         content: &mut dyn Read,
         recipients: usize,
         room: usize,
-        silent: Silent<'_>,
+        watch: Watch<'_>,
     ) -> Vec<Outcome> {
-        let failure = match self.turn(content, room, silent) {
+        let failure = match self.turn(content, room, watch) {
             End::Finished(outcomes) => return outcomes,
             End::Ready => closed().at(self.relay()),
             End::Failed(failure) => failure,
@@ -283,15 +293,15 @@ impl Connection {
     /// QUIT, without waiting for the answer.
     pub fn quit(mut self) {
         self.conversation.quit(Instant::now());
-        self.turn(&mut io::empty(), 0, None);
+        self.turn(&mut io::empty(), 0, Watch::default());
     }
 
     /// Lets the conversation run until a transaction can begin, has ended, or the connection is
     /// closed. The message is read in pieces of `room` bytes.
-    fn turn(&mut self, content: &mut dyn Read, room: usize, silent: Silent<'_>) -> End {
+    fn turn(&mut self, content: &mut dyn Read, room: usize, watch: Watch<'_>) -> End {
         let mut pauses = PAUSES.iter();
         loop {
-            if let Some(end) = self.step(content, room, silent, &mut pauses) {
+            if let Some(end) = self.step(content, room, watch, &mut pauses) {
                 return end;
             }
         }
@@ -301,7 +311,7 @@ impl Connection {
         &mut self,
         content: &mut dyn Read,
         room: usize,
-        silent: Silent<'_>,
+        watch: Watch<'_>,
         pauses: &mut slice::Iter<'_, (Duration, Pause)>,
     ) -> Option<End> {
         let now = Instant::now();
@@ -314,18 +324,7 @@ impl Connection {
             }
             Step::Content => self.conversation.feed(content, room, now),
             Step::Write(bytes) => self.write(&bytes, now),
-            Step::Read => {
-                let deadline = self.conversation.deadline(now);
-                match silent.zip(pauses.as_slice().first()) {
-                    Some((tell, (wait, pause))) if now + *wait < deadline => {
-                        if !self.read_before(now + *wait) {
-                            pauses.next();
-                            tell(self, *pause);
-                        }
-                    }
-                    _ => self.read(deadline),
-                }
-            }
+            Step::Read => self.await_answer(now, watch, pauses),
         }
         None
     }
@@ -347,10 +346,40 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, deadline: Instant) {
-        if !self.read_before(deadline) {
-            let late = io::Error::from(io::ErrorKind::TimedOut);
-            self.conversation.failed(&late, Instant::now());
+    /// Until something has come, or nobody waits for it any more.
+    fn await_answer(
+        &mut self,
+        mut since: Instant,
+        watch: Watch<'_>,
+        pauses: &mut slice::Iter<'_, (Duration, Pause)>,
+    ) {
+        let deadline = self.conversation.deadline(since);
+        loop {
+            let now = Instant::now();
+            if let Some(why) = watch.halted.and_then(|halted| halted()) {
+                return self.conversation.interrupted(why, now);
+            }
+            let next = watch.silent.zip(pauses.as_slice().first());
+            let next = next.map(|(tell, (wait, pause))| (tell, since + *wait, *pause));
+            let next = next.filter(|(_, at, _)| *at < deadline);
+            let mut until = next.map_or(deadline, |(_, at, _)| at);
+            if watch.halted.is_some() {
+                until = until.min(now + LOOK);
+            }
+            if self.read_before(until) {
+                return;
+            }
+            if until >= deadline {
+                let late = io::Error::from(io::ErrorKind::TimedOut);
+                return self.conversation.failed(&late, Instant::now());
+            }
+            if let Some((tell, at, pause)) = next
+                && until >= at
+            {
+                pauses.next();
+                since = at;
+                tell(self, pause);
+            }
         }
     }
 

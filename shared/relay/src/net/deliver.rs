@@ -13,7 +13,11 @@ use mail::{
 };
 use smtp::client::Settings;
 
-use super::{Connection, Target, connection::Pause, dial::addresses};
+use super::{
+    Connection, Target,
+    connection::{Pause, Watch},
+    dial::addresses,
+};
 use crate::{
     delivery::{
         Action, Batch, Delivery, Dial, Event, Found, Locality, Memory, Place, Reading, Sent, Way,
@@ -36,6 +40,9 @@ pub struct Road<'a> {
     pub opened: &'a dyn Fn(&Connection),
     /// Told when a peer says nothing while it owes an answer: its place is for others.
     pub silent: &'a dyn Fn(&Connection),
+    /// Whether nobody here waits any longer, and why: the delivery ends with what recipients were
+    /// answered by then.
+    pub halted: Option<&'a dyn Fn() -> Option<Failure>>,
     /// Told when 8 bits are sent to a peer that did not offer to take them.
     pub eight_bit: &'a dyn Fn(&Connection),
 }
@@ -88,6 +95,10 @@ pub fn deliver(
     outgoing: &Outgoing<'_>,
 ) -> (Vec<Outcome>, Option<Failure>) {
     while let Some(action) = delivery.next_action() {
+        if let Some(why) = road.halted.and_then(|halted| halted()) {
+            delivery.halt(&why);
+            break;
+        }
         let event = match action {
             Action::Reuse => {
                 if let Some(stale) = kept.take_if(|kept| !kept.is_usable()) {
@@ -207,5 +218,9 @@ fn fitted(
         }
         Pause::Stalled => {}
     };
-    Ok(connection.send_watched(fitted.transaction, &mut fitted.content, Some(&silent)))
+    let watch = Watch {
+        silent: Some(&silent),
+        halted: road.halted,
+    };
+    Ok(connection.send_watched(fitted.transaction, &mut fitted.content, watch))
 }

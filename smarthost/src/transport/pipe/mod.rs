@@ -30,7 +30,10 @@ use mail::{
 use system::program::{self, Ended, Program};
 
 use self::message::Front;
-use super::job::{Job, all, loops};
+use super::{
+    blocking::Known,
+    job::{Job, all, loops},
+};
 use crate::{
     config::{Flags, Macro, Pipe},
     destination::Kind,
@@ -61,14 +64,17 @@ pub(crate) struct Call<'a> {
 }
 
 /// Makes one delivery.
-pub(super) fn deliver(job: &Job) -> Vec<Outcome> {
+pub(super) fn deliver(job: &Job, known: &Known) {
     let pipe = job.pipe();
     let stored = &job.stored;
     let (program, nexthop) = match &job.destination.kind {
         Kind::Program(command) => (Some(command.as_str()), ""),
         Kind::Pipe(nexthop) => (None, nexthop.as_str()),
         Kind::Smtp { .. } | Kind::Lmtp(_) | Kind::Maildir(_) | Kind::Aliases => {
-            return all(job.envelope.recipients.len(), Failure::ours("no program"));
+            return known.add(all(
+                job.envelope.recipients.len(),
+                Failure::ours("no program"),
+            ));
         }
     };
     let call = Call {
@@ -83,12 +89,16 @@ pub(super) fn deliver(job: &Job) -> Vec<Outcome> {
         envelope: &job.envelope,
         read: &|| stored.reader(),
     };
-    call.make()
+    call.make(&mut |outcomes| {
+        known.add(outcomes);
+        !job.halt.is_reached()
+    });
 }
 
 impl Call<'_> {
-    /// Runs the program for all recipients, or once for each where it is told of each.
-    pub(crate) fn make(&self) -> Vec<Outcome> {
+    /// Runs the program for all recipients, or once for each where it is told of each. `done` takes
+    /// the outcomes of the next ones, as soon as they are known, and says whether to go on.
+    pub(crate) fn make(&self, done: &mut dyn FnMut(Vec<Outcome>) -> bool) {
         let recipients = &self.envelope.recipients;
         if self.pipe.size.is_some_and(|most| self.size > most) {
             let text = format!(
@@ -96,16 +106,36 @@ impl Call<'_> {
                 self.size, self.name
             );
             let status = EnhancedStatus::new(5, 2, 3);
-            return all(
-                recipients.len(),
-                Failure::new(Blame::Policy, Stage::Local, status, &text),
-            );
+            let failure = Failure::new(Blame::Policy, Stage::Local, status, &text);
+            done(all(recipients.len(), failure));
+            return;
         }
         let flags = &self.pipe.flags;
         if flags.has('D') || flags.has('O') {
-            return recipients.iter().map(|one| self.for_one(one)).collect();
+            for recipient in recipients {
+                if !done(vec![self.for_one(recipient)]) {
+                    return;
+                }
+            }
+            return;
         }
-        vec![self.run(recipients); recipients.len()]
+        done(self.at_once(recipients));
+    }
+
+    /// One run for all of them, but for those of whom it cannot be told.
+    fn at_once(&self, recipients: &[Recipient]) -> Vec<Outcome> {
+        let alone = |one: &Recipient| self.arguments(std::slice::from_ref(one)).err();
+        let unfit: Vec<Option<Failure>> = recipients.iter().map(alone).collect();
+        let both = recipients.iter().zip(&unfit);
+        let fit = both.filter(|(_, why)| why.is_none());
+        let fit: Vec<Recipient> = fit.map(|(one, _)| one.clone()).collect();
+        let ran = (!fit.is_empty()).then(|| self.run(&fit));
+        let outcome = |why: Option<Failure>| match (why, &ran) {
+            (Some(why), _) => why.outcome(),
+            (None, Some(ran)) => ran.clone(),
+            (None, None) => Failure::ours("the program was not run").outcome(),
+        };
+        unfit.into_iter().map(outcome).collect()
     }
 
     fn for_one(&self, recipient: &Recipient) -> Outcome {

@@ -271,7 +271,11 @@ impl Service<'_> {
                 Ok(Box::new(file))
             },
         };
-        let outcome = call.make().into_iter().next();
+        let mut outcome = None;
+        call.make(&mut |outcomes| {
+            outcome = outcomes.into_iter().next();
+            false
+        });
         outcome.unwrap_or_else(|| Failure::ours("no outcome").outcome())
     }
 }

@@ -1,0 +1,46 @@
+//! What an asker is told of a message beyond what the spool says. Pure.
+
+use mail::{
+    address::Sender,
+    clock::Timestamp,
+    envelope::{Envelope, Recipient},
+};
+use spool::Entry;
+
+use crate::listing::Row;
+
+/// What becomes of a message that is given up, where nobody hears of it.
+pub(super) fn untold(entry: &Entry, envelope: &Envelope) -> Option<&'static str> {
+    if envelope.sender == Sender::Null {
+        return Some(
+            "held as dead mail, and nobody is told: it has no sender that it could be returned to",
+        );
+    }
+    let waiting = entry.waiting.iter();
+    let indexes = waiting.filter_map(|waiting| usize::try_from(waiting.recipient).ok());
+    let mut recipients = indexes.filter_map(|index| envelope.recipients.get(index));
+    let is_silent = |to: &Recipient| to.notify.explicit && !to.notify.failure;
+    recipients
+        .all(is_silent)
+        .then_some("given up, and nobody is told: its sender wants no report (NOTIFY)")
+}
+
+/// Why no attempt is made with a message on hold.
+pub(super) fn not_tried(row: &Row) -> String {
+    let mut reasons = row.recipients.iter().map(|to| &*to.delay_reason);
+    let why = reasons.find(|why| !why.is_empty());
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    let id = &row.queue_id;
+    format!("{id} is on hold{why}, and is not tried before it is let go: queue release {id}")
+}
+
+/// When the first of those that wait is tried next.
+pub(super) fn next_attempt(
+    entry: &Entry,
+    tried: Option<Timestamp>,
+    paused: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let noted = entry.waiting.iter().filter_map(|it| it.until).min();
+    let due = noted.map(|noted| noted.min(tried.unwrap_or(noted)));
+    due.max(paused)
+}

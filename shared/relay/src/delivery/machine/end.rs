@@ -1,0 +1,46 @@
+//! The end of a delivery: what is told of each recipient.
+
+use mail::{
+    outcome::{Blame, Failure, Outcome, Stage},
+    status::EnhancedStatus,
+};
+
+use super::{Delivery, State};
+
+/// Why a recipient waits who had no answer when this program was told to end.
+pub fn stopped() -> Failure {
+    let text = "interrupted: this program was stopped; it is tried again at its next start";
+    let status = EnhancedStatus::new(4, 4, 2);
+    Failure::new(Blame::Network, Stage::Data, status, text)
+}
+
+impl Delivery {
+    /// It ends here with what is known; whoever has no outcome yet waits with this reason.
+    pub fn halt(&mut self, why: &Failure) {
+        self.actions.clear();
+        self.state = State::Done;
+        for known in &mut self.outcomes {
+            known.get_or_insert_with(|| why.clone().outcome());
+        }
+    }
+
+    /// One outcome for each recipient, in order; and why, if no session with any host came about.
+    pub fn finish(self) -> (Vec<Outcome>, Option<Failure>) {
+        let unknown = || Failure::ours("the delivery ended without an outcome").outcome();
+        let outcomes: Vec<Outcome> = self
+            .outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(unknown))
+            .collect();
+        let reached = self.reached;
+        let stops = |outcome: &Outcome| match outcome {
+            Outcome::Deferred(failure) => !reached || failure.blame == Blame::Us,
+            Outcome::Delivered(_) | Outcome::Failed(_) => false,
+        };
+        let unusable = match outcomes.first() {
+            Some(Outcome::Deferred(failure)) if outcomes.iter().all(stops) => Some(failure.clone()),
+            _ => None,
+        };
+        (outcomes, unusable)
+    }
+}
