@@ -200,7 +200,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("aliases");
         system::fs::replace(&file, b"x: |/bin/true\n", 0o644).unwrap();
-        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
         let before = of_others(&file);
         assert_eq!(before, None);
         let list = list(&[
