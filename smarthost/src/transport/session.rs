@@ -353,8 +353,8 @@ impl Session<'_> {
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());
                 }
-                // Of a next hop that takes all mail of some domains, or of all. A program that takes
-                // its time has those of its own sort alone.
+                // Of a next hop that takes all mail of some domains, or of all. Programs keep their
+                // places among those of their own sort.
                 let quiet = || {
                     self.stalls();
                 };
