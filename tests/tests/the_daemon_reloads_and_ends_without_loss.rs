@@ -148,7 +148,12 @@ fn a_reload_takes_no_table_that_has_become_faulty_or_empty() {
         sink.nexthop()
     ));
     let tables = [
-        ("recipients", "u@primary.example x\n", "u@primary.example\n"),
+        // A key alone is enough there.
+        (
+            "recipients",
+            "u@primary.example x\n",
+            "\"u@primary.example x\n",
+        ),
         (
             "virtual",
             "v@primary.example u@primary.example\n",
