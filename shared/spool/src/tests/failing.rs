@@ -48,11 +48,11 @@ fn a_disk_that_fails_for_a_while_leaves_no_segments_and_no_open_files_behind() {
         let mut ledger = Ledger::default();
         let id = ledger.accept(&spool, 2, 12_000).unwrap();
         ledger.record(&spool, id, settled(1));
-        let before = descriptors(directory.path());
-        assert!(before > 0, "{operation:?}: the spool has files open");
         failing.store(true, Ordering::SeqCst);
         // The next segment may have been made ready before.
         while accept(&spool, 1, 5000).is_ok() {}
+        let before = descriptors(directory.path());
+        assert!(before > 0, "{operation:?}: the spool has files open");
         for _ in 0..50 {
             assert!(accept(&spool, 1, 5000).is_err());
             // What fits in the segment that is there needs no new one.
