@@ -297,9 +297,9 @@ pub(super) static RULES: &[Rule] = &[
     us(Address, "Postfix, Google").statuses(OPEN).says(&[ADDRESS_LATE]).without(&[CONTENT, RECIPIENT]).late(),
     // Nobody has looked at the message.
     mail("Exim: the sender's address is verified").says(&[AUTHOR]).early(),
+    us(Key, "smarthost").says(&[ENROLL]).early(),
     us(Permission, "relaying denied, whatever is said of the recipient beside it").says(&[RELAYING, NO]).early().from(Stage::Recipient),
     mail("nobody like this recipient, or one who does not take mail from everybody").says(&[RECIPIENT]).early().from(Stage::Recipient),
-    us(Key, "smarthost").says(&[ENROLL]).early(),
     us(Quota, "Google 5.4.5, Zoho 5.4.6, OVH").says(&[QUOTA]).early(),
     us(Permission, "Postfix, Exim, Sendmail, Exchange").says(&[RELAYING, NO]).early(),
     us(Permission, "Domino, NetEase, Google").says(&[RELAY, NO]).without(&[CONTENT]).early(),

@@ -199,6 +199,7 @@ const REPLIES: &[Row] = &[
     ("anybody", "MRD", "504 5.7.4 no such mechanism", Some(Login)),
     ("anybody", "MRE", "550 5.7.25 no", Some(Address)),
     ("anybody", "MRE", "525 no", Some(Account)),
+    ("smarthost", "R", "554 5.7.1 <b@example.net>: Relay access denied; this key is not known here: smarthost enroll NAME makes a line for it", Some(Key)),
     ("smarthost", "M", "550 5.7.13 Error: this key of vm1 is believed no more: have `smarthost enroll` make a line", Some(Key)),
     ("Microsoft", "MR", "451 4.7.500 Server busy. Please try again later from [192.0.2.1].", Some(Address)),
     ("anybody", "M", "554 5.7.1 This account has been suspended", Some(Account)),
