@@ -154,8 +154,9 @@ fn next_hops_that_say_later_to_all_mail_are_told_until_they_take_some() {
     );
     relayhost.play(Script::default());
     route.play(Script::default());
-    assert!(relay.admin(&["queue", "flush", "--all"]).status.success());
     until("all is well", || {
+        // An attempt that was on its way may still end with what was said before.
+        assert!(relay.admin(&["queue", "flush", "--all"]).status.success());
         Some(looked_at(page, &relay)).filter(|it| *it == (Vec::new(), true, Vec::new()))
     });
 }

@@ -31,6 +31,8 @@ const ENDS: [&str; 4] = ["pass", "apikey", "authkey", "seckey"];
 /// What stands beside a secret and is none.
 const USERS: [&str; 7] = ["user", "users", "usr", "usre", "username", "login", "name"];
 
+/// Most characters of a name that is looked at for one too many.
+const LONGEST: usize = 32;
 /// Fewest characters of a customer's key in the name of a list.
 const KEY: usize = 16;
 /// Lists in whose names the fifth label from the end is such a key, however it looks.
@@ -53,11 +55,23 @@ fn is_secret(word: &str) -> bool {
         }
     }
     WORDS.contains(&word)
+        || without_one(word).any(|less| less.len() > 2 && WORDS.contains(&less.as_str()))
+        || without_one(&consonants).any(|less| CONSONANTS.contains(&less.as_str()))
         || BEGINNINGS.iter().any(|begin| word.starts_with(begin))
         || ENDS.iter().any(|end| word.ends_with(end))
         || CONSONANTS
             .iter()
             .any(|part| consonants.starts_with(part) || consonants.ends_with(part))
+}
+
+/// A word without each of its characters: one too many was typed.
+fn without_one(word: &str) -> impl Iterator<Item = String> {
+    let bounded = word.chars().count() <= LONGEST;
+    let places = word.char_indices().filter(move |_| bounded);
+    places.map(|(at, c)| {
+        let (before, after) = word.split_at(at);
+        format!("{before}{}", after.get(c.len_utf8()..).unwrap_or_default())
+    })
 }
 
 /// `smtp_authPassword.x` is smtp, auth, password and x.
@@ -86,7 +100,7 @@ pub fn user_info(value: &str) -> Option<Range<usize>> {
         (Some(end), None) => {
             let before = value.get(..end)?;
             let mut colons = before.match_indices(':').map(|(at, _)| before.split_at(at));
-            let is_login = |after: &str| !after.chars().nth(1).is_none_or(is_edge);
+            let is_login = |after: &str| !after.chars().nth(1).is_none_or(char::is_whitespace);
             let (user, _) = colons.find(|(_, after)| is_login(after))?;
             user.rfind(is_edge).map_or(0, |at| at.saturating_add(1))..end
         }
@@ -250,6 +264,9 @@ mod tests {
             "web.token",
             "web_token",
             "tken",
+            "tloken",
+            "tokexn",
+            "kyey",
             "apikey",
             "api_key",
             "key",
