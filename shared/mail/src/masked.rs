@@ -207,9 +207,9 @@ fn named(line: &str) -> Vec<Range<usize>> {
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         let rest = before.trim_end_matches(is_part);
         let name = before.get(rest.len()..).unwrap_or_default();
-        // In a sentence, `key: ` is no name.
+        // In a sentence, `key: ` is no name, and `/run/secret: ` is a file's.
         let is_spoken = line.get(sign..).is_some_and(|it| it.starts_with(':'))
-            && rest.ends_with(char::is_whitespace);
+            && rest.ends_with(|c: char| c.is_whitespace() || c == '/');
         let after = line.get(value..).unwrap_or_default();
         let blank = after.len().saturating_sub(after.trim_start().len());
         let start = value.saturating_add(blank);
@@ -334,6 +334,7 @@ mod tests {
                 "`password = ***` is no name",
             ),
             ("AuthPass=s3cret word", "AuthPass=***"),
+            ("/run/secret: No such file", "/run/secret: No such file"),
             ("\"token\": \"s3cret\"", "\"token\": ***"),
             ("use password_file", "use password_file"),
             ("duplicate key: keep one", "duplicate key: keep one"),
