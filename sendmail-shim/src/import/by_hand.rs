@@ -194,7 +194,7 @@ fn files_of_nullmailer_lose_nothing_unsaid() {
             &[
                 (
                     nullmailer::CONFIG,
-                    "# primary\na.example smtp --port=465 --ssl --user='a b' --pass='x#y'\nb.example smtp --port=465 --ssl --user=other --pass=o\n",
+                    "# primary\na.example smtp --port=465 --ssl --user='a b' --pass='x#y'\nb.example smtp --port=465 --ssl --user=other --pass=o\nA.example smtp --port=465 --ssl\n",
                 ),
                 ("/etc/nullmailer/me", "vm1.site.example\n"),
                 ("/etc/nullmailer/defaulthost", "vm1\n"),

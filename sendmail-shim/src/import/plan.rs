@@ -341,7 +341,10 @@ impl Plan {
         match Nexthop::parse(&text) {
             Ok(nexthop) => {
                 self.mapped(at, key, Ours::Relayhost);
-                self.relayhost.push(nexthop);
+                // The same one twice is one.
+                if !self.relayhost.contains(&nexthop) {
+                    self.relayhost.push(nexthop);
+                }
             }
             Err(error) => self.note(Verdict::Unmapped, at, key, error.to_string()),
         }
