@@ -18,10 +18,7 @@ use system::sysexits::Exit;
 use crate::terminal::{CommandError, complain, say};
 use crate::{
     config::{places::SYSTEM, settings::Settings},
-    import::{
-        person,
-        plan::{Plan, Source},
-    },
+    import::{person, plan::Plan, source::Source},
 };
 
 mod found;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::{
     ours::Ours,
-    plan::{Lookup, Place, Plan, Source, Tls, Verdict, Words, lines, named},
+    plan::{Plan, Tls, Verdict, Words},
+    source::{Lookup, Place, Source, lines, named},
 };
 
 /// Its main file.

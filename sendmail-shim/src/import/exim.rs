@@ -14,7 +14,8 @@ use std::{
 
 use super::{
     ours::Ours,
-    plan::{Lookup, Place, Plan, Source, Verdict, Words, lines, words},
+    plan::{Plan, Verdict, Words},
+    source::{Lookup, Place, Source, lines, words},
 };
 
 /// Its main file.

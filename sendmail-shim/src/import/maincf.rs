@@ -2,7 +2,7 @@
 
 use postfix::Settings;
 
-use super::plan::{Lookup, Place, Source};
+use super::source::{Lookup, Place, Source};
 
 /// Where it is.
 pub(super) const CONFIG: &str = "/etc/postfix/main.cf";

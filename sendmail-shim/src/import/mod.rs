@@ -25,6 +25,7 @@ pub mod person;
 pub mod plan;
 pub mod postfix;
 pub mod queue;
+pub mod source;
 pub mod ssmtp;
 mod written;
 

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use super::{
     ours::Ours,
-    plan::{Lookup, Place, Plan, Source, Tls, Verdict, lines},
+    plan::{Plan, Tls, Verdict},
+    source::{Lookup, Place, Source, lines},
 };
 
 /// Its main file.

@@ -7,7 +7,8 @@
 
 use super::{
     ours::Ours,
-    plan::{Lookup, Place, Plan, Source, Tls, Verdict, lines, words},
+    plan::{Plan, Tls, Verdict},
+    source::{Lookup, Place, Source, lines, words},
 };
 
 /// Its main file.

@@ -12,7 +12,8 @@ use postfix::{
 
 use super::{
     maincf::{CONFIG, place},
-    plan::{Lookup, Place, Plan, Source, Verdict},
+    plan::{Plan, Verdict},
+    source::{Lookup, Place, Source},
 };
 
 const MAPS: &str = "smtp_sasl_password_maps";

@@ -10,7 +10,10 @@ use mail::{
     maps::{Table, Target, expand},
 };
 
-use super::plan::{Lookup, Place, Plan, Verdict};
+use super::{
+    plan::{Plan, Verdict},
+    source::{Lookup, Place},
+};
 
 /// Where aliases are if nothing else is said.
 const ALIASES: &str = "/etc/aliases";
@@ -66,7 +69,7 @@ pub fn note(plan: &mut Plan, lookup: &Lookup<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{dma, msmtp, plan::Source};
+    use super::super::{dma, msmtp, source::Source};
     use super::*;
 
     fn report(read: fn(&Lookup<'_>) -> Plan, files: &[(&str, &str)]) -> Vec<String> {

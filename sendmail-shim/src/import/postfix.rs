@@ -15,7 +15,8 @@ use super::{
     maincf::{self, place},
     ours::Ours,
     passwords,
-    plan::{Lookup, Place, Plan, Tls, Verdict, Words, named},
+    plan::{Plan, Tls, Verdict, Words},
+    source::{Lookup, Place, named},
 };
 
 /// Its main file.

@@ -10,7 +10,8 @@ use mail::masked::MASK;
 
 use super::{
     ours::Ours,
-    plan::{Lookup, Place, Plan, Source, Tls, Verdict, lines},
+    plan::{Plan, Tls, Verdict},
+    source::{Lookup, Place, Source, lines},
 };
 
 /// Its main file.

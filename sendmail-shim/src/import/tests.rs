@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    plan::{Lookup, Plan, Source, Verdict},
+    plan::{Plan, Verdict},
+    source::{Lookup, Source},
     *,
 };
 

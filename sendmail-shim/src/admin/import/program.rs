@@ -4,11 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::import::{
-    dma, exim, msmtp, nullmailer,
-    plan::{Lookup, Plan},
-    postfix, ssmtp,
-};
+use crate::import::{dma, exim, msmtp, nullmailer, plan::Plan, postfix, source::Lookup, ssmtp};
 
 /// Programs whose configuration can be taken over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
