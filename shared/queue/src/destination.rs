@@ -8,7 +8,7 @@ use std::{
 use mail::clock::Timestamp;
 use spool::QueueId;
 
-use crate::{Patience, Transport, mute::Mute, refused::Refused, site::Key, turns::Turns};
+use crate::{Patience, Transport, recent::Recent, refused::Refused, site::Key, turns::Turns};
 
 /// Recipients of one message to one destination.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ pub(crate) struct Destination<D, O> {
     pub(crate) transport: Arc<Transport>,
     /// Whose mail it has refused as mail of this machine.
     pub(crate) refused: Refused,
-    /// At which messages it fell silent.
-    pub(crate) mute: Mute,
+    /// At which messages it fell silent, while it may well take others.
+    pub(crate) mute: Recent<QueueId>,
     /// Turns of others since the last one of theirs.
     others: u32,
 }
@@ -78,7 +78,7 @@ impl<D, O: Copy + Ord> Destination<D, O> {
             site,
             transport,
             refused: Refused::default(),
-            mute: Mute::default(),
+            mute: Recent::default(),
             others: 0,
         }
     }

@@ -14,7 +14,7 @@
 //! | `transports` | which transport a destination has |
 //! | `census` | what deliveries under way share |
 //! | `refused` | whose mail a next hop refused lately |
-//! | `mute` | messages at which a next hop fell silent lately |
+//! | `recent` | what happened lately: senders that were refused, messages at which a next hop fell silent |
 //! | `turns` | fair turns among those whose mail it is |
 //! | `timetable` | what waits in the spool, by the time it is due |
 //! | `progress` | accepted, loaded, delivered, deferred, bounced |
@@ -66,10 +66,10 @@ mod event;
 mod hashed;
 mod machine;
 mod message;
-mod mute;
 mod orders;
 mod progress;
 mod random;
+mod recent;
 mod refused;
 mod refusing;
 mod settlement;

@@ -12,18 +12,16 @@ use std::time::Duration;
 
 use mail::{clock::Timestamp, outcome::Failure};
 
-use crate::{BackOff, hashed::Map, site::Suspension};
-
-/// Senders that are remembered, the latest.
-const MOST: usize = 1024;
+use crate::{
+    BackOff,
+    recent::{MOST, Recent},
+    site::Suspension,
+};
 
 /// Senders whose mail was refused.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refused {
-    /// Each with the number of its last refusal.
-    senders: Map<u64, u64>,
-    /// Refusals.
-    count: u64,
+    senders: Recent<u64>,
     /// Until when their mail waits, or waited.
     pause: Option<Suspension>,
     /// Pauses, and nobody taken between them.
@@ -37,14 +35,7 @@ impl Refused {
 
     /// Mail of this sender was refused.
     pub(crate) fn refuse(&mut self, sender: u64) {
-        self.count += 1;
-        self.senders.insert(sender, self.count);
-        if self.senders.len() > MOST {
-            let oldest = self.senders.iter().min_by_key(|(_, number)| **number);
-            if let Some(oldest) = oldest.map(|(sender, _)| *sender) {
-                self.senders.remove(&oldest);
-            }
-        }
+        self.senders.insert(sender);
     }
 
     /// As mail of this machine is: the pause that begins now, if there is none yet. An attempt out
@@ -69,14 +60,14 @@ impl Refused {
 
     /// Mail of this sender was taken; whether it ends a pause.
     pub(crate) fn take(&mut self, sender: u64) -> bool {
-        self.senders.remove(&sender);
+        self.senders.remove(sender);
         self.pauses = 0;
         self.pause.take().is_some()
     }
 
     /// The number of the last refusal, if there was one.
     pub(crate) fn last(&self, sender: u64) -> Option<u64> {
-        self.senders.get(&sender).copied()
+        self.senders.last(sender)
     }
 
     /// Why this sender waits, if he was refused, and until when: whoever was refused first comes
@@ -87,7 +78,7 @@ impl Refused {
         probed: Timestamp,
         now: Timestamp,
     ) -> Option<Suspension> {
-        let ago = self.count.saturating_sub(self.last(sender)?);
+        let ago = self.senders.ago(sender)?;
         let behind = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_sub(ago);
         let pause = self.pause.as_ref()?;
         let until = if pause.until > now {
@@ -118,7 +109,7 @@ impl Refused {
 
     /// New mail of a sender who was refused may be what brings the news that he is not any more.
     pub(crate) fn hurry(&mut self, sender: u64, first: Duration) {
-        let known = self.senders.contains_key(&sender);
+        let known = self.senders.contains(sender);
         if let Some(pause) = self.pause.as_mut().filter(|_| known) {
             pause.hurry(first);
         }

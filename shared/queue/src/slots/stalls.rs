@@ -1,6 +1,7 @@
 //! Deliveries that end, and those whose peer takes its time: these give up their places, up to
 //! three times as many as there are places. A message at which its destination fell silent before
-//! has none.
+//! has none, and is tried on its own schedule; a next hop of the administrator's counts as one that
+//! fails only where different messages have met silence, and it has answered nobody between them.
 
 use std::{hash::Hash, sync::Arc};
 
