@@ -1,14 +1,11 @@
 //! What waits for the next commit, and who does what about it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{
-    SpoolError,
-    gather::Gather,
-    item::Item,
-    pause::{PAUSES, Pause},
-};
-use mail::clock;
+use super::{SpoolError, gather::Gather, item::Item, pause::Pause};
+
+/// First pause after a commit that failed, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// What waits, and who does what about it.
 #[derive(Default)]
@@ -39,15 +36,9 @@ impl Intake {
     /// After a commit: a failure of the disk makes a pause, success ends it. A full disk is asked
     /// each time: it tells at once, and nothing is left behind.
     pub(super) fn pause(&mut self, failure: Option<&SpoolError>) {
-        let (first, longest) = PAUSES;
-        let before = self.pause.take().map(|pause| pause.length);
+        let before = self.pause.take();
         if let Some(why @ SpoolError::Io { .. }) = failure {
-            let length = before.map_or(first, |before| longest.min(before.saturating_mul(2)));
-            self.pause = Some(Pause {
-                until: clock::steady() + length,
-                length,
-                why: why.again(),
-            });
+            self.pause = Some(Pause::after(before.as_ref(), PAUSES, why));
         }
     }
 }

@@ -36,20 +36,6 @@ pub struct Recovery {
 impl Recovery {
     /// What an administrator has to look at, a sentence each. `spool`: the directory.
     pub fn alarms(&self, spool: &Path) -> Vec<String> {
-        self.sentences(spool)
-    }
-
-    /// Those of them that the quarantine does not tell of.
-    pub(super) fn lasting(&self, spool: &Path) -> Vec<String> {
-        let lasting = Self {
-            unopened: self.unopened,
-            unsaved: self.unsaved,
-            ..Self::default()
-        };
-        lasting.sentences(spool)
-    }
-
-    fn sentences(&self, spool: &Path) -> Vec<String> {
         let (spool, quarantine) = (spool.display(), spool.join("quarantine"));
         let quarantine = quarantine.display();
         let sentences = [
@@ -95,6 +81,16 @@ impl Recovery {
         let told = sentences.into_iter().filter(|(count, _)| *count > 0);
         told.map(|(count, text)| format!("spool: {count} {text}"))
             .collect()
+    }
+
+    /// Those of them that the quarantine does not tell of.
+    pub(super) fn lasting(&self, spool: &Path) -> Vec<String> {
+        let lasting = Self {
+            unopened: self.unopened,
+            unsaved: self.unsaved,
+            ..Self::default()
+        };
+        lasting.alarms(spool)
     }
 }
 

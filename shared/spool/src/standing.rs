@@ -6,11 +6,12 @@
 //! asks for a proof, which the thread that commits makes: space, and a write that reaches the disk.
 //! After a proof that fails, the next one is made after a pause that grows.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     SpoolError,
     journal::{self, Level},
+    pause::Pause,
 };
 use mail::clock;
 
@@ -26,11 +27,8 @@ pub(super) enum Standing {
     #[default]
     Unknown,
     Good,
-    Failing {
-        why: SpoolError,
-        until: Instant,
-        pause: Duration,
-    },
+    /// Until the next proof.
+    Failing(Pause),
 }
 
 /// What follows for who wants to begin a delivery.
@@ -47,8 +45,8 @@ impl Standing {
         match self {
             Self::Good => May::Begin,
             Self::Unknown => May::Prove(SOON),
-            Self::Failing { until, .. } => {
-                let left = until.saturating_duration_since(clock::steady());
+            Self::Failing(pause) => {
+                let left = pause.until.saturating_duration_since(clock::steady());
                 if left.is_zero() {
                     May::Prove(SOON)
                 } else {
@@ -60,7 +58,7 @@ impl Standing {
 
     /// Records reached the disk; `room`: there is more for others.
     pub(super) fn works(&mut self, room: bool) {
-        if let Self::Failing { .. } = self {
+        if self.is_failing() {
             let text = "spool: what becomes of deliveries can be recorded again, so they go on";
             journal::line(Level::Notice, &text);
         }
@@ -69,27 +67,22 @@ impl Standing {
 
     /// They did not.
     pub(super) fn fails(&mut self, why: &SpoolError) {
-        let (first, longest) = PAUSES;
-        let pause = match self {
-            Self::Failing { pause, .. } => longest.min(pause.saturating_mul(2)),
+        let before = match self {
+            Self::Failing(pause) => Some(&*pause),
             Self::Unknown | Self::Good => {
                 let text = format_args!(
                     "spool: what becomes of deliveries cannot be recorded, so none begins: {why}"
                 );
                 journal::line(Level::Error, &text);
-                first
+                None
             }
         };
-        *self = Self::Failing {
-            why: why.again(),
-            until: clock::steady() + pause,
-            pause,
-        };
+        *self = Self::Failing(Pause::after(before, PAUSES, why));
     }
 
     /// Why none begins, for administrators.
     pub(super) fn alarm(&self) -> Option<String> {
-        let Self::Failing { why, .. } = self else {
+        let Self::Failing(Pause { why, .. }) = self else {
             return None;
         };
         Some(format!(
@@ -99,6 +92,6 @@ impl Standing {
     }
 
     pub(super) fn is_failing(&self) -> bool {
-        matches!(self, Self::Failing { .. })
+        matches!(self, Self::Failing(_))
     }
 }
