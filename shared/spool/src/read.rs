@@ -58,10 +58,14 @@ impl Spool {
         damaged.iter().copied().collect()
     }
 
-    /// The same for who tells its sender that it is given up: of one whose body cannot be read, all
-    /// but that.
+    /// The same for who tells its sender that it is given up: of one whose body is damaged, all but
+    /// that. What cannot be read now (too many open files) may be whole: that is an error still.
     pub fn load_to_return(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
-        self.load(id).or_else(|_| self.find(id, Found::remains))
+        self.load(id).or_else(|error| {
+            let damaged = lock(&self.open.damaged).contains(&id);
+            let remains = damaged.then(|| self.find(id, Found::remains));
+            remains.unwrap_or(Err(error))
+        })
     }
 
     /// Sender and recipients of a message, read without its content; `None` if it is no longer

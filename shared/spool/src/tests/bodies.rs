@@ -1,9 +1,21 @@
 //! Body files that are damaged, alone, or away.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use super::{ledger::deferred, *};
+use super::{
+    ledger::deferred,
+    simulation::{Operation, Sim, Verdict},
+    *,
+};
 use mail::limits;
+use rustix::io::Errno;
 
 const LARGE: usize = limits::INLINE_BODY + 1000;
 
@@ -81,6 +93,27 @@ fn a_large_message_whose_body_was_changed_on_disk_is_not_given_out_but_stays_que
     assert!(spool.load_to_return(id).unwrap().is_some());
     spool.record(id, Event::Removed);
     assert!(spool.damaged().is_empty(), "it has left the queue");
+}
+
+#[test]
+fn a_body_that_cannot_be_opened_for_a_moment_is_not_given_up_with_its_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = Arc::new(AtomicU64::new(0));
+    let (count, failing) = (Arc::clone(&opened), Errno::MFILE.raw_os_error());
+    // The segment is opened first, then the body.
+    let plan = move |_, asked| match asked {
+        Operation::Open if count.fetch_add(1, Ordering::SeqCst) % 2 == 1 => Verdict::Fail(failing),
+        _ => Verdict::Work,
+    };
+    let disk = Arc::new(Sim::new(directory.path(), plan));
+    let (spool, _) = Spool::open_on(disk, directory.path(), QUIET).unwrap();
+    let id = accept(&spool, 1, LARGE).unwrap();
+    opened.store(0, Ordering::SeqCst);
+    assert!(spool.load_to_return(id).is_err());
+    assert_eq!(spool.damaged(), []);
+    spool.close();
+    let (spool, _) = open(directory.path());
+    check_content(&spool, id);
 }
 
 #[test]
