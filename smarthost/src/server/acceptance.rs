@@ -8,7 +8,7 @@ use mail::{
     address::Sender,
     clock,
     envelope::{Content, Envelope, Ret},
-    message::{Field, complete, conform, trace, writer::Writer},
+    message::{Field, complete, conform, recipients, trace, writer::Writer},
     outcome::Failure,
     status::EnhancedStatus,
 };
@@ -27,10 +27,6 @@ use super::{
     transaction::{Fault, Received, Transaction},
 };
 use crate::{dispatch, maillog};
-
-/// Fields that are for the client's own software, and name hidden recipients (Postfix
-/// `message_drop_headers`).
-const DROPPED: [&str; 4] = ["Bcc", "Resent-Bcc", "Content-Length", "Return-Path"];
 
 impl Connection {
     /// The message is complete: keep it.
@@ -121,9 +117,8 @@ impl Connection {
         if ours {
             self.complete(message, &transaction.sender());
         }
-        for name in DROPPED {
-            message.header.remove(name);
-        }
+        // For the client's own software, and hidden recipients (Postfix `message_drop_headers`).
+        recipients::withhold(&mut message.header);
         Writer::take(&mut message.header).filter(|_| ours)
     }
 

@@ -25,6 +25,7 @@ pub use element::{Entry, Problem};
 use element::{apart, read, span, without_commas};
 use token::{Bracket, Kind, Token, closed, tokens};
 
+pub(crate) use salvage::{BLIND, RECIPIENTS};
 pub(crate) use token::text as decode;
 
 /// A list, as far as it can be read.

@@ -23,7 +23,11 @@
 //! RFC 5322 §2.1, §2.2; RFC 5321 §2.3.8 (no bare CR or LF).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use crate::{limits, message::header::name_length};
+use crate::{
+    address::list::{BLIND, RECIPIENTS},
+    limits,
+    message::header::name_length,
+};
 
 /// Turns raw input into canonical CRLF lines, in pieces: strips CR before LF line by line, makes
 /// other CRs and NULs harmless, drops leading `From ` and `>From ` lines, puts the missing empty
@@ -176,7 +180,8 @@ impl Intake {
             self.part = Part::Header;
             if !continues {
                 self.withholding = false;
-                self.addresses = holds_addresses(&clean);
+                // Of these the whole value is read as addresses, whatever stands in it.
+                self.addresses = is_one_of(&clean, RECIPIENTS);
             } else if !self.addresses && self.withholds(&clean) {
                 return;
             }
@@ -210,7 +215,7 @@ impl Intake {
 
     /// Whether a line is one of a Bcc field, which is told.
     fn withholds(&mut self, clean: &[u8]) -> bool {
-        let begins = is_blind(clean.trim_ascii_start());
+        let begins = is_one_of(clean.trim_ascii_start(), BLIND);
         let continues = self.withholding && clean.first().is_some_and(u8::is_ascii_whitespace);
         self.withholding = begins || continues;
         if begins && self.withheld.len() < WITHHELD {
@@ -274,15 +279,6 @@ fn is_one_of(line: &[u8], names: &[&str]) -> bool {
     names
         .iter()
         .any(|it| it.as_bytes().eq_ignore_ascii_case(name))
-}
-
-fn is_blind(line: &[u8]) -> bool {
-    is_one_of(line, &["Bcc", "Resent-Bcc"])
-}
-
-/// Of these the whole value is read as addresses, whatever stands in it.
-fn holds_addresses(line: &[u8]) -> bool {
-    is_blind(line) || is_one_of(line, &["To", "Cc", "Resent-To", "Resent-Cc"])
 }
 
 /// Without line end and NULs; other CRs are blanks.

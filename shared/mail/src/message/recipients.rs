@@ -9,7 +9,10 @@
 use std::collections::HashSet;
 
 use crate::{
-    address::{Mailbox, list},
+    address::{
+        Mailbox,
+        list::{self, BLIND},
+    },
     message::{Field, Header},
 };
 
@@ -73,10 +76,8 @@ fn first_block(header: &Header) -> Vec<&Field> {
 /// Removes what must not leave the machine: Bcc and Resent-Bcc (blind recipients), Return-Path and
 /// Content-Length (the last delivery's business). How many fields went.
 pub fn withhold(header: &mut Header) -> usize {
-    ["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"]
-        .into_iter()
-        .map(|name| header.remove(name))
-        .sum()
+    let names = BLIND.iter().chain(&["Return-Path", "Content-Length"]);
+    names.map(|name| header.remove(name)).sum()
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use super::{
 use crate::address::{AddressError, Mailbox};
 
 /// Fields that name recipients; in their place a name without a domain is one, too.
-const RECIPIENTS: &[&str] = &["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"];
+pub(crate) const RECIPIENTS: &[&str] = &["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"];
 /// Those of them that are shown to nobody.
-const BLIND: &[&str] = &["Bcc", "Resent-Bcc"];
+pub(crate) const BLIND: &[&str] = &["Bcc", "Resent-Bcc"];
 /// Other fields that follow To in what programs write.
 const FIELDS: &[&str] = &[
     "From",
