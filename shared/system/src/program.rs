@@ -18,6 +18,7 @@ use std::{
     path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -32,10 +33,10 @@ use rustix::{
 const PIECE_OF_OUTPUT: usize = 4096;
 /// The variable that marks all processes of a run.
 const MARK: &str = "MAIL_RUN";
-/// How often it is looked for processes that left the group: one that starts others all the time
+/// How long it is looked for processes that left the group: one that starts others all the time
 /// may be a step ahead.
-const ROUNDS: usize = 20;
-/// Looks that must find none: a process in the middle of its exec shows no environment.
+const SWEEP: Duration = Duration::from_secs(2);
+/// Looks that must find none: a process that was born during the first may not have been listed.
 const LOOKS: usize = 2;
 
 /// What is run.
@@ -314,15 +315,20 @@ fn wait(waited: &mut [PollFd<'_>], most: Duration) -> io::Result<()> {
 /// Ends whoever left the process group: it still carries the mark in its environment.
 fn sweep(mark: &str) {
     let mark = format!("{MARK}={mark}");
+    let began = Instant::now();
     let mut looks = 0;
-    for _ in 0..ROUNDS {
-        let marked = marked(mark.as_bytes());
-        looks = if marked.is_empty() { looks + 1 } else { 0 };
-        if looks == LOOKS {
-            return;
-        }
+    while looks < LOOKS && began.elapsed() < SWEEP {
+        let (marked, unclear) = look(mark.as_bytes());
+        looks = if marked.is_empty() && !unclear {
+            looks + 1
+        } else {
+            0
+        };
         for pid in marked {
             let _ = kill_process(pid, Signal::KILL);
+        }
+        if unclear {
+            thread::yield_now();
         }
     }
 }
@@ -358,16 +364,35 @@ fn descendants(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-fn marked(mark: &[u8]) -> Vec<Pid> {
-    let carries = |number: &i32| {
+/// Those that carry the mark; and whether there is one that may carry it, for it is in the middle
+/// of its exec.
+fn look(mark: &[u8]) -> (Vec<Pid>, bool) {
+    let mut marked = Vec::new();
+    let mut unclear = false;
+    for number in processes() {
         // Those of others cannot be read, and are none of ours.
-        let environment = fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
-        environment.split(|&byte| byte == 0).any(|it| it == mark)
+        let Ok(environment) = fs::read(format!("/proc/{number}/environ")) else {
+            continue;
+        };
+        if environment.split(|&byte| byte == 0).any(|it| it == mark) {
+            marked.extend(Pid::from_raw(number));
+        } else if environment.is_empty() {
+            unclear |= is_in_exec(number);
+        }
+    }
+    (marked, unclear)
+}
+
+/// Whether its new memory is there (`vsize`), and its environment is not placed yet (`env_end`).
+/// Source: `proc_pid_stat(5)`, fields 23 and 51.
+fn is_in_exec(number: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+    let field = |number: usize| {
+        // The second can hold anything; the third follows it.
+        let (_, rest) = stat.rsplit_once(')')?;
+        rest.split_whitespace().nth(number.checked_sub(3)?)
     };
-    processes()
-        .filter(carries)
-        .filter_map(Pid::from_raw)
-        .collect()
+    field(23).is_some_and(|size| size != "0") && field(51) == Some("0")
 }
 
 #[cfg(test)]
@@ -415,15 +440,22 @@ mod tests {
         assert_eq!(ended.output.len(), KEPT);
     }
 
-    #[test]
-    fn nothing_that_a_program_has_started_outlives_it() {
-        let directory = tempfile::tempdir().unwrap();
-        // A killed process is a zombie until init has waited for it; a moment before, it still
-        // dies.
+    /// A killed process is a zombie until init has waited for it; a moment before, it still dies.
+    fn wait_for_death(pids: &str, of: &str) {
         let dead = |pid: &str| {
             let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             state.is_empty() || state.contains(") Z ") || state.contains(") X ")
         };
+        let began = Instant::now();
+        while !pids.lines().all(dead) {
+            assert!(began.elapsed() < LONG, "{of}");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_program_has_started_outlives_it() {
+        let directory = tempfile::tempdir().unwrap();
         for (script, timeout) in [
             ("exit 0", LONG),
             ("kill -9 $$", LONG),
@@ -447,12 +479,34 @@ mod tests {
                 pids.lines().count(),
                 2 + script.matches(">> /").count().saturating_sub(1)
             );
-            let began = Instant::now();
-            while !pids.lines().all(dead) {
-                assert!(began.elapsed() < LONG, "{script}: {pids}: {:?}", ended.end);
-                std::thread::yield_now();
+            wait_for_death(&pids, &format!("{script}: {pids}: {:?}", ended.end));
+        }
+    }
+
+    #[test]
+    fn a_process_in_the_middle_of_its_exec_is_not_taken_for_one_of_others() {
+        // Until its many arguments are placed, it shows no environment.
+        let script = "set -- $(seq -f 0 150000); exec true \"$@\"";
+        let began = Instant::now();
+        let mut seen = false;
+        while !seen {
+            assert!(began.elapsed() < LONG, "no exec was seen");
+            let mut child = Command::new("/bin/sh")
+                .args(["-c", script])
+                .spawn()
+                .unwrap();
+            let number = i32::try_from(child.id()).unwrap();
+            while child.try_wait().unwrap().is_none() {
+                seen |= is_in_exec(number);
             }
         }
+        assert!(!is_in_exec(i32::try_from(std::process::id()).unwrap()));
+        let mut ended = Command::new("/bin/true").env_clear().spawn().unwrap();
+        let number = i32::try_from(ended.id()).unwrap();
+        let exit = pidfd_open(Pid::from_child(&ended), PidfdFlags::empty()).unwrap();
+        poll(&mut [PollFd::new(&exit, PollFlags::IN)], None).unwrap();
+        assert!(!is_in_exec(number), "a zombie has no memory at all");
+        ended.wait().unwrap();
     }
 
     #[test]
