@@ -65,6 +65,7 @@ mod ahead;
 mod beginning;
 mod bodies;
 mod closed;
+mod commit;
 mod committer;
 mod disk;
 mod draft;

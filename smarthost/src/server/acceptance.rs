@@ -28,31 +28,29 @@ use super::{
 };
 use crate::{dispatch, maillog};
 
+/// A message as it will be kept.
+struct Complete {
+    filtered: Filtered,
+    /// As many as the client named: filters may add others.
+    recipients: u32,
+    writer: Option<Writer>,
+}
+
 impl Connection {
     /// The message is complete: keep it.
     pub(super) async fn accept(&mut self, size: u64) -> Verdict {
-        let Some(mut transaction) = self.transaction.take() else {
-            return Verdict::Refuse(Reply::literal("503 5.5.1 Error: need MAIL command"));
-        };
-        let mut message = match transaction.finish() {
-            Ok(message) => message,
-            Err(fault) => return Verdict::Refuse(unkept(&self.server, &fault)),
-        };
-        let verdict = self
-            .judge(&Question::Message { size }, trace::hops(&message.header))
-            .await;
-        if verdict != Verdict::Accept {
-            return verdict;
-        }
-        let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
-        let writer = self.prepare(&mut message, &transaction);
-        let Filtered {
-            message,
-            transaction,
-        } = match self.filtered(message, transaction).await {
-            Ok(filtered) => filtered,
+        let complete = match self.complete_message(size).await {
+            Ok(complete) => complete,
             Err(refused) => return refused,
         };
+        let Complete {
+            filtered: Filtered {
+                message,
+                transaction,
+            },
+            recipients,
+            writer,
+        } = complete;
         let envelope = match self.envelope(&transaction, message.content) {
             Ok(envelope) => envelope,
             Err(failure) => {
@@ -109,6 +107,29 @@ impl Connection {
                 Verdict::Refuse(no_room(&self.server, &error))
             }
         }
+    }
+
+    /// What has come, judged as a whole, completed and filtered.
+    async fn complete_message(&mut self, size: u64) -> Result<Complete, Verdict> {
+        let Some(mut transaction) = self.transaction.take() else {
+            let reply = Reply::literal("503 5.5.1 Error: need MAIL command");
+            return Err(Verdict::Refuse(reply));
+        };
+        let finished = transaction.finish();
+        let mut message =
+            finished.map_err(|fault| Verdict::Refuse(unkept(&self.server, &fault)))?;
+        let question = Question::Message { size };
+        let verdict = self.judge(&question, trace::hops(&message.header)).await;
+        if verdict != Verdict::Accept {
+            return Err(verdict);
+        }
+        let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        let writer = self.prepare(&mut message, &transaction);
+        Ok(Complete {
+            filtered: self.filtered(message, transaction).await?,
+            recipients,
+            writer,
+        })
     }
 
     /// Completes a message of ours, and drops what goes nowhere; who wrote it, as its machine says.

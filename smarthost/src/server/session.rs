@@ -140,60 +140,7 @@ pub(super) async fn serve(
     setup: Arc<Setup>,
     server: Arc<Server>,
 ) {
-    // Without it replies wait for the client's acknowledgements; nothing else depends on it.
-    let _ = stream.set_nodelay(true);
-    let mut settings = settings(&setup, offer, visitor.own);
-    settings.xwriter = true;
-    settings.xenroll = offer.asks_for_keys();
-    let peer = (!ends.proxied).then_some(visitor.address);
-    let proxy = stream.peer_addr().ok().filter(|_| ends.proxied);
-    let rights = Rights {
-        proxy: proxy.map(|it| it.ip()),
-        ..Rights::default()
-    };
-    settings.xmove = moved::may_give(&setup.config, peer);
-    settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
-    if ends.proxied {
-        // Its first words may have come with the header.
-        settings.greet_wait = Duration::ZERO;
-    }
-    let mut connection = Connection {
-        machine: Session::new(settings, Instant::now()),
-        stream: Some(Stream::Tcp(stream)),
-        client: visitor.address,
-        connected: visitor.address,
-        port: ends.client.port(),
-        local: ends.server,
-        own: visitor.own,
-        offer,
-        key: None,
-        pinned: None,
-        rights,
-        method: "",
-        unnamed: ends.unnamed,
-        peer,
-        place: Some(place),
-        name: format!("unknown[{}]", visitor.address),
-        client_name: ClientName::Unknown,
-        filters: server.world.filters(&setup),
-        called: None,
-        setup,
-        server,
-        transaction: None,
-        begun: None,
-        about: None,
-        subject: None,
-        rule: None,
-        over: None,
-        refused_id: None,
-        login_told: false,
-        tls: None,
-        outgoing: Vec::new(),
-        buffer: vec![0; COMMANDS],
-        told: false,
-        messages: 0,
-        refused: 0,
-    };
+    let mut connection = Connection::new(stream, &ends, &visitor, place, offer, setup, server);
     maillog::connect(&connection.name);
     if offer.tls != ListenTls::Wrapped || connection.handshake().await {
         connection.machine.handle(Event::Connected, Instant::now());
@@ -225,6 +172,71 @@ pub(crate) fn settings(setup: &Setup, offer: Offer, own: bool) -> Settings {
 }
 
 impl Connection {
+    fn new(
+        stream: TcpStream,
+        ends: &Ends,
+        visitor: &Visitor,
+        place: Place,
+        offer: Offer,
+        setup: Arc<Setup>,
+        server: Arc<Server>,
+    ) -> Self {
+        // Without it replies wait for the client's acknowledgements; nothing else depends on it.
+        let _ = stream.set_nodelay(true);
+        let mut settings = settings(&setup, offer, visitor.own);
+        settings.xwriter = true;
+        settings.xenroll = offer.asks_for_keys();
+        let peer = (!ends.proxied).then_some(visitor.address);
+        let proxy = stream.peer_addr().ok().filter(|_| ends.proxied);
+        let rights = Rights {
+            proxy: proxy.map(|it| it.ip()),
+            ..Rights::default()
+        };
+        settings.xmove = moved::may_give(&setup.config, peer);
+        settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
+        if ends.proxied {
+            // Its first words may have come with the header.
+            settings.greet_wait = Duration::ZERO;
+        }
+        Self {
+            machine: Session::new(settings, Instant::now()),
+            stream: Some(Stream::Tcp(stream)),
+            client: visitor.address,
+            connected: visitor.address,
+            port: ends.client.port(),
+            local: ends.server,
+            own: visitor.own,
+            offer,
+            key: None,
+            pinned: None,
+            rights,
+            method: "",
+            unnamed: ends.unnamed,
+            peer,
+            place: Some(place),
+            name: format!("unknown[{}]", visitor.address),
+            client_name: ClientName::Unknown,
+            filters: server.world.filters(&setup),
+            called: None,
+            setup,
+            server,
+            transaction: None,
+            begun: None,
+            about: None,
+            subject: None,
+            rule: None,
+            over: None,
+            refused_id: None,
+            login_told: false,
+            tls: None,
+            outgoing: Vec::new(),
+            buffer: vec![0; COMMANDS],
+            told: false,
+            messages: 0,
+            refused: 0,
+        }
+    }
+
     /// Whether clients of ours are to come there.
     pub(super) fn submission(&self) -> bool {
         self.offer.submission
