@@ -227,12 +227,12 @@ pub(super) fn name(bytes: &[u8], phrase: &[&Token]) -> Option<String> {
 pub(super) fn target(bytes: &[u8], spec: &[&Token]) -> Result<Mailbox, AddressError> {
     let at = spec.iter().rposition(|t| t.kind == Kind::Special(b'@'));
     let Some(at) = at else {
-        if let [word] = spec
-            && token::is_encoded(&word.written(bytes))
-        {
+        // In quotes as well: without a domain it would be written without them.
+        let local = local(bytes, spec)?;
+        if token::is_encoded(&local) {
             return Err(AddressError::LocalPart);
         }
-        return LocalPart::new(&local(bytes, spec)?).map(Mailbox::Local);
+        return LocalPart::new(&local).map(Mailbox::Local);
     };
     let (before, after) = spec.split_at_checked(at).unwrap_or_default();
     let mut domain = String::new();

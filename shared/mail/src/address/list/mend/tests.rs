@@ -56,6 +56,7 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
         ),
         ("a@x.example, b@x.example", "a@x.example"),
         ("a@x.example, Arne, Kock", "a@x.example"),
+        (",\"=?utf-8?q?x?=\"", "=?utf-8?q?x?= <me>"),
         ("a@x.example.", "a@x.example"),
         ("", ""),
         ("(nobody)", ""),
