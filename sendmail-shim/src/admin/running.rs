@@ -1,6 +1,6 @@
 //! What the agent that runs says of itself.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use control::status::Status;
 
@@ -14,7 +14,8 @@ pub(super) fn settings(of: &Settings) -> Result<Settings, String> {
     let text = asked(of, &Request::Settings, |answer| match answer {
         Answer::Settings(text) => Some(text),
         _ => None,
-    })?;
+    });
+    let text = text.map_err(|error| error.to_string())?;
     let file = of.files.first().map(PathBuf::as_path);
     Settings::parse(file, &text).map_err(|error| error.text)
 }
@@ -25,7 +26,7 @@ pub(super) fn has(settings: &Settings) -> bool {
 }
 
 /// How it does.
-pub(super) fn status(of: &Settings) -> Result<Status, String> {
+pub(super) fn status(of: &Settings) -> io::Result<Status> {
     asked(of, &Request::Status, |answer| match answer {
         Answer::Status(status) => Some(*status),
         _ => None,
@@ -36,11 +37,11 @@ fn asked<T>(
     settings: &Settings,
     request: &Request,
     wanted: impl Fn(Answer) -> Option<T>,
-) -> Result<T, String> {
+) -> io::Result<T> {
     let mut found = None;
-    let answered = control::ask(&settings.control, request, &mut |answer| {
+    control::ask(&settings.control, request, &mut |answer| {
         found = wanted(answer).or_else(|| found.take());
-    });
-    answered.map_err(|error| error.to_string())?;
-    found.ok_or_else(|| "it does not tell them: it is of another version".to_owned())
+    })?;
+    let other = || io::Error::other("it does not tell them: it is of another version");
+    found.ok_or_else(other)
 }

@@ -149,9 +149,7 @@ impl Read for Awaited<'_> {
                 }
             }
             let why = match stopped(&self.stream) {
-                Some(pid) => format!(
-                    "the daemon, process {pid}, is stopped (as by SIGSTOP or a debugger): let it go on with kill -CONT {pid}"
-                ),
+                Some(pid) => standing_still(pid),
                 None if since.elapsed() < PATIENCE => continue,
                 None => format!("no answer in {} s: {HANGS}", PATIENCE.as_secs()),
             };
@@ -167,9 +165,23 @@ impl Read for Awaited<'_> {
 fn stopped(stream: &UnixStream) -> Option<i32> {
     let pid = rustix::net::sockopt::socket_peercred(stream).ok()?.pid;
     let pid = pid.as_raw_nonzero().get();
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, state) = stat.rsplit_once(')')?;
-    matches!(state.trim_start().bytes().next(), Some(b'T' | b't')).then_some(pid)
+    is_stopped(pid).then_some(pid)
+}
+
+/// Whether a process stands still, as by SIGSTOP or under a debugger. proc(5).
+pub fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| {
+        let state = stat.rsplit_once(')').map(|(_, state)| state.trim_start());
+        state.is_some_and(|state| state.starts_with(['T', 't']))
+    })
+}
+
+/// What is said of a daemon that is, and what helps.
+pub fn standing_still(pid: i32) -> String {
+    format!(
+        "the daemon, process {pid}, is stopped (as by SIGSTOP or a debugger): let it go on with kill -CONT {pid}"
+    )
 }
 
 #[cfg(feature = "serve")]

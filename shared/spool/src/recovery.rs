@@ -145,7 +145,7 @@ fn renumber(disk: &dyn Disk, layout: &Layout, segments: &mut [(u64, u64, PathBuf
     let _ = disk.sync_directory(&layout.segments);
 }
 
-fn read_segment(
+pub(super) fn read_segment(
     disk: &dyn Disk,
     recovered: &mut Recovered,
     number: u64,

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use control::{order, status::Status};
 use system::{socket::is_of_nobody, sysexits::Exit};
 
-use super::{failed::Failed, running};
+use super::{failed::Failed, silent};
 use crate::{
     admin::{Answer, Request},
     config::Config,
@@ -37,11 +37,11 @@ pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Faile
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
     let answers = answers(&config.control, request);
-    unrefused(answers.map_err(|error| match running::alone(&config) {
+    unrefused(answers.map_err(|error| match silent::alone(&config) {
         Some(pid) => Failed {
             text: format!(
                 "{}; restart it: systemctl restart smarthost",
-                running::gone(&config, pid)
+                silent::gone(&config, pid)
             ),
             exit: Exit::Unavailable.into(),
         },

@@ -104,7 +104,7 @@ fn as_the_daemon(config: &Config) -> Result<(), Failed> {
 }
 
 /// Whether it is not there; one that nobody can look for is not.
-fn is_missing(path: &Path) -> bool {
+pub(super) fn is_missing(path: &Path) -> bool {
     let found = fs::metadata(path);
     found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
@@ -112,13 +112,10 @@ fn is_missing(path: &Path) -> bool {
 /// Looks at everything that this configuration would load and need.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     findings.ok("configuration", path.display().to_string());
-    running::check(path, config, findings);
+    let status = running::check(path, config, findings);
     let fault = Setup::wrong(config, None);
-    if fault.is_none() && config.tls.generate && is_missing(&config.tls.certificate) {
-        findings.ok(
-            "certificate",
-            "a key and a certificate will be made at the first start",
-        );
+    if fault.is_none() {
+        super::pin::check(config, status.as_ref(), findings);
     }
     for fault in fault.iter().flat_map(ConfigError::each) {
         let remedy = readable::remedy(fault);
@@ -137,7 +134,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     if path == Path::new(Config::PATH) {
         sandbox(config, findings);
     }
-    super::surroundings::check(config, findings);
+    super::surroundings::check(config, status.is_some(), findings);
     transports::maildir(config, findings);
     let read = config.read_transport().ok();
     let routed = transports::routed(config, &read);

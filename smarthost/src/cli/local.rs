@@ -2,15 +2,12 @@
 
 use std::{path::Path, sync::Arc};
 
-use relay::tls;
 use settings::provision::{Given, write};
-use system::fs;
 
 use super::{arguments::Provision, failed::Failed};
 use crate::{
     config::{Config, rows},
     route::Router,
-    setup::Setup,
     transport::pipe::serve::serve,
     web::access,
 };
@@ -29,38 +26,6 @@ pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {
         &settings,
         &machine.settings(),
         all.then_some(rows::about),
-    ))
-}
-
-/// Row B16: no pipeline of openssl commands.
-pub(super) fn pin(path: &Path) -> Result<String, Failed> {
-    let config = Config::load(path)?;
-    fs::create_directory(&config.state, 0o700)
-        .map_err(|error| Failed::new(format!("{}: {error}", config.state.display())))?;
-    // The daemon may have them.
-    let held: Vec<_> = config.listen.iter().map(|it| it.address).collect();
-    let setup = Setup::load(path, None, &held)?;
-    if setup.identity.is_none() {
-        return Err(Failed::new(
-            "no listener offers TLS (listen = …): there is nothing to pin".to_owned(),
-        ));
-    }
-    let certificate = &config.tls.certificate;
-    let key = tls::pins_of_file(certificate).map_err(|error| Failed::new(error.to_string()))?;
-    Ok(format!(
-        "# {certificate}, for /etc/sendmail-shim/config.toml on the clients (and relay_tls.pins of another smarthost):\n\
-         relayhost = \"{hostname}\"\n\
-         pins = [\"{pin}\"]\n\
-         \n\
-         # A Postfix client: main.cf\n\
-         relayhost = [{hostname}]\n\
-         smtp_tls_security_level = fingerprint\n\
-         smtp_tls_fingerprint_digest = sha256\n\
-         smtp_tls_fingerprint_cert_match = {postfix}\n",
-        certificate = certificate.display(),
-        hostname = config.hostname,
-        pin = key.pin(),
-        postfix = colons(&key.key_sha256),
     ))
 }
 
@@ -102,13 +67,4 @@ pub(super) fn pipe(path: &Path, name: &str) -> Result<String, Failed> {
     let router = Router::new(&config, Arc::clone(aliases.table()), Arc::default());
     serve(&config, router.running(config.runners()), name).map_err(Failed::new)?;
     Ok(String::new())
-}
-
-/// Upper-case hexadecimal with colons, as Postfix writes fingerprints.
-fn colons(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect::<Vec<_>>()
-        .join(":")
 }

@@ -15,14 +15,16 @@
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`import`] | Postfix's configuration made into ours |
 //! | [`init`] | a guided set-up |
-//! | [`local`] | commands that need no daemon: config, pin, provision |
+//! | [`local`] | commands that need no daemon: config, provision |
 //! | [`machines`] | who brings mail |
 //! | [`owner`] | whose the files are that a command makes |
 //! | [`report`] | what was refused |
 //! | [`next_hops`] | whether the hosts are found that routes name |
 //! | [`passwd`] | who may log in |
+//! | [`pin`] | the key that clients pin |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, test, limits, status |
 //! | [`running`] | what check finds of the daemon itself |
+//! | [`silent`] | what check makes of a daemon that does not answer |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
 //! | [`readable`] | what to do about a key that may not be read |
@@ -49,6 +51,7 @@ mod machines;
 mod next_hops;
 mod owner;
 mod passwd;
+mod pin;
 mod policy;
 mod print;
 mod reach;
@@ -56,6 +59,7 @@ mod readable;
 mod remote;
 mod report;
 mod running;
+mod silent;
 mod surroundings;
 mod tables;
 mod top;
@@ -93,7 +97,7 @@ pub fn main() -> ExitCode {
         Command::Report(report) => report::run(config, &report),
         Command::Reload => remote::reload(config),
         Command::Config(which) => local::config(config, which.all),
-        Command::Pin => local::pin(config),
+        Command::Pin => pin::run(config),
         Command::Dkim(dkim) => dkim::run(config, &dkim).map_err(Failed::from),
         Command::Passwd(order) => passwd::run(config, &order),
         Command::Pipe { transport } => local::pipe(config, &transport),

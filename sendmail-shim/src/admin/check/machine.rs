@@ -15,6 +15,7 @@ use control::{
     findings::{self, Findings, Untold},
     listing::Row,
     order::{Answer, Request, Selection},
+    status::Status,
 };
 use mail::clock::{self, Timestamp};
 use relay::net::{Connection, Target};
@@ -42,6 +43,8 @@ const OLD: Duration = Duration::from_hours(4);
 const SENDMAIL: &str = "/usr/sbin/sendmail";
 /// How the agent gets the settings of the files.
 const RESTART: &str = "systemctl try-restart sendmail-shim";
+/// How there comes to be one.
+const START: &str = "systemctl start sendmail-shim.socket; then: journalctl -u sendmail-shim";
 
 /// Looks at all of it; the settings of the running agent, where they are not those of the files.
 pub(super) fn check(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
@@ -144,18 +147,24 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
         Ok(connection) => {
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();
+            match running::status(settings) {
+                Ok(status) => said(&status, findings),
+                // One of another version is told of below.
+                Err(error) if error.kind() == io::ErrorKind::Other => {}
+                Err(error) => return silent(&error, findings),
+            }
             let running = in_force(settings, findings);
-            said(settings, findings);
             waiting_mail(settings, findings);
             running
         }
         Err(failure) => {
-            findings.fail(
-                "agent",
-                failure.log_text(),
-                "systemctl start sendmail-shim.socket; then: journalctl -u sendmail-shim",
-            );
+            let (what, remedy) = match standing(settings) {
+                Some(what) => (what, RESTART),
+                None => (failure.log_text(), START),
+            };
+            findings.fail("agent", what, remedy);
             if is_free(settings) {
+                unsent(settings, findings);
                 taken(settings, findings);
             }
             None
@@ -172,15 +181,53 @@ fn is_free(settings: &Settings) -> bool {
         && !(of_machine && unit::is_active("sendmail-shim.socket"))
 }
 
+/// What waits though nobody sends it; who may not look says nothing.
+fn unsent(settings: &Settings, findings: &mut Findings) {
+    let waiting = spool::queued(&settings.spool).unwrap_or_default();
+    if waiting > 0 {
+        let spool = settings.spool.display();
+        let text = format!("{waiting} messages wait in {spool}, and no agent runs that sends them");
+        findings.fail("queue", text, START);
+    }
+}
+
+/// The process that has the spool, though nobody answers for it.
+fn standing(settings: &Settings) -> Option<String> {
+    let pid = spool::holder(&settings.spool, "sendmail-shim")?;
+    let stopped = i32::try_from(pid)
+        .ok()
+        .filter(|pid| control::is_stopped(*pid));
+    let socket = settings.socket.display();
+    Some(stopped.map_or_else(
+        || format!("process {pid} runs, and does not answer on {socket}"),
+        control::standing_still,
+    ))
+}
+
+/// It takes mail, and tells nothing.
+fn silent(error: &io::Error, findings: &mut Findings) -> Option<Settings> {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        findings.warn(
+            "agent",
+            error.to_string(),
+            "ask as root: how it does is not known",
+        );
+    } else {
+        findings.fail(
+            "agent",
+            format!("takes mail, and no orders: {error}"),
+            RESTART,
+        );
+    }
+    None
+}
+
 /// What it says of itself.
-fn said(settings: &Settings, findings: &mut Findings) {
-    let Ok(status) = running::status(settings) else {
-        return;
-    };
-    if let Some(fault) = status.spool.fault {
+fn said(status: &Status, findings: &mut Findings) {
+    if let Some(fault) = &status.spool.fault {
         findings.fail("spool", fault, "until then no mail is taken");
     }
-    for alarm in status.alarms {
+    for alarm in &status.alarms {
         findings.warn("agent", alarm, "sendmail-shim status, and its log");
     }
 }
