@@ -1,8 +1,12 @@
 //! What `explain` and `check` say of entries that lead to nobody, and of lists that are not
 //! believed, is what happens.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what a test renames has to outlive nothing"
+)]
 
-use std::{net::Ipv4Addr, process::Output};
+use std::{fs, net::Ipv4Addr, process::Output};
 
 use serde_json::Value;
 use tests::{
@@ -194,5 +198,49 @@ fn a_block_list_that_is_switched_off_counts_for_nothing_in_an_explanation_either
     assert!(
         all.contains("off since ") && all.contains("counts for nothing"),
         "{all}"
+    );
+}
+
+/// Its counters are in the daemon's memory alone then.
+#[test]
+fn explain_says_what_a_client_hears_while_the_counters_database_cannot_be_written() {
+    let sink = Sink::start();
+    let mut smarthost = relay(
+        &sink,
+        "aliases = [\"aliases\"]\nlimits = { per_client = [\"3/day\"] }\n",
+    );
+    smarthost.run();
+    let send = || {
+        let mut session = Session::greeted(smarthost.address());
+        let reply = session.mail("a@far.example", &["b@far.example"], CONTENT);
+        reply.unwrap().code
+    };
+    let asked = ["--client", "127.0.0.1", "--to", "b@far.example"];
+    assert_eq!(send(), 250);
+    let state = smarthost.directory().join("state");
+    fs::rename(&state, smarthost.directory().join("away")).unwrap();
+    smarthost.file("state", "");
+    assert_eq!(send(), 250);
+    until("the daemon knows it", || {
+        let status = text(&smarthost.admin(&["status"]));
+        status.contains(" not written since ").then_some(())
+    });
+    let told = explained(&smarthost, &asked);
+    assert_eq!(told["accepted"], true, "{told}");
+    assert_eq!(told["limits"][0]["windows"][0][0], 2, "{told}");
+    assert_eq!((send(), send()), (250, 450));
+    let told = explained(&smarthost, &asked);
+    assert_eq!(told["accepted"], false, "{told}");
+    assert!(
+        told["reply"].as_str().unwrap().starts_with("450 4.7.1"),
+        "{told}"
+    );
+    let other = explained(
+        &smarthost,
+        &["--client", "127.0.0.1", "--to", "c@far.example"],
+    );
+    assert_eq!(
+        other["accepted"], false,
+        "asked twice, it is the same: {other}"
     );
 }

@@ -292,6 +292,53 @@ fn explain_knows_what_all_servers_have_counted() {
     assert_eq!(bring("127.0.0.6", &[&second], 10, 10), 10);
 }
 
+/// The same as a client hears, which is told from what is known of the store.
+#[test]
+fn explain_says_what_a_client_hears_while_the_store_stands_still() {
+    for on_outage in ["defer", "share"] {
+        let Some((store, _sink, [first, _second])) = site("10/day", on_outage) else {
+            return;
+        };
+        let explained = || {
+            let what = [
+                "explain",
+                "--client",
+                "127.0.0.5",
+                "--to",
+                "user@example.net",
+            ];
+            String::from_utf8(first.admin(&what).stdout).unwrap()
+        };
+        until("it would be accepted", || {
+            explained().contains("accepted").then_some(())
+        });
+        store.signal(Signal::STOP);
+        until("no more is taken", || {
+            (send("127.0.0.5", &first, 1) == 0).then_some(())
+        });
+        until(&format!("{on_outage}: that is explained"), || {
+            let told = explained();
+            let refused = told.contains("refused: the client hears") && told.contains("450 4.7.1");
+            (refused && told.contains("that cannot be asked now")).then_some(())
+        });
+        store.signal(Signal::CONT);
+        until("it is accepted again", || {
+            (send("127.0.0.6", &first, 1) == 1).then_some(())
+        });
+        let what = [
+            "explain",
+            "--client",
+            "127.0.0.7",
+            "--to",
+            "user@example.net",
+        ];
+        until(&format!("{on_outage}: it is explained so"), || {
+            let told = String::from_utf8(first.admin(&what).stdout).unwrap();
+            told.contains("accepted").then_some(())
+        });
+    }
+}
+
 /// What one client brings to servers until so many of its messages were taken at least, however
 /// slow the store is.
 fn bring(client: &str, site: &[&Smarthost], most: usize, least: usize) -> usize {

@@ -175,6 +175,11 @@ impl Account {
         self.own() == 0 && self.under_way.is_empty() && !self.asking && !self.changed
     }
 
+    /// Whether a lease is left.
+    pub(super) fn has_lease(&self, now: Millis) -> bool {
+        self.leases.iter().any(|lease| lease.until > now)
+    }
+
     /// Spends of a lease, for one message or recipient.
     pub(super) fn spend(&mut self) -> bool {
         let Some(lease) = self.leases.front_mut() else {

@@ -52,6 +52,8 @@ pub(crate) struct Budget {
     settings: Option<config::Budget>,
     /// For a look, which asks nobody: what all nodes have counted.
     seen: Everywhere,
+    /// And the budget of the daemon, for what it says while the store does not answer.
+    daemon: Option<Arc<Self>>,
     link: Mutex<Link>,
     /// An answer of the store has come.
     answered: Notify,
@@ -120,6 +122,7 @@ impl Budget {
             limits: Arc::clone(&memory.limits),
             settings: None,
             seen: Everywhere::new(),
+            daemon: None,
             link: Mutex::default(),
             answered: Notify::new(),
             process: fresh(),

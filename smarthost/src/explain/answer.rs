@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::told::{Entry, Exchange, Place};
 use crate::{
-    budget::Everywhere,
+    budget::{Budget, Everywhere},
     limits::{Failed, Report},
+    state::Memory,
 };
 
 /// A client that does not exist.
@@ -133,6 +134,10 @@ pub(crate) struct Known {
     pub(crate) failed: Option<Failed>,
     /// What all smarthosts that share a budget have counted.
     pub(crate) everywhere: Everywhere,
+    /// What it does where they cannot be asked.
+    pub(crate) budget: Option<Arc<Budget>>,
+    /// What decides about clients, where the database does not have it.
+    pub(crate) memory: Option<Memory>,
     /// Block lists that are switched off, and since when and why.
     pub(crate) off: BTreeMap<String, String>,
 }

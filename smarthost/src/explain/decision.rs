@@ -22,7 +22,7 @@ use super::{
     told::Place,
 };
 use crate::{
-    budget::{self, Budget, Everywhere},
+    budget::{self, Budget, Everywhere, Id},
     config::{Config, ListenTls, Offer},
     delivery,
     dispatch::{Dispatch, Probe},
@@ -45,6 +45,8 @@ pub(super) async fn decide(
     let Known {
         failed,
         everywhere,
+        budget,
+        memory,
         off,
     } = known;
     let closed = failed.is_some_and(|it| it.refused_until.is_some());
@@ -55,7 +57,7 @@ pub(super) async fn decide(
         );
     }
     let setup = Arc::new(setup);
-    let memory = remembered(&setup, &warnings);
+    let memory = memory.unwrap_or_else(|| remembered(&setup, &warnings));
     let address = client.address.to_canonical();
     let client = &Client {
         pin: pinned(&setup, client, &warnings),
@@ -64,13 +66,13 @@ pub(super) async fn decide(
     };
     let peer = peer(client);
     let own = peer.name.is_some() || setup.policy.may_relay(address);
-    let counted = counted(&memory, &peer, &everywhere);
+    let counted = counted(&memory, &peer, &everywhere, budget.as_deref());
     let (probes, asked) = Dispatch::probes();
     let answering = prober(&setup, client.probe, asked, &warnings);
     let mut answering_too = JoinSet::new();
     answering_too.spawn(answering);
     let helo = client.helo.clone().unwrap_or_else(|| literal(address));
-    let budget = Arc::new(Budget::seen(&memory, everywhere));
+    let budget = Arc::new(Budget::seen(&memory, everywhere, budget));
     let mut session = Rehearsal::new(
         Session::new(spoken(&setup, client, own), Instant::now()),
         World::new(&memory, budget, probes),
@@ -112,13 +114,23 @@ fn peer(client: &Client) -> Peer {
 }
 
 /// How much of its limits the client has used, here and elsewhere.
-fn counted(memory: &Memory, peer: &Peer, everywhere: &Everywhere) -> Vec<Report> {
+fn counted(
+    memory: &Memory,
+    peer: &Peer,
+    everywhere: &Everywhere,
+    daemon: Option<&Budget>,
+) -> Vec<Report> {
     let (limits, now) = (memory.limits.lock(), clock::now());
     let limits = limits.unwrap_or_else(PoisonError::into_inner);
     let mut counted = limits.of(peer, now);
     for report in &mut counted {
         if let Ok(client) = ClientId::parse(&report.client) {
             report.everywhere = budget::sums(&limits, &client, everywhere, now);
+            let shared = limits.limits_of(&client, now).into_iter();
+            let alone = shared.filter_map(|(counted, limit)| {
+                daemon?.cut_off(&Id::new(counted, &limit), limit.window.limit)
+            });
+            report.alone = alone.collect();
         }
     }
     counted

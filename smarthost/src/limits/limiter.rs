@@ -42,7 +42,7 @@ pub enum Kept {
 pub type Change = ((Kept, ClientId), Option<String>);
 
 /// The counting machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     rules: Rules,
     clients: HashMap<Counter, Client>,

@@ -36,7 +36,7 @@ pub enum Decision {
 }
 
 /// All that is remembered: by network, and by network, sender and recipient, since when.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Greylist {
     rows: HashMap<String, Timestamp>,
     /// Changed since [`Greylist::changes`].

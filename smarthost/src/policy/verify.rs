@@ -111,7 +111,7 @@ struct Outage {
 }
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Recipients {
     known: HashMap<String, Known>,
     /// Temporary refusals of single recipients.

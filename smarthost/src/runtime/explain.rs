@@ -32,6 +32,8 @@ pub(super) fn explain(
     let known = explain::Known {
         failed: client.and_then(|at| server.attempts.failures().of(at, clock::now())),
         everywhere: server.world.everywhere_now(),
+        budget: Some(Arc::clone(&server.budget)),
+        memory: server.state.unwritten(),
         off: server.world.lists_off(&setup.policy),
     };
     let (done, told) = oneshot::channel();

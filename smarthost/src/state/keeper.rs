@@ -97,6 +97,24 @@ impl Memory {
         (memory, unread)
     }
 
+    /// For a look: a copy of what decides about clients, and of nothing else.
+    fn copy(&self) -> Self {
+        let budget = budget::Site::new(budget::Terms::default(), budget::sequence());
+        Self {
+            limits: copy(&self.limits),
+            greylist: copy(&self.greylist),
+            recipients: copy(&self.recipients),
+            refusals: Arc::default(),
+            activity: Arc::default(),
+            machines: Arc::default(),
+            notices: Arc::new(Mutex::new(Notices::new("smarthost", Zone::system()))),
+            expected: Arc::new(Mutex::new(Expected::new(Zone::system(), clock::now()))),
+            budget: Arc::new(Mutex::new(budget)),
+            tokens: Arc::clone(&self.tokens),
+            lessons: Arc::default(),
+        }
+    }
+
     /// Takes back what was kept; clients that are counted already go on so. A line for each thing
     /// that cannot be read.
     fn restore(&self, restored: Restored, now: Timestamp) -> Vec<String> {
@@ -200,6 +218,10 @@ fn lost<R>(
         .count()
 }
 
+fn copy<T: Clone>(what: &Mutex<T>) -> Arc<Mutex<T>> {
+    Arc::new(Mutex::new(locked(what).clone()))
+}
+
 fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -209,6 +231,7 @@ fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Keeper {
     wishes: Sender<Wish>,
     progress: Arc<Progress>,
+    memory: Memory,
 }
 
 /// What handles and writer tell each other without waiting.
@@ -232,7 +255,7 @@ impl Store {
         let fault = self.fault().cloned();
         let mut writer = Writer {
             store: self,
-            memory,
+            memory: memory.clone(),
             progress: Arc::clone(&progress),
             waiting: HashMap::new(),
             retry: None,
@@ -242,7 +265,11 @@ impl Store {
             writer.complain(&fault);
         }
         thread::spawn(move || writer.run(&inbox));
-        Keeper { wishes, progress }
+        Keeper {
+            wishes,
+            progress,
+            memory,
+        }
     }
 }
 
@@ -266,6 +293,12 @@ impl Keeper {
     /// Since when nothing can be written, and why.
     pub fn fault(&self) -> Option<(Timestamp, String)> {
         locked(&self.progress.failed).clone()
+    }
+
+    /// While nothing can be written: a copy of what decides about clients, which the database does
+    /// not know.
+    pub(crate) fn unwritten(&self) -> Option<Memory> {
+        self.fault().map(|_| self.memory.copy())
     }
 
     /// Has everything written that changed before this call, and then calls `done` in the writer's

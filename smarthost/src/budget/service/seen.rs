@@ -2,9 +2,11 @@
 //!
 //! Contract: nothing is asked and nothing taken.
 
+use std::sync::Arc;
+
 use mail::clock::Timestamp;
 
-use super::{Budget, locked};
+use super::{Budget, locked, moment};
 use crate::{
     budget::protocol::{Everywhere, Id},
     limits::{ClientId, Counted, Decision, Limit, Limits, Peer},
@@ -26,17 +28,31 @@ pub(crate) fn sums(
 }
 
 impl Budget {
-    /// That asks nobody and takes nothing: this is what all nodes have counted.
-    pub(crate) fn seen(memory: &Memory, everywhere: Everywhere) -> Self {
+    /// That asks nobody and takes nothing: this is what all nodes have counted, and what the daemon
+    /// takes while the store does not answer.
+    pub(crate) fn seen(memory: &Memory, everywhere: Everywhere, daemon: Option<Arc<Self>>) -> Self {
         Self {
             seen: everywhere,
+            daemon,
             ..Self::unshared(memory)
         }
     }
 
+    /// While the store does not answer: [`Budget::alone`]. A store that does is asked by whoever
+    /// comes, which a look does not do.
+    pub(crate) fn cut_off(&self, id: &Id, limit: u32) -> Option<(u32, u32)> {
+        self.alone(id, limit).filter(|_| !self.site().is_up())
+    }
+
+    /// Whether one more would be refused, for the others cannot be asked.
+    fn refuses_alone(&self, id: &Id, limit: u32) -> bool {
+        let full = self.cut_off(id, limit);
+        full.is_some_and(|(count, part)| count >= part) && !self.site().has_lease(id, moment())
+    }
+
     /// What is known to be used up, in a look.
     pub(super) fn looked(&self, peer: &Peer, what: Counted, now: Timestamp) -> Option<Decision> {
-        if self.seen.is_empty() {
+        if self.seen.is_empty() && self.daemon.is_none() {
             return None;
         }
         let mut limits = locked(&self.limits);
@@ -45,10 +61,15 @@ impl Budget {
             shared
                 .filter(|(_, limit)| limit.counts == what)
                 .find_map(|(client, limit)| {
-                    let sum = self.seen.get(&Id::new(client.clone(), &limit))?.sum();
-                    (sum >= limit.window.limit).then_some((client, limit, sum))
+                    let id = Id::new(client.clone(), &limit);
+                    let daemon = self.daemon.as_ref();
+                    if daemon.is_some_and(|it| it.refuses_alone(&id, limit.window.limit)) {
+                        return Some((client, limit, None));
+                    }
+                    let sum = self.seen.get(&id)?.sum();
+                    (sum >= limit.window.limit).then_some((client, limit, Some(sum)))
                 })?;
         limits.withdraw(peer, what);
-        Some(limits.refuse_shared(&client, &limit, Some(sum), now, now))
+        Some(limits.refuse_shared(&client, &limit, sum, now, now))
     }
 }

@@ -91,4 +91,11 @@ impl Site {
             OnOutage::Open => None,
         }
     }
+
+    /// Whether something that the store has granted is left.
+    pub(crate) fn has_lease(&self, id: &Id, at: Moment) -> bool {
+        let now = self.now(at);
+        let account = self.accounts.get(id);
+        account.is_some_and(|account| account.has_lease(now))
+    }
 }
