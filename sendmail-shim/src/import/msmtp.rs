@@ -109,8 +109,17 @@ fn taken(plan: &mut Plan, source: &Source, account: &Account<'_>) {
     }
     // What a program writes into From stays, unless it was to be replaced.
     plan.from_override = Some(!is_on("set_from_header") && !is_off("allow_from_override"));
+    let token = is_token(value("auth").unwrap_or_default());
     for (key, (_, value)) in account {
-        setting(plan, place(key), key, value);
+        match *key {
+            // What it says is told with the login.
+            "auth" if token => {}
+            "passwordeval" if token => {
+                let text = "if this command prints the token, it is the program of auth.token: without a shell, and as the agent's user";
+                plan.note(Verdict::Insecure, place(key), key, text);
+            }
+            key => setting(plan, place(key), key, value),
+        }
     }
     login(plan, source, account, is_off("auth"));
     let files = [value("tls_cert_file"), value("tls_key_file")];
@@ -124,8 +133,23 @@ fn taken(plan: &mut Plan, source: &Source, account: &Account<'_>) {
     }
 }
 
+/// Whether it logs in with a token of OAuth 2.0.
+fn is_token(method: &str) -> bool {
+    let methods = ["xoauth2", "oauthbearer"];
+    methods.iter().any(|it| method.eq_ignore_ascii_case(it))
+}
+
 fn login(plan: &mut Plan, source: &Source, account: &Account<'_>, off: bool) {
     let value = |key: &str| account.get(key).map(|(_, value)| *value);
+    if is_token(value("auth").unwrap_or_default()) {
+        let (line, _) = account.get("auth").copied().unwrap_or_default();
+        let at = Place {
+            path: &source.path,
+            line,
+        };
+        let user = value("user").unwrap_or_default();
+        return plan.token(at, &format!("user {user}"));
+    }
     let line = account.get("user").or(account.get("password"));
     let Some((line, _)) = line else { return };
     let at = Place {

@@ -37,6 +37,10 @@ pub(super) fn read(plan: &mut Plan, lookup: &Lookup<'_>, settings: &Settings) {
         };
         return plan.note(Verdict::Unmapped, at(key), key, text);
     }
+    let filter = "smtp_sasl_mechanism_filter";
+    if postfix::gives_tokens(&settings.value(filter)) {
+        return plan.token(at(filter), filter);
+    }
     let at = at(MAPS);
     for map in members(&maps) {
         let before = plan.credentials.is_some();

@@ -364,6 +364,14 @@ impl Plan {
         self.credentials = Some(credentials);
     }
 
+    /// The other program logged in with a token of OAuth 2.0, which is good for an hour: it is no
+    /// password.
+    pub fn token(&mut self, at: Place<'_>, key: &str) {
+        let text = "a token of OAuth 2.0 is no password: set auth.user, and auth.token with a program that prints one \
+                    (sendmail-shim.toml(5)); until then this machine does not log in";
+        self.note(Verdict::Insecure, at, key, text);
+    }
+
     /// Certificate and key; one file may hold both.
     pub fn certificate(&mut self, at: Place<'_>, key: &str, files: [Option<&str>; 2]) {
         let [certificate, private] = files.map(|file| file.filter(|file| !file.is_empty()));

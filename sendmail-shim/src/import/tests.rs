@@ -300,6 +300,75 @@ fn what_breaks_other_migrations_is_read_as_the_program_read_it() {
     );
 }
 
+/// One is good for an hour: as a password it would lock the machine out, and be called mapped.
+#[test]
+fn a_token_of_oauth_is_taken_over_by_nobody_as_a_password_and_what_to_do_is_said() {
+    let postfix = "relayhost = [h.example]:587\nsmtp_sasl_auth_enable = yes\n\
+                   smtp_sasl_password_maps = inline:{{h.example=u@example.org:/var/token}}\n\
+                   smtp_sasl_mechanism_filter = ";
+    let msmtp = "host h.example\nuser u@example.org\ntls on\nauth ";
+    for (reader, file, text, is_token) in [
+        (
+            msmtp::read as Reader,
+            msmtp::CONFIG,
+            format!("{msmtp}xoauth2\npassword ya29.x\n"),
+            true,
+        ),
+        (
+            msmtp::read,
+            msmtp::CONFIG,
+            format!("{msmtp}OAUTHBEARER\npasswordeval oama access u\n"),
+            true,
+        ),
+        (
+            msmtp::read,
+            msmtp::CONFIG,
+            format!("{msmtp}plain\npassword p\n"),
+            false,
+        ),
+        (
+            postfix::read,
+            postfix::CONFIG,
+            format!("{postfix}xoauth2\n"),
+            true,
+        ),
+        (
+            postfix::read,
+            postfix::CONFIG,
+            format!("{postfix}!plain, xoauth2 oauthbearer\n"),
+            true,
+        ),
+        (
+            postfix::read,
+            postfix::CONFIG,
+            format!("{postfix}plain, xoauth2\n"),
+            false,
+        ),
+    ] {
+        let plan = read_with(reader, &[(file, &text, false)]);
+        assert_eq!(plan.credentials.is_none(), is_token, "{text}");
+        let told = plan.notes.iter().filter(|note| {
+            note.verdict == Verdict::Insecure && note.text.contains("auth.token with a program")
+        });
+        assert_eq!(
+            told.count(),
+            usize::from(is_token),
+            "{text}: {:?}",
+            plan.notes
+        );
+        let mapped = plan
+            .notes
+            .iter()
+            .find(|note| note.verdict == Verdict::Mapped && note.text.contains("auth"));
+        assert_eq!(mapped.is_none(), is_token, "{text}: {mapped:?}");
+        assert!(
+            plan.notes
+                .iter()
+                .all(|note| !note.text.contains("auth.password_file") || !is_token)
+        );
+    }
+}
+
 #[test]
 fn settings_that_name_each_other_without_end_are_cut() {
     let all = "$a".repeat(5000);

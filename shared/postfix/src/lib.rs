@@ -25,6 +25,6 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use list::{enclosed, members};
+pub use list::{enclosed, gives_tokens, members};
 pub use services::{Override, Service};
 pub use settings::{Fault, Settings};

@@ -28,6 +28,21 @@ pub fn members(value: &str) -> Vec<&str> {
     split(value, |c| c.is_whitespace() || c == ',')
 }
 
+/// Whether `smtp_sasl_mechanism_filter` lets tokens of OAuth 2.0 through, and no password: what
+/// stands in a table of passwords is none then.
+pub fn gives_tokens(filter: &str) -> bool {
+    let is_token =
+        |it: &&str| it.eq_ignore_ascii_case("xoauth2") || it.eq_ignore_ascii_case("oauthbearer");
+    let mut allowed = members(filter)
+        .into_iter()
+        .filter(|it| !it.starts_with('!'));
+    let mut any = false;
+    allowed.all(|it| {
+        any = true;
+        is_token(&it)
+    }) && any
+}
+
 /// The words of a line: blanks separate, braces keep together.
 pub(crate) fn words(line: &str) -> Vec<&str> {
     split(line, char::is_whitespace)

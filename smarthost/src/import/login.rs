@@ -13,6 +13,8 @@ use super::{
 
 const MAPS: &str = "smtp_sasl_password_maps";
 const ENABLE: &str = "smtp_sasl_auth_enable";
+const FILTER: &str = "smtp_sasl_mechanism_filter";
+const TOKEN: &str = "a token of OAuth 2.0 is no password: set relay_auth.user, and relay_auth.token with a program that prints one";
 /// Beside config.toml.
 pub(super) const FILE: &str = "password";
 
@@ -28,6 +30,10 @@ pub(super) fn read(reader: &mut Reader<'_>) {
         (true, true) => {
             let text = "Postfix logged in without a table of passwords: set relay_auth";
             return reader.note(Verdict::NotSupported, ENABLE, text);
+        }
+        (true, false) if postfix::gives_tokens(&reader.value(FILTER)) => {
+            reader.note(Verdict::NotSupported, MAPS, TOKEN);
+            return reader.note(Verdict::NotSupported, ENABLE, "see smtp_sasl_password_maps");
         }
         (true, false) => return login(reader, &maps),
     }

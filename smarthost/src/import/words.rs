@@ -362,12 +362,12 @@ const LOST_WITH: &[(&str, &str, &str)] = &[
     (
         "smtp_sasl_mechanism_filter",
         "xoauth2",
-        "a token of OAuth 2.0 is given so: relay_auth = { user = \"…\", token = { command = [\"…\"] } }",
+        "a token of OAuth 2.0 is no password: set relay_auth.user, and relay_auth.token with a program that prints one",
     ),
     (
         "smtp_sasl_mechanism_filter",
         "oauthbearer",
-        "a token of OAuth 2.0 is given so: relay_auth = { user = \"…\", token = { command = [\"…\"] } }",
+        "a token of OAuth 2.0 is no password: set relay_auth.user, and relay_auth.token with a program that prints one",
     ),
 ];
 
