@@ -19,13 +19,25 @@ use crate::{
 
 /// Shows or writes it: what is said on standard output, and the exit status.
 pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), Failed> {
-    let directory = request.directory.to_string_lossy();
+    let directory = std::path::absolute(&request.directory);
+    let directory = directory.unwrap_or_else(|_| request.directory.clone());
+    let directory = directory.to_string_lossy();
     let directory = match directory.trim_end_matches('/') {
         "" => "/",
         directory => directory,
     };
     let machine = Config::machine_default()?.hostname.to_string();
-    let import = import::read(directory, &machine, &text).map_err(Failed::new)?;
+    let import = match root_of(directory) {
+        None => import::read(directory, &machine, &text),
+        Some(root) => {
+            let files = |path: &str| text_below(root, path);
+            let named = files("/etc/hostname").ok();
+            let named = named.and_then(|text| Some(text.lines().next()?.trim().to_owned()));
+            let named = named.filter(|name| !name.is_empty()).unwrap_or(machine);
+            import::read_copy(root, directory, &named, &files)
+        }
+    };
+    let import = import.map_err(Failed::new)?;
     let config = format!(
         "# Taken over from Postfix ({directory}) by smarthost import.\n{}",
         import.config()
@@ -55,6 +67,35 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
         ExitCode::SUCCESS
     };
     Ok((text, exit))
+}
+
+/// Where the files of another machine lie, of which this is the directory of Postfix.
+fn root_of(directory: &str) -> Option<&str> {
+    let root = directory.strip_suffix("/etc/postfix")?;
+    (!["", "/usr", "/usr/local"].contains(&root)).then_some(root)
+}
+
+/// A file of a machine whose files lie below a directory, by its path there. This machine's own is
+/// never read in its place.
+fn text_below(root: &str, path: &str) -> Result<String, String> {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    let copied = format!("{root}{inside}");
+    let real = |path: &str| Path::new(path).canonicalize();
+    let (found, below) = match (real(&copied), real(root)) {
+        (Ok(found), Ok(below)) => (found, below),
+        (Err(error), _) | (_, Err(error)) => {
+            return Err(format!(
+                "{copied}: {error}; copy the other machine's {inside} there (this machine's own is not read)"
+            ));
+        }
+    };
+    if !found.starts_with(below) {
+        return Err(format!(
+            "{copied} is a link to {}, out of the copy: copy the file itself there",
+            found.display()
+        ));
+    }
+    text(&copied)
 }
 
 /// A file of Postfix's, or why it cannot be read; none is larger than the daemon's tables.

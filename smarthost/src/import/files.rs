@@ -116,11 +116,19 @@ impl Reader<'_> {
 
     /// Where a file is read: its copy, or itself where others write it.
     pub(super) fn place(&mut self, path: &str, text: String) -> String {
-        let inside = path
-            .strip_prefix(self.directory)
-            .and_then(|it| it.strip_prefix('/'));
-        let Some(inside) = inside else {
-            return path.to_owned();
+        let within = |directory: &str| {
+            let inside = path.strip_prefix(directory)?;
+            inside.strip_prefix('/').map(str::to_owned)
+        };
+        // As it is called on the machine whose it is.
+        let own = self.directory.strip_prefix(self.root);
+        let inside = within(self.directory).or_else(|| within(own?));
+        let last = || path.rsplit('/').next().unwrap_or(path).to_owned();
+        let inside = match inside {
+            Some(inside) => inside,
+            None if self.root.is_empty() => return path.to_owned(),
+            // What has its path here is another file.
+            None => last(),
         };
         if let Some(known) = self.import.files.iter().find(|known| known.from == path) {
             return known.name.clone();

@@ -48,7 +48,18 @@ use report::Import;
 /// Takes over what `directory` holds; `machine` is the host's own name. `None`: there is no
 /// `main.cf`.
 pub fn read(directory: &str, machine: &str, files: &Files<'_>) -> Result<Import, String> {
-    let mut reader = Reader::open(directory, machine, files)?;
+    read_copy("", directory, machine, files)
+}
+
+/// The same of another machine's files, which lie below `root`, as `directory` does; `files` finds
+/// them by the paths that they have there.
+pub fn read_copy(
+    root: &str,
+    directory: &str,
+    machine: &str,
+    files: &Files<'_>,
+) -> Result<Import, String> {
+    let mut reader = Reader::open(root, directory, machine, files)?;
     names::read(&mut reader);
     services::listen(&mut reader);
     recipients::read(&mut reader);

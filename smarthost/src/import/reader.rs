@@ -20,6 +20,8 @@ const TEXT: usize = 600;
 
 pub(super) struct Reader<'a> {
     pub(super) files: &'a Files<'a>,
+    /// Where the files of another machine lie; empty: it is this one.
+    pub(super) root: &'a str,
     pub(super) directory: &'a str,
     machine: &'a str,
     pub(super) main: Settings,
@@ -33,6 +35,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn open(
+        root: &'a str,
         directory: &'a str,
         machine: &'a str,
         files: &'a Files<'a>,
@@ -42,6 +45,7 @@ impl<'a> Reader<'a> {
         main.assume("config_directory", directory);
         let mut reader = Self {
             files,
+            root,
             directory,
             machine,
             level: level(&main.value("compatibility_level")),
@@ -54,6 +58,7 @@ impl<'a> Reader<'a> {
             let place = format!("{directory}/main.cf:{}", fault.line);
             reader.say(Verdict::Ignored, place, &fault.key, fault.text);
         }
+        reader.of_another_machine();
         let master = format!("{directory}/master.cf");
         match files(&master) {
             Ok(text) => {
@@ -70,6 +75,28 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(reader)
+    }
+
+    /// What nobody can read in a copy.
+    fn of_another_machine(&mut self) {
+        if self.root.is_empty() {
+            return;
+        }
+        let root = self.root;
+        let text = format!(
+            "a copy of another machine's files: tables are looked up below {root} and copied; keys, certificates, programs and files that \
+             tables name are looked for on this machine, by the same paths"
+        );
+        self.say(
+            Verdict::Decide,
+            format!("{}/main.cf", self.directory),
+            "main.cf",
+            text,
+        );
+        if !self.is_set("myhostname") && (self.files)("/etc/hostname").is_err() {
+            let text = "is not set, and /etc/hostname is not in the copy: hostname would be this machine's name; write the other one's";
+            self.note(Verdict::Decide, "myhostname", text);
+        }
     }
 
     /// Its notes in the order of the files.

@@ -40,7 +40,7 @@ fn aliases(reader: &mut Reader<'_>) {
         let text = match (reader.files)(path) {
             Ok(text) => text,
             Err(why) => {
-                if reader.is_set(name) {
+                if reader.is_set(name) || !reader.root.is_empty() {
                     reader.note(Verdict::NotSupported, name, format!("`{map}`: {why}"));
                 }
                 continue;
