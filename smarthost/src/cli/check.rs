@@ -5,12 +5,7 @@
 //! belongs to, since root can read what the daemon cannot. Exit status: 0 works (what wants
 //! attention is told), 1 something does not work, 78 the configuration is wrong.
 
-use std::{
-    fs, io,
-    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
-    path::Path,
-    process::{Command, ExitCode},
-};
+use std::{path::Path, process::ExitCode};
 
 use ::tables::secret;
 use console::room;
@@ -23,6 +18,7 @@ use settings::{ConfigError, layers};
 use system::{sysexits::Exit, terminal::say};
 
 use super::{
+    eyes::{self, Stranger},
     failed::Failed,
     next_hops,
     reach::{self, waiting},
@@ -58,7 +54,7 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
             });
         }
     };
-    as_the_daemon(&config)?;
+    eyes::as_the_daemon(&config)?;
     check(path, &config, &mut findings);
     let works = findings.level() < Level::Critical;
     if json {
@@ -76,49 +72,20 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
     })
 }
 
-/// Becomes the daemon's user, if root asks; returns if there is none yet, or where nobody else
-/// would run it.
-fn as_the_daemon(config: &Config) -> Result<(), Failed> {
-    let owner = [&config.state, &config.spool]
-        .into_iter()
-        .filter_map(|path| fs::metadata(path).ok())
-        .find(|owner| owner.uid() != 0);
-    let Some(owner) = owner else {
-        return Ok(());
-    };
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    let own = std::env::current_exe().map_err(|error| Failed::new(error.to_string()))?;
-    let error = Command::new("setpriv")
-        .arg(format!("--reuid={}", owner.uid()))
-        .arg(format!("--regid={}", owner.gid()))
-        .args(["--init-groups", "--"])
-        .arg(own)
-        .args(std::env::args_os().skip(1))
-        .exec();
-    Err(Failed::new(format!(
-        "cannot look as the daemon's user ({}): setpriv: {error}",
-        owner.uid()
-    )))
-}
-
-/// Whether it is not there; one that nobody can look for is not.
-pub(super) fn is_missing(path: &Path) -> bool {
-    let found = fs::metadata(path);
-    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
 /// Looks at everything that this configuration would load and need.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     findings.ok("configuration", path.display().to_string());
+    let stranger = Stranger::of(config);
+    if let Some(stranger) = stranger {
+        stranger.tell(findings);
+    }
     let status = running::check(path, config, findings);
     let fault = Setup::wrong(config, None);
     if fault.is_none() {
         super::pin::check(config, status.as_ref(), findings);
     }
     for fault in fault.iter().flat_map(ConfigError::each) {
-        let remedy = readable::remedy(fault);
+        let remedy = readable::remedy(fault, config, stranger.is_some());
         let remedy = remedy.as_deref().unwrap_or("correct it");
         findings.fail("configuration", fault, remedy);
     }
@@ -127,7 +94,9 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         findings.warn("limits", what, "leave one of them out");
     }
     tables::check(config, findings);
-    super::enrolled::check(config, findings);
+    if stranger.is_none() {
+        super::enrolled::check(config, findings);
+    }
     password(config, findings);
     keys(config, findings);
     pins(config, findings);
@@ -135,12 +104,16 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         sandbox(config, findings);
     }
     super::surroundings::check(config, status.is_some(), findings);
-    transports::maildir(config, findings);
+    if stranger.is_none() {
+        transports::maildir(config, findings);
+        super::sockets::check(path, config, findings);
+    }
     let read = config.read_transport().ok();
     let routed = transports::routed(config, &read);
     transports::sockets(config, &routed, findings);
-    transports::all(config, &read, path == Path::new(Config::PATH), findings);
-    directories(config, findings);
+    let installed = path == Path::new(Config::PATH);
+    transports::all(config, &read, (installed, stranger.is_none()), findings);
+    directories(config, stranger.is_none(), findings);
     // A key that cannot be read is told with the configuration.
     if let Ok(signer) = config.read_dkim() {
         super::dkim::published(config, &signer.0, findings);
@@ -260,14 +233,15 @@ fn pins(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn directories(config: &Config, findings: &mut Findings) {
+/// `judged`: who looks sees them as the daemon does.
+fn directories(config: &Config, judged: bool, findings: &mut Findings) {
     let spool = &config.spool;
     if let Some(lies) = spool::quarantined(spool) {
         let remedy = "the log says what they are; look at them, then move them away";
         findings.warn("spool", lies, remedy);
     }
     for (subject, path) in [("spool", spool), ("state", &config.state)] {
-        room::look(subject, path, (MINIMUM_FREE, true), findings);
+        room::look(subject, path, (MINIMUM_FREE, judged), findings);
     }
     room::flush(spool, findings);
 }

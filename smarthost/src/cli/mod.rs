@@ -10,6 +10,7 @@
 //! | [`drain`] | this server is emptied into another one |
 //! | [`enroll`] | lines that let machines in |
 //! | [`enrolled`] | what a check finds of them |
+//! | [`eyes`] | whose eyes check sees with |
 //! | [`failed`] | why a command was not carried out |
 //! | [`expected`] | mail that must come |
 //! | [`explain`] | what would be decided, and where mail goes |
@@ -25,6 +26,7 @@
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, test, limits, status |
 //! | [`running`] | what check finds of the daemon itself |
 //! | [`silent`] | what check makes of a daemon that does not answer |
+//! | [`sockets`] | whether the daemon can make its sockets, as check sees it |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
 //! | [`readable`] | what to do about a key that may not be read |
@@ -43,6 +45,7 @@ mod enroll;
 mod enrolled;
 mod expected;
 mod explain;
+mod eyes;
 mod failed;
 mod import;
 mod init;
@@ -60,6 +63,7 @@ mod remote;
 mod report;
 mod running;
 mod silent;
+mod sockets;
 mod surroundings;
 mod tables;
 mod top;

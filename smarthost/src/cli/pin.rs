@@ -9,7 +9,7 @@ use control::{findings::Findings, status::Status};
 use relay::{tls, trust::Pin};
 use system::{fs, socket::is_of_nobody};
 
-use super::{failed::Failed, running, silent};
+use super::{eyes::is_missing, failed::Failed, running, silent};
 use crate::{config::Config, setup::Setup};
 
 /// Largest key that is read to know its pin, bytes.
@@ -27,7 +27,7 @@ enum Files {
 impl Files {
     fn look(config: &Config) -> Self {
         let files = &config.tls;
-        if files.generate && super::check::is_missing(&files.key) {
+        if files.generate && is_missing(&files.key) {
             return Self::Gone;
         }
         // A certificate of our own follows from its key.
@@ -136,7 +136,7 @@ fn colons(pin: &Pin) -> String {
 pub(super) fn check(config: &Config, status: Option<&Status>, findings: &mut Findings) {
     let pin = status.map_or("", |status| status.pin.as_str());
     if pin.is_empty() {
-        if config.tls.generate && super::check::is_missing(&config.tls.certificate) {
+        if config.tls.generate && is_missing(&config.tls.certificate) {
             let text = "a key and a certificate will be made at the first start";
             findings.ok("certificate", text);
         }

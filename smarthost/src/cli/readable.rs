@@ -1,5 +1,6 @@
 //! What to do about a file that is named and may not be read: keys that a group may read, as those
-//! of ssl-cert, and the folders of ACME tools, which nobody but root may enter.
+//! of ssl-cert, the folders of ACME tools, which nobody but root may enter, and tables and keys
+//! that root keeps for itself.
 
 use std::{
     fs,
@@ -11,6 +12,9 @@ use rustix::{
     fs::{Access, access},
     io::Errno,
 };
+
+use super::eyes::AS_ROOT;
+use crate::config::Config;
 
 /// Links that are followed.
 const LINKS: usize = 8;
@@ -26,18 +30,38 @@ struct Obstacle {
     group: u32,
 }
 
-/// What to do, if a fault is about a file that this user may not read.
-pub(super) fn remedy(fault: &str) -> Option<String> {
+/// What to do, if a fault is about a file that this user may not read; `stranger`: nobody knows
+/// whether the daemon's user may.
+pub(super) fn remedy(fault: &str, config: &Config, stranger: bool) -> Option<String> {
     let mut parts = fault.split(": ").map(Path::new);
     let file = parts.find(|part| part.is_absolute() && is_denied(part))?;
+    if stranger {
+        return Some(format!(
+            "{} is not for you to read: {AS_ROOT}",
+            file.display()
+        ));
+    }
+    let renewed = config.relay_tls.identity.iter();
+    let renewed = renewed.flat_map(|(certificate, key)| [certificate, key]);
+    let renewed = renewed.chain([&config.tls.certificate, &config.tls.key]);
+    let is_renewed = renewed.map(PathBuf::as_path).any(|it| it == file);
     let obstacle = obstacle(file)?;
     let user = name("/etc/passwd", rustix::process::geteuid().as_raw());
     let user = user.unwrap_or_else(|| "smarthost".to_owned());
     let group = name("/etc/group", obstacle.group);
-    Some(in_words(&obstacle, &user, group.as_deref()))
+    let own = name("/etc/group", rustix::process::getegid().as_raw());
+    let own = own.unwrap_or_else(|| rustix::process::getegid().as_raw().to_string());
+    let who = (user.as_str(), own.as_str());
+    Some(in_words(&obstacle, who, group.as_deref(), is_renewed))
 }
 
-fn in_words(obstacle: &Obstacle, user: &str, group: Option<&str>) -> String {
+/// `renewed`: a program that renews it decides who may read it.
+fn in_words(
+    obstacle: &Obstacle,
+    (user, own): (&str, &str),
+    group: Option<&str>,
+    renewed: bool,
+) -> String {
     let wanted = if obstacle.is_folder { 0o010 } else { 0o040 };
     let by_group = obstacle.mode & wanted != 0 && obstacle.group != 0;
     if let Some(group) = group.filter(|_| by_group) {
@@ -46,7 +70,16 @@ fn in_words(obstacle: &Obstacle, user: &str, group: Option<&str>) -> String {
         );
     }
     let path = obstacle.path.display();
-    let what = if obstacle.is_folder { "enter" } else { "read" };
+    let (what, mode) = if obstacle.is_folder {
+        ("enter", "g+x")
+    } else {
+        ("read", "g+r")
+    };
+    if !renewed {
+        return format!(
+            "{user} may not {what} {path}: chgrp {own} {path} && chmod {mode} {path}, or keep it where {user} may read it"
+        );
+    }
     format!(
         "{user} may not {what} {path}: copy certificate and key by a deploy hook of whoever renews them \
          (install -o {user} -m 600 …), or give them to the unit by LoadCredential="
@@ -171,7 +204,17 @@ mod tests {
                 mode,
                 group,
             };
-            let told = in_words(&obstacle, "smarthost", name);
+            let who = ("smarthost", "smarthost");
+            let told = in_words(&obstacle, who, name, true);
+            assert!(told.contains(expected), "{path} {mode:o}: {told}");
+            // A table, or a key that nobody renews.
+            let told = in_words(&obstacle, who, name, false);
+            let given = format!("chgrp smarthost {path} && chmod g+");
+            let expected = if expected == by_group {
+                by_group
+            } else {
+                &given
+            };
             assert!(told.contains(expected), "{path} {mode:o}: {told}");
         }
     }

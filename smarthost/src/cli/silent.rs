@@ -1,5 +1,5 @@
-//! What `check` makes of a daemon that does not answer: one that stands still, one that has lost its
-//! socket, one that is dead though it should run, and one that has never run here, which is no
+//! What `check` makes of a daemon that does not answer: one that stands still, one that has lost
+//! its socket, one that is dead though it should run, and one that has never run here, which is no
 //! fault.
 
 use std::{

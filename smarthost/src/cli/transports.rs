@@ -200,12 +200,18 @@ pub(super) fn maildir(config: &Config, findings: &mut Findings) {
 }
 
 /// Each transport of the settings, and the files of `transport` and `tls_policy`.
-pub(super) fn all(config: &Config, read: &Read, installed: bool, findings: &mut Findings) {
+/// `installed`: the daemon of the package is meant; `judged`: who looks sees folders as it does.
+pub(super) fn all(
+    config: &Config,
+    read: &Read,
+    (installed, judged): (bool, bool),
+    findings: &mut Findings,
+) {
     let own = config.transports.iter().filter(|(_, it)| !it.shipped);
     for (name, transport) in own {
         match &transport.kind {
             Type::Pipe(pipe) => self::pipe(name, pipe, installed, findings),
-            Type::Maildir(Some(path)) => match not_written(path) {
+            Type::Maildir(Some(path)) if judged => match not_written(path) {
                 None => findings.ok("transports", format!("{name}: {}", path.display())),
                 Some(why) => findings.fail(
                     "transports",
@@ -216,7 +222,7 @@ pub(super) fn all(config: &Config, read: &Read, installed: bool, findings: &mut 
                     "give it to the daemon's user",
                 ),
             },
-            Type::Smtp(_) | Type::Lmtp(_) | Type::Maildir(None) => {}
+            Type::Smtp(_) | Type::Lmtp(_) | Type::Maildir(_) => {}
         }
     }
     let Some((_, problems)) = read else {
@@ -292,6 +298,12 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
             "transports",
             format!("{name}: {} is no directory", pipe.directory.display()),
             "create it, or name another with directory",
+        );
+    } else if let Err(error) = access(&pipe.directory, Access::EXEC_OK) {
+        findings.fail(
+            "transports",
+            format!("{name}: {} cannot be entered: {error}", pipe.directory.display()),
+            "the program is started there by the daemon's user, which must be able to enter it: chmod o+x, or name another with directory",
         );
     }
     let Some(program) = pipe.command.first() else {
