@@ -117,6 +117,10 @@ fn serve(
         Spool::open(&settings.spool, options).map_err(|error| error.to_string())?;
     told(&recovery, &settings.spool);
     spool.adopt(&places::refuge(config));
+    spool.adopt_earlier(
+        &places::notes_of_spools(&settings),
+        settings.fault.is_none(),
+    );
     let mut sockets = Sockets::open(&settings)?;
     let (handed, deaf) = (sockets.handed, mem::take(&mut sockets.deaf));
     let (agent, signals) = Agent::new(settings, spool, deaf);

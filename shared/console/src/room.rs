@@ -1,6 +1,10 @@
 //! What `check` says of a directory that a daemon keeps its data in, the same of both programs.
 
-use std::{ffi::OsStr, path::Path, time::Duration};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use control::findings::Findings;
 use mail::limits::MINIMUM_INODES;
@@ -47,6 +51,24 @@ pub fn look(
             let remedy = "the daemon must be able to see it";
             findings.fail(subject, format!("{shown}: {error}"), remedy);
         }
+    }
+}
+
+/// Mail that lies where an earlier configuration kept the queue, by place; `alarms`: what the
+/// daemon tells of itself.
+pub fn left(places: Vec<(PathBuf, u64)>, spool: &Path, alarms: &[String], findings: &mut Findings) {
+    for (place, count) in places {
+        let (place, spool) = (place.display().to_string(), spool.display());
+        if alarms.iter().any(|alarm| alarm.contains(&place)) {
+            continue;
+        }
+        let text = format!(
+            "{count} messages wait in {place}, where the queue was before, and not in {spool}"
+        );
+        let remedy = format!(
+            "the next start moves them to {spool}; to serve them where they are: spool = \"{place}\""
+        );
+        findings.warn("spool", text, &remedy);
     }
 }
 

@@ -44,28 +44,35 @@ impl Spool {
     /// Takes over what is queued in another directory, if a spool is there; before anything is
     /// delivered.
     pub fn adopt(&self, directory: &Path) {
+        // It is told in the log.
+        let _ = self.adopted(directory);
+    }
+
+    /// The same; the error: why mail waits there that is not taken over.
+    pub(super) fn adopted(&self, directory: &Path) -> Result<(), String> {
         let own = &self.open.committer.layout.root;
         let real = |path: &Path| path.canonicalize().ok();
         if real(directory).is_none_or(|theirs| real(own) == Some(theirs)) || !has_mail(directory) {
-            return;
+            return Ok(());
         }
+        let shown = directory.display();
         match self.adopt_all(directory) {
             Ok(0) => {}
-            Ok(taken) => journal::line(
-                Level::Notice,
-                &format_args!(
-                    "spool: {taken} messages that were queued in {} are taken over",
-                    directory.display()
-                ),
-            ),
-            Err(error) => journal::line(
-                Level::Error,
-                &format_args!(
-                    "spool: mail that is queued in {} is not taken over, and waits there: {error}",
-                    directory.display()
-                ),
-            ),
+            Ok(taken) => {
+                let text = format_args!(
+                    "spool: {taken} messages that were queued in {shown} are taken over"
+                );
+                journal::line(Level::Notice, &text);
+            }
+            Err(error) => {
+                let text = format_args!(
+                    "spool: mail that is queued in {shown} is not taken over, and waits there: {error}"
+                );
+                journal::line(Level::Error, &text);
+                return Err(error.to_string());
+            }
         }
+        Ok(())
     }
 
     fn adopt_all(&self, directory: &Path) -> Result<usize, SpoolError> {

@@ -40,7 +40,7 @@ impl Spool {
                 if damaged.len() > NAMED { ", …" } else { "" }
             )
         });
-        let found = self.open.found.iter().cloned();
+        let found = lock(&self.open.found).clone();
         waits.into_iter().chain(found).chain(damaged).collect()
     }
 }

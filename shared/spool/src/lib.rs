@@ -69,6 +69,7 @@ mod commit;
 mod committer;
 mod disk;
 mod draft;
+mod earlier;
 mod error;
 mod gather;
 mod holder;
@@ -106,6 +107,7 @@ mod whole;
 use lock::lock;
 
 pub use draft::Draft;
+pub use earlier::left;
 pub use error::SpoolError;
 pub use holder::holder;
 pub use id::QueueId;

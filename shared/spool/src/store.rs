@@ -64,7 +64,7 @@ pub(super) struct Open {
     minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// What an administrator has to look at since the start.
-    pub(super) found: Vec<String>,
+    pub(super) found: Mutex<Vec<String>>,
     /// Messages that are damaged.
     pub(super) damaged: Mutex<BTreeSet<QueueId>>,
     closed: Mutex<bool>,
@@ -130,7 +130,7 @@ impl Spool {
             ids: Ids::after(recovered.highest_id),
             minimum_free: options.minimum_free,
             threads: Mutex::default(),
-            found: recovered.recovery.lasting(directory),
+            found: Mutex::new(recovered.recovery.lasting(directory)),
             damaged: Mutex::default(),
             closed: Mutex::default(),
             place: lock.metadata().ok().map(|it| place(&it)),

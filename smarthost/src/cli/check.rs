@@ -114,6 +114,9 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     let installed = path == Path::new(Config::PATH);
     transports::all(config, &read, (installed, stranger.is_none()), findings);
     directories(config, stranger.is_none(), findings);
+    let alarms = status.map_or_else(Vec::new, |status| status.alarms);
+    let left = spool::left(&config.notes_of_spools(path), &config.spool);
+    room::left(left, &config.spool, &alarms, findings);
     // A key that cannot be read is told with the configuration.
     if let Ok(signer) = config.read_dkim() {
         super::dkim::published(config, &signer.0, findings);

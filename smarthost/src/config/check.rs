@@ -99,6 +99,11 @@ impl Config {
         last_good::refuge(path, Path::new(Self::PATH), Path::new(STATE), "state")
     }
 
+    /// Where it is noted in which directories the queue has been.
+    pub fn notes_of_spools(&self, path: &Path) -> [PathBuf; 2] {
+        [self.state.clone(), Self::refuge_of_state(path)]
+    }
+
     /// Checks TOML text; `path` is for messages and where relative paths start, `machine` is the
     /// host name where none is set.
     pub fn parse(path: &Path, text: &str, machine: &str) -> Result<Self, ConfigError> {

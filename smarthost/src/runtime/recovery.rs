@@ -35,7 +35,7 @@ pub(super) fn recover(
         fs::create_directory(directory, 0o700)
             .with_context(|| format!("cannot create {}", directory.display()))?;
     }
-    let (spool, recovery) = spool_of(path, config)?;
+    let (spool, recovery) = spool_of(path, config, current.fault().is_none())?;
     setup.tickets.turn(clock::now());
     let (memory, keeper) = remembered(&setup);
     let draining = Draining::open(&config.state);
@@ -60,13 +60,15 @@ pub(super) fn recover(
     Ok((Arc::new(dispatch), memory, keeper))
 }
 
-/// The spool, with what was queued while nothing said where it is.
-fn spool_of(path: &Path, config: &Config) -> anyhow::Result<(Spool, Recovery)> {
+/// The spool, with what was queued while nothing said where it is,
+/// or by an earlier configuration; `right`: this one is what the files say.
+fn spool_of(path: &Path, config: &Config, right: bool) -> anyhow::Result<(Spool, Recovery)> {
     let (spool, recovery) = Spool::open(&config.spool, spool::Options::default())?;
     for alarm in recovery.alarms(&config.spool) {
         line(Level::Error, &alarm);
     }
     spool.adopt(&Config::refuge(path));
+    spool.adopt_earlier(&config.notes_of_spools(path), right);
     Ok((spool, recovery))
 }
 

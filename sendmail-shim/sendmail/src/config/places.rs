@@ -249,6 +249,16 @@ pub fn refuge(given: Option<&Path>) -> PathBuf {
     refuge_of(&find(given).0)
 }
 
+/// Where it is noted in which directories the queue has been: of the settings that an agent has.
+pub fn notes_of_spools(settings: &Settings) -> [PathBuf; 2] {
+    let file = settings.files.first().map(PathBuf::as_path);
+    let of = file.filter(|file| !file.starts_with(DIRECTORY));
+    [
+        settings.spool.clone(),
+        refuge_of(of.unwrap_or(Path::new(SYSTEM))),
+    ]
+}
+
 fn refuge_of(of: &Path) -> PathBuf {
     last_good::refuge(of, Path::new(SYSTEM), Path::new(SPOOL), "spool")
 }

@@ -50,8 +50,10 @@ const START: &str = "systemctl start sendmail-shim.socket; then: journalctl -u s
 pub(super) fn check(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
     configuration(settings, findings);
     aliases(settings, findings);
-    let running = agent(settings, findings);
+    let (running, alarms) = agent(settings, findings);
     spool(running.as_ref().unwrap_or(settings), findings);
+    let left = spool::left(&places::notes_of_spools(settings), &settings.spool);
+    room::left(left, &settings.spool, &alarms, findings);
     let own = std::env::current_exe().map(|own| own.with_file_name("sendmail"));
     sendmail(Path::new(SENDMAIL), &own.unwrap_or_default(), findings);
     running
@@ -129,7 +131,8 @@ fn aliases(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
+/// Its settings, where they are not those of the files, and its alarms.
+fn agent(settings: &Settings, findings: &mut Findings) -> (Option<Settings>, Vec<String>) {
     let smtp = Smtp {
         helo: settings.hostname.to_string(),
         protocol: Protocol::Smtp,
@@ -147,15 +150,18 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
         Ok(connection) => {
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();
-            match running::status(settings) {
-                Ok(status) => said(&status, findings),
+            let alarms = match running::status(settings) {
+                Ok(status) => said(status, findings),
                 // One of another version is told of below.
-                Err(error) if error.kind() == io::ErrorKind::Other => {}
-                Err(error) => return silent(&error, findings),
-            }
+                Err(error) if error.kind() == io::ErrorKind::Other => Vec::new(),
+                Err(error) => {
+                    silent(&error, findings);
+                    return (None, Vec::new());
+                }
+            };
             let running = in_force(settings, findings);
             waiting_mail(settings, findings);
-            running
+            (running, alarms)
         }
         Err(failure) => {
             let (what, remedy) = match standing(settings) {
@@ -167,7 +173,7 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
                 unsent(settings, findings);
                 taken(settings, findings);
             }
-            None
+            (None, Vec::new())
         }
     }
 }
@@ -205,7 +211,7 @@ fn standing(settings: &Settings) -> Option<String> {
 }
 
 /// It takes mail, and tells nothing.
-fn silent(error: &io::Error, findings: &mut Findings) -> Option<Settings> {
+fn silent(error: &io::Error, findings: &mut Findings) {
     if error.kind() == io::ErrorKind::PermissionDenied {
         findings.warn(
             "agent",
@@ -219,17 +225,17 @@ fn silent(error: &io::Error, findings: &mut Findings) -> Option<Settings> {
             RESTART,
         );
     }
-    None
 }
 
-/// What it says of itself.
-fn said(status: &Status, findings: &mut Findings) {
+/// What it says of itself; its alarms.
+fn said(status: Status, findings: &mut Findings) -> Vec<String> {
     if let Some(fault) = &status.spool.fault {
         findings.fail("spool", fault, "until then no mail is taken");
     }
     for alarm in &status.alarms {
         findings.warn("agent", alarm, "sendmail-shim status, and its log");
     }
+    status.alarms
 }
 
 /// Addresses where no agent could listen that starts now.

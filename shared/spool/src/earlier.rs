@@ -1,0 +1,116 @@
+//! Where a program has kept its queue before: a configuration that names another directory must not
+//! leave mail behind that nobody knows of.
+//!
+//! ```text
+//! /var/spool/smarthost           in DIRECTORY/spools: the place in use, and each other one in
+//! /srv/old/spool                 which mail may still lie, a line each
+//! ```
+//!
+//! Contract: a place stays in the list until nothing is queued there. The list is kept in several
+//! directories, for the next configuration may name another one of them, too.
+//! Failures: what cannot be taken over waits where it is, and is an alarm. A list that cannot be
+//! read or written is none.
+
+use std::{
+    collections::BTreeSet,
+    path::{self, Path, PathBuf},
+};
+
+use super::{
+    Spool,
+    journal::{self, Level},
+    lock, queued,
+};
+
+/// The list's name.
+const NAME: &str = "spools";
+/// Largest list, bytes.
+const MOST: u64 = 64 * 1024;
+
+/// Other places than this one in which mail lies, as the lists in these directories say, and how
+/// many messages; nothing is opened to be written.
+pub fn left(lists: &[PathBuf], own: &Path) -> Vec<(PathBuf, u64)> {
+    let places = earlier(lists, own).into_iter();
+    let counted = places.filter_map(|place| Some((queued(&place).ok()?, place)));
+    let left = counted.filter(|(count, _)| *count > 0);
+    left.map(|(count, place)| (place, count)).collect()
+}
+
+fn earlier(lists: &[PathBuf], own: &Path) -> Vec<PathBuf> {
+    let own = real(own);
+    let texts = lists.iter().filter_map(|directory| {
+        let text = system::read::text(&directory.join(NAME), MOST);
+        text.ok()
+    });
+    let known: BTreeSet<PathBuf> = texts
+        .flat_map(|text| text.lines().map(PathBuf::from).collect::<Vec<_>>())
+        .filter(|place| place.is_absolute())
+        .collect();
+    let others = known.into_iter().filter(|place| real(place) != own);
+    others.collect()
+}
+
+fn real(place: &Path) -> PathBuf {
+    let absolute = || path::absolute(place).unwrap_or_else(|_| place.to_owned());
+    place.canonicalize().unwrap_or_else(|_| absolute())
+}
+
+impl Spool {
+    /// Takes over what is queued where an earlier configuration kept it, before anything is
+    /// delivered, and notes where the queue is now. `takes`: not where the configuration in force
+    /// is one of need, which is soon another one again.
+    pub fn adopt_earlier(&self, lists: &[PathBuf], takes: bool) {
+        let own = &self.open.committer.layout.root;
+        let mut stays = Vec::from([real(own)]);
+        for place in earlier(lists, own) {
+            let why = if takes {
+                self.adopted(&place).err()
+            } else {
+                None
+            };
+            let left = queued(&place);
+            if matches!(left, Ok(0)) && why.is_none() {
+                continue;
+            }
+            if takes {
+                self.left_behind(&place, left.ok(), why.as_deref());
+            }
+            stays.push(place);
+        }
+        note(lists, &stays);
+    }
+
+    /// Tells of mail that nobody delivers from there.
+    fn left_behind(&self, place: &Path, count: Option<u64>, why: Option<&str>) {
+        let place = place.display();
+        let count = count.map_or_else(
+            || "mail may".to_owned(),
+            |count| format!("{count} messages"),
+        );
+        let why = why.unwrap_or("damaged, or not readable");
+        let text = format!(
+            "spool: {count} wait in {place}, where an earlier configuration kept the queue, and cannot be taken over: \
+             {why}; mend that and restart, which moves them here (systemd wants ReadWritePaths={place} for it), or serve them \
+             there: spool = \"{place}\""
+        );
+        lock(&self.open.found).push(text);
+    }
+}
+
+/// Writes the list into each of the directories that is there.
+fn note(lists: &[PathBuf], places: &[PathBuf]) {
+    let lines = places.iter().filter_map(|place| place.to_str());
+    let lines = lines.filter(|line| !line.contains('\n'));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    for directory in lists.iter().filter(|it| it.is_dir()) {
+        let list = directory.join(NAME);
+        if system::read::text(&list, MOST).is_ok_and(|known| known == text) {
+            continue;
+        }
+        if let Err(error) = system::fs::replace(&list, text.as_bytes(), 0o600) {
+            let list = list.display();
+            let text = format_args!("spool: {list}: where the queue lies cannot be noted: {error}");
+            journal::line(Level::Warning, &text);
+        }
+    }
+}
