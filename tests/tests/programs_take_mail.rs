@@ -310,7 +310,7 @@ fn with_socket() -> Smarthost {
         &smarthost,
         "program",
         "name=$1; shift; { printf '<%s>' \"$@\"; echo; cat; echo end; } > ${0%program}$name\n\
-         case $name in gone) echo '5.1.1 no such list'; exit 1;; busy) exit 75;; esac",
+         case $name in gone) echo '5.1.1 no list für uns'; exit 1;; busy) exit 75;; esac",
     );
     smarthost.file(
         "mailman",
@@ -350,7 +350,7 @@ fn a_program_in_a_unit_of_its_own_is_spoken_to_over_its_socket() {
     for (to, expected) in [
         (
             "gone",
-            "dsn=5.1.1, status=bounced (host $DIR/pipe.sock said: 550 5.1.1 no such list",
+            "dsn=5.1.1, status=bounced (host $DIR/pipe.sock said: 550 5.1.1 no list f\\xc3\\xbcr uns",
         ),
         (
             "busy",
@@ -435,7 +435,7 @@ fn a_unit_speaks_lmtp_and_check_says_what_it_lacks() {
         ),
         ("RCPT TO:<test@example.org>\r\n", "452 4.5.3"),
         ("DATA\r\n", "354 "),
-        ("x: y\r\n\r\n.\r\n", "550 5.1.1 no such list"),
+        ("x: y\r\n\r\n.\r\n", "550 5.1.1 no list für uns"),
         ("MAIL FROM:<> SIZE=99999999999\r\n", "552 5.3.4"),
         ("AUTH PLAIN AGEAYg==\r\n", "50"),
         ("QUIT\r\n", "221 "),

@@ -29,9 +29,45 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// What [`super::outcome::escape`] was given, as text: for who hands it to a reader that escapes it
+/// himself. What could not stand in one line is a question mark, bytes of no character U+FFFD.
+pub fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        bytes.extend_from_slice(before.as_bytes());
+        let hex = after.strip_prefix('x').and_then(|it| it.get(..2));
+        let hex = hex.filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let (byte, length) = match byte {
+            Some(byte) => (byte, 3),
+            None => (b'\\', usize::from(after.starts_with('\\'))),
+        };
+        bytes.push(byte);
+        rest = after.get(length..).unwrap_or_default();
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    printable(&String::from_utf8_lossy(&bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::escape;
+
+    #[test]
+    fn what_was_escaped_is_read_again_and_commands_nothing() {
+        for text in ["no mailbox f\u{fc}r 用户", "C:\\x41 \\", "a\\\\b", ""] {
+            assert_eq!(unescaped(&escape(text.as_bytes(), 500)), text);
+        }
+        for (escaped, shown) in [
+            ("a\\x1b[2Jb\\x0d\\x0ac", "a?[2Jb??c"),
+            ("\\xff \\x+1 \\xg \\x4", "\u{fffd} \\x+1 \\xg \\x4"),
+            ("f\\xc3...", "f\u{fffd}..."),
+        ] {
+            assert_eq!(unescaped(escaped), shown);
+        }
+    }
 
     #[test]
     fn what_would_command_hide_or_reorder_is_shown_and_names_in_any_script_stay() {

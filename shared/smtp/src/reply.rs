@@ -16,6 +16,7 @@ use std::fmt::{self, Write as _};
 use mail::{
     limits,
     status::{EnhancedStatus, ReplyCode},
+    text::is_unseen,
 };
 
 /// Longest line that we write, bytes with CRLF: RFC 5321 §4.5.3.1.5.
@@ -97,6 +98,15 @@ impl Reply {
     /// Wire form, CRLF at each end; what is no printable ASCII becomes `?` (RFC 5321 §4.2), a line
     /// over 512 bytes is cut. Texts come from tables, filters and policy servers, too.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.write(false, out);
+    }
+
+    /// The same with UTF-8 as it is, for a peer that is known to take it (RFC 6531 §3.7.4.2).
+    pub fn encode_utf8(&self, out: &mut Vec<u8>) {
+        self.write(true, out);
+    }
+
+    fn write(&self, utf8: bool, out: &mut Vec<u8>) {
         let mut lines = self.lines.iter().map(String::as_str).peekable();
         let mut next = Some(lines.next().unwrap_or(""));
         while let Some(line) = next {
@@ -106,15 +116,19 @@ impl Reply {
                 // Writing to a String cannot fail.
                 let _ = write!(head, "{status} ");
             }
-            let room = WRITTEN_LINE.saturating_sub(2).saturating_sub(head.len());
+            let printable = |c: char| matches!(c, ' '..='~') || (utf8 && !c.is_ascii());
+            for c in line.chars() {
+                let shown = if printable(c) && !is_unseen(c) {
+                    c
+                } else {
+                    '?'
+                };
+                if head.len().saturating_add(shown.len_utf8()) > WRITTEN_LINE.saturating_sub(2) {
+                    break;
+                }
+                head.push(shown);
+            }
             out.extend_from_slice(head.as_bytes());
-            let printable = |c: char| {
-                u8::try_from(c)
-                    .ok()
-                    .filter(|byte| matches!(byte, b' '..=b'~'))
-            };
-            let bytes = line.chars().map(|c| printable(c).unwrap_or(b'?'));
-            out.extend(bytes.take(room));
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -349,6 +363,12 @@ mod tests {
         let said = String::from_utf8_lossy(b"no \xff\xc2\x9b2J \xc3\xbc").into_owned();
         Reply::new(550, EnhancedStatus::new(5, 7, 1), said).encode(&mut out);
         assert_eq!(out, b"550 5.7.1 no ??2J ?\r\n", "octets of a filter");
+        out.clear();
+        let said = format!("f\u{fc}r\r\u{9b}{}", "é".repeat(600));
+        Reply::new(550, EnhancedStatus::new(5, 7, 1), said).encode_utf8(&mut out);
+        let wire = String::from_utf8(out).unwrap();
+        assert!(wire.starts_with("550 5.7.1 f\u{fc}r??éé"), "{wire}");
+        assert!(wire.ends_with("é\r\n") && wire.len() <= WRITTEN_LINE);
     }
 
     #[test]

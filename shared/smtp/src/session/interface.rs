@@ -33,6 +33,8 @@ pub struct Settings {
     /// LMTP: greeted by LHLO alone (RFC 2033 §4.1), and, for want of more replies, one recipient a
     /// transaction.
     pub lmtp: bool,
+    /// Replies are in UTF-8: whoever speaks here takes that (RFC 6531 §3.7.4.2).
+    pub utf8_replies: bool,
     /// MAIL takes `XCALLER`; addresses may be unqualified (our agent's socket).
     pub local: bool,
     /// The client may hand on other clients' sessions (XCLIENT).
@@ -73,6 +75,7 @@ impl Default for Settings {
             max_recipients: limits::RECIPIENTS,
             logins: None,
             lmtp: false,
+            utf8_replies: false,
             local: false,
             xclient: false,
             xwriter: false,

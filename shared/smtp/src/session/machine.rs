@@ -341,7 +341,11 @@ impl Session {
 
     pub(super) fn reply(&mut self, reply: &Reply) {
         let start = self.replies.len();
-        reply.encode(&mut self.replies);
+        if self.settings.utf8_replies {
+            reply.encode_utf8(&mut self.replies);
+        } else {
+            reply.encode(&mut self.replies);
+        }
         self.answered = true;
         let code = self.replies.get(start..).unwrap_or_default().to_vec();
         self.tell(|| reply.text(), &code);

@@ -22,6 +22,7 @@ use mail::{
     limits,
     outcome::{Failure, Outcome},
     status::EnhancedStatus,
+    text::unescaped,
 };
 use rustix::fs::{Mode, OFlags};
 use smtp::{
@@ -97,6 +98,7 @@ impl Service<'_> {
             max_size: self.config.message_size,
             max_recipients: 1,
             lmtp: true,
+            utf8_replies: true,
             max_errors: PATIENCE,
             max_junk: PATIENCE,
             ..Settings::default()
@@ -320,5 +322,6 @@ fn reply(failure: &Failure) -> Reply {
     } else {
         451
     };
-    Reply::new(code, failure.status, failure.text.clone())
+    // Whoever reads it escapes it himself.
+    Reply::new(code, failure.status, unescaped(&failure.text))
 }
