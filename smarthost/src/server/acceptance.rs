@@ -4,6 +4,8 @@
 //! of it is written.
 //! Failures: what cannot be kept now is refused with 4yz.
 
+use std::sync::Arc;
+
 use mail::{
     address::Sender,
     clock,
@@ -17,7 +19,6 @@ use smtp::{
     session::{Question, Verdict},
 };
 use spool::{QueueId, SpoolError};
-use tokio::task::block_in_place;
 
 use super::{
     Server, counting,
@@ -51,7 +52,7 @@ impl Connection {
             recipients,
             writer,
         } = complete;
-        let envelope = match self.envelope(&transaction, message.content) {
+        let envelope = match self.envelope(&transaction, message.content).await {
             Ok(envelope) => envelope,
             Err(failure) => {
                 return Verdict::Refuse(Reply::new(452, failure.status, failure.text));
@@ -203,14 +204,20 @@ impl Connection {
         }));
     }
 
-    fn envelope(&self, transaction: &Transaction, content: Content) -> Result<Envelope, Failure> {
+    async fn envelope(
+        &self,
+        transaction: &Transaction,
+        content: Content,
+    ) -> Result<Envelope, Failure> {
         let mail = &transaction.mail;
+        let (recipients, setup) = (transaction.recipients.clone(), Arc::clone(&self.setup));
+        // A list can have tens of thousands of members.
+        let expand = move || dispatch::expand(&recipients, &setup.router);
+        let expanded = self.server.bench.work(expand, self.own).await;
         Ok(Envelope {
             sender: transaction.sender(),
-            // A list can have tens of thousands of members.
-            recipients: block_in_place(|| {
-                dispatch::expand(&transaction.recipients, &self.setup.router)
-            })?,
+            recipients: expanded
+                .unwrap_or_else(|| Err(Failure::ours("looking up aliases broke off")))?,
             origin: self.origin(),
             uid: None,
             content: Content {

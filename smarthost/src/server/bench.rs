@@ -50,27 +50,34 @@ impl Bench {
         mut evaluation: Evaluation,
         own: bool,
     ) -> Option<(Evaluation, Step)> {
+        let step = move || {
+            let step = evaluation.step();
+            (evaluation, step)
+        };
+        self.work(step, own).await
+    }
+
+    /// The same of other work that looks through tables.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        own: bool,
+    ) -> Option<T> {
         let wary = self.wary.load(Ordering::Relaxed);
-        let (stepped, took) = if wary == 0 {
-            timed(move || {
-                let step = evaluation.step();
-                (evaluation, step)
-            })
+        let (done, took) = if wary == 0 {
+            timed(work)
         } else {
             let places = if own { &self.own } else { &self.strangers };
             let place = Arc::clone(places).acquire_owned().await.ok()?;
             let aside = spawn_blocking(move || {
-                let stepped = timed(move || {
-                    let step = evaluation.step();
-                    (evaluation, step)
-                });
+                let done = timed(work);
                 drop(place);
-                stepped
+                done
             });
             aside.await.ok()?
         };
         self.note(wary, took);
-        Some(stepped)
+        Some(done)
     }
 
     fn note(&self, wary: u32, took: Duration) {
@@ -91,7 +98,47 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tokio::{runtime::Runtime, task::JoinSet};
+
     use super::*;
+
+    /// Also the aliases of messages that end at the same moment.
+    #[test]
+    fn no_more_look_through_tables_at_a_time_than_there_are_places_and_strangers_take_no_others() {
+        let bench = Arc::new(Bench::default());
+        bench.note(0, SLOW * 2);
+        let most = bench.strangers.available_permits();
+        let (running, peak) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let runtime = Runtime::new().unwrap_or_else(|error| panic!("{error}"));
+        runtime.block_on(async {
+            let mut all = JoinSet::new();
+            for _ in 0..4 * most {
+                let (bench, running, peak) =
+                    (Arc::clone(&bench), Arc::clone(&running), Arc::clone(&peak));
+                all.spawn(async move {
+                    let work = move || {
+                        let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                        peak.fetch_max(now, Ordering::SeqCst);
+                        // Time for one too many to come.
+                        let began = Instant::now();
+                        while peak.load(Ordering::SeqCst) <= most && began.elapsed() < SLOW * 100 {
+                            thread::yield_now();
+                        }
+                        running.fetch_sub(1, Ordering::SeqCst);
+                    };
+                    bench.work(work, false).await
+                });
+            }
+            let own = bench.work(|| "a client of ours", true).await;
+            assert_eq!(own, Some("a client of ours"));
+            while let Some(done) = all.join_next().await {
+                assert!(done.is_ok_and(|done| done.is_some()));
+            }
+        });
+        assert_eq!(peak.load(Ordering::SeqCst), most);
+    }
 
     #[test]
     fn after_one_slow_decision_the_next_ones_are_taken_aside_until_many_were_quick() {
