@@ -2,7 +2,12 @@
 //! programs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use relay::tls::pins_of_file;
 use tests::{
@@ -174,4 +179,67 @@ fn the_agent_of_a_machine_tells_a_token_from_a_file_or_a_program() {
         assert!(table.contains("accepted as vm1"), "{table}");
         assert!(!node.daemon().log().contains("tok2"));
     }
+}
+
+/// A program that never ends, for as many as wait for its token; a good one afterwards.
+fn hanging(directory: &Path) -> String {
+    let path = program(directory, "tok2 tok2 tok2");
+    let wait = format!(
+        "#!/bin/sh\necho run >> {}/runs\nexec sleep 600\n",
+        directory.display()
+    );
+    write_program(Path::new(&path), &wait);
+    path
+}
+
+/// Its end is no attempt, for nobody was asked; all that waits goes after the next start.
+#[test]
+fn a_token_program_that_hangs_is_run_once_for_all_who_wait_and_holds_up_no_stop() {
+    const SOON: Duration = Duration::from_secs(25);
+    let (mechanism, good) = GOOD[0];
+    let ended = |log: &str, directory: &Path, began: Instant| {
+        let deferred = log.matches("status=deferred (").count();
+        let stopped = log.matches("status=deferred (interrupted: this program was stopped");
+        assert_eq!(stopped.count(), deferred, "{log}");
+        assert_eq!(runs(directory), 1, "{log}");
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        fs::remove_file(directory.join("runs")).unwrap();
+        program(directory, "tok2 tok2 tok2");
+    };
+
+    let mut smarthost = Smarthost::prepare("");
+    let directory = smarthost.directory().to_owned();
+    let (sink, pin) = relayhost(&directory, mechanism, good, "535 5.7.3 no");
+    smarthost.configure(&settings(&sink, &pin, &hanging(&directory)));
+    smarthost.run();
+    for _ in 0..4 {
+        let mut session = Session::greeted(smarthost.address());
+        session.delivers("a@example.org", &["b@example.net"], MESSAGE);
+    }
+    until_true("a token is fetched", || runs(&directory) == 1);
+    let began = Instant::now();
+    assert!(smarthost.daemon().stop().success());
+    ended(&smarthost.daemon().log(), &directory, began);
+    smarthost.run();
+    sink.journal().wait_for(4);
+
+    let mut node = Agent::prepare("");
+    let directory = node.directory().to_owned();
+    let (sink, pin) = relayhost(&directory, mechanism, good, "535 5.7.3 no");
+    let token = hanging(&directory);
+    node.configure(&format!(
+        "relayhost = \"{}\"\npins = \"{pin}\"\nadmin = \"box@example.net\"\n\
+         auth = {{ user = \"vm1\", token = {{ command = [\"{token}\"] }} }}\n",
+        sink.nexthop()
+    ));
+    node.run();
+    for _ in 0..12 {
+        node.send(&["b@example.net"], "Subject: x\n\nx\n");
+    }
+    until_true("a token is fetched", || runs(&directory) == 1);
+    let began = Instant::now();
+    assert!(node.daemon().stop().success());
+    ended(&node.daemon().log(), &directory, began);
+    node.run();
+    sink.journal().wait_for(12);
 }

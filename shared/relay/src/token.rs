@@ -5,7 +5,7 @@
 //! gets `CREDENTIALS_DIRECTORY` alone. What it prints is a token, or JSON as token servers answer
 //! (RFC 6749 §5.1: `access_token`, `expires_in`); a token that says when it ends is kept until
 //! shortly before, another for [`UNSAID`]. A file is read each time. One fetches, others wait for
-//! it.
+//! it, and get what it got, token or failure: a program that hangs keeps nobody longer.
 //! Failures: a text without the token.
 
 use std::{
@@ -90,9 +90,11 @@ impl Words {
     }
 }
 
+/// What the last run of a program came to.
 struct Kept {
     source: Source,
-    token: String,
+    token: Result<String, String>,
+    /// How long the token is good, or when the program failed.
     until: Instant,
 }
 
@@ -100,6 +102,19 @@ static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
 
 fn kept() -> MutexGuard<'static, Option<Kept>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kept {
+    /// The answer to who has waited for it since `came`.
+    fn answer(
+        &self,
+        source: &Source,
+        came: Instant,
+        now: Instant,
+    ) -> Option<Result<String, String>> {
+        let since = if self.token.is_ok() { now } else { came };
+        (self.source == *source && self.until > since).then(|| self.token.clone())
+    }
 }
 
 /// User and token. Blocks.
@@ -125,7 +140,7 @@ pub fn is_stale(credentials: Option<&Credentials>, failure: &Failure) -> bool {
         return false;
     }
     // Somebody else may have fetched another meanwhile.
-    kept().take_if(|kept| kept.token == *token);
+    kept().take_if(|kept| kept.token.as_ref() == Ok(token));
     true
 }
 
@@ -137,12 +152,16 @@ fn token(source: &Source) -> Result<String, String> {
             Ok(answer.0)
         }
         Source::Command(words) => {
+            let came = Instant::now();
             let mut kept = kept();
-            let good = |kept: &&Kept| kept.source == *source && kept.until > Instant::now();
-            if let Some(kept) = kept.as_ref().filter(good) {
-                return Ok(kept.token.clone());
+            let known = kept.as_ref();
+            if let Some(known) = known.and_then(|it| it.answer(source, came, Instant::now())) {
+                return known;
             }
-            let (token, life) = fetch(&words.0)?;
+            let (token, life) = match fetch(&words.0) {
+                Ok((token, life)) => (Ok(token), life),
+                Err(why) => (Err(why), Some(Duration::ZERO)),
+            };
             let life = life.map_or(UNSAID, |life| life.saturating_sub(MARGIN.min(life / 10)));
             let until = Instant::now().checked_add(life);
             *kept = until.map(|until| Kept {
@@ -150,7 +169,7 @@ fn token(source: &Source) -> Result<String, String> {
                 token: token.clone(),
                 until,
             });
-            Ok(token)
+            token
         }
     }
 }
@@ -271,6 +290,31 @@ mod tests {
             "{\"access_token\":\"a\\r\\nb\"}",
         ] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_has_waited_for_a_program_that_failed_gets_its_failure_and_who_comes_later_a_run_anew() {
+        let source = |word: &str| Source::Command(Words(vec![word.to_owned()]));
+        let failed = Instant::now();
+        let kept = |token, until| Kept {
+            source: source("/a"),
+            token,
+            until,
+        };
+        let second = Duration::from_secs(1);
+        let (before, after) = (failed.checked_sub(second).unwrap(), failed + second);
+        let no = kept(Err("no".to_owned()), failed);
+        for (word, came, answer) in [
+            ("/a", before, Some(Err("no".to_owned()))),
+            ("/a", after, None),
+            ("/b", before, None),
+        ] {
+            assert_eq!(no.answer(&source(word), came, after), answer, "{word}");
+        }
+        let good = kept(Ok("tok".to_owned()), failed);
+        for (now, answer) in [(before, Some(Ok("tok".to_owned()))), (after, None)] {
+            assert_eq!(good.answer(&source("/a"), before, now), answer);
         }
     }
 

@@ -308,7 +308,16 @@ impl Session<'_> {
             let mut settings = settings.clone();
             if self.errand.destination.is_relayhost() {
                 let config = &self.errand.setup.config;
-                settings.credentials = block_in_place(|| to_smtp::credentials(config))?;
+                let credentials = block_in_place(|| to_smtp::credentials(config));
+                let halt = &self.errand.halt;
+                settings.credentials = credentials.map_err(|failure| {
+                    // The program was ended with the delivery.
+                    if halt.is_reached() {
+                        halt.failure()
+                    } else {
+                        failure
+                    }
+                })?;
             }
             let shown = settings.credentials.clone();
             let (host, place) = (&dial.host.name, dial.place.clone());

@@ -168,8 +168,10 @@ impl Driver {
         let patience = Instant::now() + PATIENCE;
         while self.underway > 0 {
             let left = patience.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() && self.agent.dispatch.halted().is_none() {
                 self.agent.dispatch.halt();
+                // Nobody needs to wait for it: what runs for a delivery ends that way.
+                thread::spawn(system::program::interrupt);
             }
             match self.signals.recv_timeout(left.max(ROUND)) {
                 Ok(signal) => self.take(signal),

@@ -153,7 +153,9 @@ fn open(dial: &Dial, road: &Road<'_>) -> Result<Connection, Failure> {
 
 /// A token that is refused is fetched once more.
 fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Failure> {
-    let mut settings = (road.settings)()?;
+    // A program that tells a token was ended with the delivery.
+    let halted = |failure| road.halted.and_then(|halted| halted()).unwrap_or(failure);
+    let mut settings = (road.settings)().map_err(halted)?;
     settings.security = dial.security;
     if let Some(opening) = dial.opening {
         settings.timeouts.opening = settings.timeouts.opening.min(opening);
