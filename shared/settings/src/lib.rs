@@ -36,7 +36,7 @@ mod written;
 
 pub use error::{ConfigError, error_at, first, parse};
 pub use pattern::Pattern;
-pub use units::{HostName, NameServer, OneOrMany, Size, Span, optional_table, table};
+pub use units::{HostName, LONGEST, NameServer, OneOrMany, Size, Span, optional_table, table};
 pub use words::suggestion;
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use serde::{
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Span(pub Duration);
 
-/// Longest span, seconds: 100 years.
-const LONGEST: u64 = 36_525 * 86_400;
+/// Longest span: 100 years.
+pub const LONGEST: Duration = Duration::from_hours(36_525 * 24);
 
 const SPAN: &str =
     "a time span is written with its unit, such as \"30s\", \"5m\", \"12h\", \"30d\" or \"1d12h\"";
@@ -30,12 +30,15 @@ impl TryFrom<String> for Span {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let seconds = seconds(&text).ok_or_else(|| wrong(&text, SPAN))?;
-        match u64::try_from(seconds).ok().filter(|it| *it <= LONGEST) {
+        match u64::try_from(seconds)
+            .ok()
+            .filter(|it| *it <= LONGEST.as_secs())
+        {
             Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
             None => Err(format!(
                 "`{}` is longer than 100 years; write \"{}\" at most",
                 text.escape_debug(),
-                Self(Duration::from_secs(LONGEST))
+                Self(LONGEST)
             )),
         }
     }

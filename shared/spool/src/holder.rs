@@ -7,9 +7,11 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
+
+use rustix::fs::OFlags;
 
 use super::{SpoolError, layout::Layout};
 
@@ -39,7 +41,10 @@ pub(super) fn lock(layout: &Layout) -> Result<File, SpoolError> {
 fn open(lock: &Path) -> io::Result<File> {
     let open = || {
         let mut options = File::options();
-        options.create(true).truncate(false).write(true).open(lock)
+        // Whatever else stands there is not waited for.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        options.create(true).truncate(false).write(true);
+        options.custom_flags(flags).open(lock)
     };
     open().or_else(|error| if clear(lock) { open() } else { Err(error) })
 }
@@ -104,12 +109,20 @@ mod tests {
     fn a_lock_that_is_no_file_is_replaced_where_nobody_holds_it() {
         let directory = tempfile::tempdir().unwrap();
         let lock = directory.path().join("lock");
-        fs::create_dir(&lock).unwrap();
-        let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
-        assert!(lock.is_file());
-        assert!(!clear(&lock), "it is held");
-        assert!(lock.is_file());
-        spool.close();
+        let pipe = || {
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, mode, 0)
+                .unwrap();
+        };
+        for make in [&|| fs::create_dir(&lock).unwrap(), &pipe as &dyn Fn()] {
+            make();
+            let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
+            assert!(lock.is_file());
+            assert!(!clear(&lock), "it is held");
+            assert!(lock.is_file());
+            spool.close();
+            fs::remove_file(&lock).unwrap();
+        }
     }
 
     #[test]

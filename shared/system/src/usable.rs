@@ -37,7 +37,8 @@ pub struct Unusable {
 pub fn unusable(directory: &Path, counts: impl Fn(&OsStr) -> bool) -> Option<Unusable> {
     let found = fs::metadata(directory).ok()?;
     let whole = (directory, &found);
-    if let Some(wrong) = examined(directory, &found, whole) {
+    let wrong = examined(directory, &found, whole);
+    if let Some(wrong) = wrong.or_else(|| misplaced(directory)) {
         return Some(wrong);
     }
     entries(directory).find_map(|(path, found)| {
@@ -46,10 +47,17 @@ pub fn unusable(directory: &Path, counts: impl Fn(&OsStr) -> bool) -> Option<Unu
     })
 }
 
+/// What the queue of a daemon has in its directory: directories, and the lock, a file.
+const DIRECTORIES: [&str; 2] = ["segments", "bodies"];
+const LOCK: &str = "lock";
+
 /// The same of the directory and of those in it alone, for the user who asks: a start that can do
 /// nothing there must not begin with it.
 pub fn closed(directory: &Path) -> Option<Unusable> {
     let found = fs::metadata(directory).ok()?;
+    if let Some(misplaced) = misplaced(directory) {
+        return Some(misplaced);
+    }
     let whole = (directory, &found);
     let closed = |path: &Path, found: &Metadata| {
         let wanted = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
@@ -60,6 +68,27 @@ pub fn closed(directory: &Path) -> Option<Unusable> {
         let mut inner = entries(directory).filter(|(_, found)| found.is_dir());
         inner.find_map(|(path, found)| closed(&path, &found))
     })
+}
+
+/// What stands where the queue wants something else of its own, and is left to people.
+fn misplaced(directory: &Path) -> Option<Unusable> {
+    let told = |path: PathBuf, wanted: &str| {
+        let shown = path.display();
+        Unusable {
+            why: format!("{shown} is in the way: the queue has {wanted} of this name"),
+            remedy: format!("look what it is, then: mv {shown} {shown}.old"),
+            path,
+        }
+    };
+    let mut directories = DIRECTORIES.iter().map(|name| directory.join(name));
+    let other = directories.find(|path| path.symlink_metadata().is_ok() && !path.is_dir());
+    if let Some(other) = other {
+        return Some(told(other, "a directory"));
+    }
+    let lock = directory.join(LOCK);
+    // An empty one is replaced.
+    let full = fs::read_dir(&lock).is_ok_and(|mut inner| inner.next().is_some());
+    full.then(|| told(lock, "a file"))
 }
 
 /// Files and directories in a directory, [`MOST`] of them.
@@ -184,6 +213,34 @@ mod tests {
             assert!(found.remedy.starts_with("chmod"), "{found:?}");
         }
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_the_queues_own_is_named_and_left_to_people() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in DIRECTORIES {
+            let path = directory.path().join(name);
+            let link = || std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
+            let file = || crate::fs::replace(&path, b"", 0o600).unwrap();
+            for make in [&file as &dyn Fn(), &link] {
+                make();
+                for found in [
+                    closed(directory.path()),
+                    unusable(directory.path(), |_| true),
+                ] {
+                    assert_eq!(found.unwrap().path, path);
+                }
+                fs::remove_file(&path).unwrap();
+            }
+            fs::create_dir(&path).unwrap();
+        }
+        let lock = directory.path().join(LOCK);
+        fs::create_dir(&lock).unwrap();
+        assert_eq!(closed(directory.path()), None, "it is replaced");
+        fs::create_dir(lock.join("inner")).unwrap();
+        let found = closed(directory.path()).unwrap();
+        assert!(found.why.contains("has a file of this name"), "{found:?}");
+        assert!(found.remedy.contains("mv "), "{found:?}");
     }
 
     #[test]

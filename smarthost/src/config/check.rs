@@ -11,7 +11,7 @@ use queue::retry::Schedule;
 use relay::relayhost::{ORDER, Relayhost, relayhosts};
 use serde_spanned::Spanned;
 use settings::{
-    ConfigError, HostName, OneOrMany, Span,
+    ConfigError, HostName, LONGEST, OneOrMany, Span,
     faults::{self, Wrong},
     form::{Form, MESSAGE_SIZE},
     last_good::{self, salvage},
@@ -171,9 +171,9 @@ impl Config {
         config.layers = layers.to_vec();
         config.place();
         // Nothing is given up before an administrator has had a say.
-        config.retry.schedule.lifetime = Duration::MAX;
-        config.retry.bounce_lifetime = Duration::MAX;
-        config.retry.relay_lifetime = Duration::MAX;
+        config.retry.schedule.lifetime = LONGEST;
+        config.retry.bounce_lifetime = LONGEST;
+        config.retry.relay_lifetime = LONGEST;
         config.retry.warning = None;
         Ok(config)
     }

@@ -63,7 +63,9 @@ pub(super) fn recover(
 /// The spool, with what was queued while nothing said where it is,
 /// or by an earlier configuration; `right`: this one is what the files say.
 fn spool_of(path: &Path, config: &Config, right: bool) -> anyhow::Result<(Spool, Recovery)> {
-    let (spool, recovery) = Spool::open(&config.spool, spool::Options::default())?;
+    let opened = Spool::open(&config.spool, spool::Options::default());
+    // It tells its own cause.
+    let (spool, recovery) = opened.map_err(|error| anyhow::Error::msg(error.to_string()))?;
     for alarm in recovery.alarms(&config.spool) {
         line(Level::Error, &alarm);
     }

@@ -18,7 +18,7 @@ use relay::{
     trust::Pin,
 };
 use settings::{
-    ConfigError, Span,
+    ConfigError, LONGEST, Span,
     faults::{self, Wrong},
     form::MESSAGE_SIZE,
     last_good::{Fault, salvage},
@@ -159,7 +159,7 @@ impl Settings {
             ConfigError { text }
         })?;
         // Nothing is given up before an administrator has had a say.
-        settings.retry.lifetime = Duration::MAX;
+        settings.retry.lifetime = LONGEST;
         settings.warning = None;
         Ok(settings)
     }

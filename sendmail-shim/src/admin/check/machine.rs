@@ -229,6 +229,9 @@ fn silent(error: &io::Error, findings: &mut Findings) {
 
 /// What it says of itself; its alarms.
 fn said(status: Status, findings: &mut Findings) -> Vec<String> {
+    if let Some(fault) = &status.fault {
+        findings.fail("agent", fault, "mend it; the agent takes it up by itself");
+    }
     if let Some(fault) = &status.spool.fault {
         findings.fail("spool", fault, "until then no mail is taken");
     }
