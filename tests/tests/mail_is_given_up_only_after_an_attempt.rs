@@ -1,7 +1,11 @@
 //! Mail grows old in the queue; it is given up only when an attempt has failed by then, and the
 //! bounce says why.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
 
 use tests::{
     agent::Agent,
@@ -139,4 +143,62 @@ fn mail_for_a_primary_that_is_down_stays_when_other_mail_of_its_age_goes_back() 
     let sink = Sink::on(primary, Script::default());
     let sent = sink.journal().wait_for(1).remove(0);
     assert_eq!(sent.recipients, ["friend@primary.example"]);
+}
+
+/// Somebody has tidied up under the queue.
+#[test]
+fn a_message_whose_body_was_removed_or_replaced_is_in_mailq_and_told_and_its_header_goes_back() {
+    for replaced in [false, true] {
+        let address = free_address();
+        let config = |lifetime: &str| {
+            format!(
+                "relayhost = \"{}\"\ntls = \"none\"\nadmin = \"admins@example.org\"\n\
+                 retry = {{ minimal = \"1s\", maximal = \"1s\", lifetime = \"{lifetime}\" }}\n",
+                nexthop(address)
+            )
+        };
+        let mut machine = Agent::start(&config("1h"));
+        let text = format!("Subject: large\n\n{}", "a line of it\n".repeat(20_000));
+        machine.send(&["-f", "me@example.org", "b@example.net"], text);
+        machine.daemon().stop();
+        let bodies = fs::read_dir(machine.directory().join("spool/bodies")).unwrap();
+        let bodies: Vec<_> = bodies.map(|entry| entry.unwrap().path()).collect();
+        let [body] = bodies.as_slice() else {
+            panic!("{bodies:?}");
+        };
+        fs::remove_file(body).unwrap();
+        if replaced {
+            symlink("/dev/zero", body).unwrap();
+        }
+        let sink = Sink::on(address, Script::default());
+        machine.run();
+        let body = body.display().to_string();
+        machine.wait_for_mailq("what is wrong, and where", |text| {
+            text.contains(&body) && text.contains("is damaged")
+        });
+        let told = sink.journal().first();
+        assert_eq!(told.recipients, ["admins@example.org"]);
+        assert!(told.text().contains("damaged"), "{}", told.text());
+        for command in [["check"], ["status"]] {
+            let output = machine.admin(&command);
+            let text = String::from_utf8_lossy(&output.stdout);
+            let alarm = "1 messages are damaged on the disk";
+            assert!(text.contains(alarm), "{command:?}: {text}");
+        }
+        machine.daemon().stop();
+        machine.configure(&config("2s"));
+        machine.run();
+        until_true("the sender is told", || sink.journal().messages().len() > 1);
+        machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+        let all = sink.journal().messages();
+        assert_eq!(all.len(), 2, "{:?}", subjects(&sink));
+        let bounce = &all[1];
+        assert_eq!(bounce.recipients, ["me@example.org"], "{}", bounce.text());
+        assert!(
+            bounce.text().contains("Subject: large"),
+            "{}",
+            bounce.text()
+        );
+        assert!(!bounce.text().contains("a line of it"));
+    }
 }

@@ -3,7 +3,10 @@
 //! Contract: a body is removed only when the log says that its message is settled, or when nothing
 //! is missing in the log and the body is not marked as promised: then its commit never was. Any
 //! other goes to quarantine, or stays while a part of the log waits to be mended. A message whose
-//! body lies in quarantine gets it back.
+//! body lies in quarantine gets it back. One whose body is gone, or is not what was written, stays
+//! queued as a damaged one: its name was on disk before its record, and goes after the record of its
+//! last settlement. Only where a part of the log is damaged may that have been there; then the record
+//! goes to quarantine.
 
 use std::{collections::HashMap, fs::Metadata, io, path::Path};
 
@@ -53,7 +56,13 @@ pub(super) fn check(disk: &dyn Disk, layout: &Layout, recovered: &mut Recovered,
         let text = format_args!("spool: {waiting} bodies wait for records that cannot be read");
         journal::line(Level::Warning, &text);
     }
-    find_missing(disk, layout, expected, waits, recovered);
+    find_missing(
+        disk,
+        layout,
+        expected,
+        Damage { waits, ..damage },
+        recovered,
+    );
     for directory in [&layout.quarantine, &layout.bodies] {
         // What moved and did not last moves again at the next start.
         let _ = disk.sync_directory(directory);
@@ -68,22 +77,33 @@ fn measure(
     metadata: io::Result<Metadata>,
     recovered: &mut Recovered,
 ) {
-    let expected = recovered.bodies.get(&id).copied();
-    let found = metadata.as_ref().ok().map(Metadata::len);
-    if found != expected {
-        let text = format_args!(
-            "spool: {id}: its body {} has {} bytes, and should have {}; it is not delivered",
-            path.display(),
-            found.unwrap_or_default(),
-            expected.unwrap_or_default()
-        );
-        journal::line(Level::Error, &text);
-        recovered.recovery.spoiled = recovered.recovery.spoiled.saturating_add(1);
+    let expected = recovered.bodies.get(&id).copied().unwrap_or_default();
+    let found = match metadata {
+        Ok(found) => found,
+        // It may pass; the message finds out for itself.
+        Err(error) => return told(path, Err(error)),
+    };
+    if !found.is_file() {
+        return spoiled(path, id, "is no regular file", recovered);
     }
-    if metadata.is_ok_and(|metadata| !disk::is_promised(&metadata)) {
+    if found.len() != expected {
+        let wrong = format!("has {} bytes, and should have {expected}", found.len());
+        return spoiled(path, id, &wrong, recovered);
+    }
+    if !disk::is_promised(&found) {
         // A mark helps the next start; nothing depends on it.
         let _ = disk.promise(path);
     }
+}
+
+/// It stays queued, and is not delivered.
+fn spoiled(path: &Path, id: QueueId, wrong: &str, recovered: &mut Recovered) {
+    let path = path.display();
+    let text = format_args!("spool: {id}: its body {path} {wrong}; it is not delivered");
+    journal::line(Level::Error, &text);
+    let recovery = &mut recovered.recovery;
+    recovery.spoiled = recovery.spoiled.saturating_add(1);
+    recovered.spoiled.insert(id);
 }
 
 /// A body without a record.
@@ -131,7 +151,7 @@ fn told(path: &Path, done: io::Result<()>) {
         let path = path.display();
         journal::line(
             Level::Error,
-            &format_args!("spool: cannot clear {path}: {error}"),
+            &format_args!("spool: cannot see to {path}: {error}"),
         );
     }
 }
@@ -141,23 +161,28 @@ fn find_missing(
     disk: &dyn Disk,
     layout: &Layout,
     expected: HashMap<QueueId, Location>,
-    waits: bool,
+    damage: Damage,
     recovered: &mut Recovered,
 ) {
     for (id, at) in expected {
         let path = layout.body(id);
         let aside = layout.quarantine.join(id.file_name());
-        let length = aside.symlink_metadata().ok().map(|found| found.len());
+        let found = aside.symlink_metadata().ok().filter(Metadata::is_file);
+        let length = found.map(|found| found.len());
         let back = length.is_some() && length == recovered.bodies.get(&id).copied();
         if back && disk.rename(&aside, &path).is_ok() {
             let text = format_args!("spool: {id}: its body is back from {}", aside.display());
             journal::line(Level::Notice, &text);
             continue;
         }
-        let text = format_args!("spool: {id}: its body {} is missing", path.display());
+        if !damage.damaged && !damage.waits {
+            spoiled(&path, id, "is gone", recovered);
+            continue;
+        }
+        let text = format_args!("spool: {id}: its body {} is gone", path.display());
         journal::line(Level::Error, &text);
         recovered.index.forget(id);
-        if waits {
+        if damage.waits {
             // Its segment stays, and another may say that it was delivered.
             continue;
         }

@@ -38,7 +38,8 @@ pub(super) trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     fn truncate(&self, path: &Path, size: u64) -> io::Result<()>;
-    /// Opens a regular file to be read; nobody keeps it open for long.
+    /// Opens a regular file to be read; nobody keeps it open for long. Anything else is
+    /// [`io::ErrorKind::InvalidData`].
     fn open(&self, path: &Path) -> io::Result<File>;
     /// Writes a new file; content and name last.
     fn save(&self, path: &Path, content: &[u8]) -> io::Result<()>;
@@ -159,7 +160,7 @@ impl Disk for Native {
 }
 
 fn no_file() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "no regular file")
+    io::Error::new(io::ErrorKind::InvalidData, "it is no regular file")
 }
 
 /// Reserves space up to a length.

@@ -3,18 +3,22 @@
 //! Contract: what is given has the checksum it was written with, a body in a file, too (spools that
 //! are older have none for these: then its length alone is checked). A message that leaves the
 //! queue while it is read is `None`, not an error.
-//! Failures: a damaged message is an error, and an alarm, in the log once: it stays queued. Of one
-//! whose body alone is damaged the rest can be returned to its sender.
+//! Failures: a damaged message (a file of it gone counts, or something else in its place) is an
+//! error, and an alarm, in the log once: it stays queued. Of one whose body alone is damaged the rest
+//! can be returned to its sender. What may pass (too many open files, a disk that does not answer)
+//! is an error alone.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
     fs::File,
-    io::{Error, ErrorKind, Result},
+    io::{self, ErrorKind},
     os::unix::fs::FileExt as _,
+    path::Path,
 };
 
 use super::{
     Body, QueueId, Spool, SpoolError, Stored,
+    disk::Disk,
     index::{Location, Message},
     journal::{self, Level},
     lock,
@@ -30,6 +34,21 @@ const PIECE: usize = 256 * 1024;
 /// How often a message is looked for that compaction moves while it is read.
 const MOVES: usize = 8;
 
+/// Why a message could not be read.
+struct Unread {
+    /// Its body, not its record.
+    body: bool,
+    error: io::Error,
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self { body: false, error }
+    }
+}
+
+type Result<T> = std::result::Result<T, Unread>;
+
 /// A record on disk.
 struct Found {
     id: QueueId,
@@ -43,7 +62,7 @@ impl Spool {
     pub fn load(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
         let committer = &self.open.committer;
         let path = committer.layout.body(id);
-        let loaded = self.find(id, |found| found.whole(|| committer.disk.open(&path)));
+        let loaded = self.find(id, |found| found.whole(committer.disk.as_ref(), &path));
         if loaded.is_ok() {
             lock(&self.open.damaged).remove(&id);
         }
@@ -91,11 +110,14 @@ impl Spool {
             let Some((at, mark, path)) = place() else {
                 return Ok(None);
             };
-            let opened = committer.disk.open(&path);
+            let opened = committer.disk.open(&path).map_err(|error| Unread {
+                body: false,
+                error: if_damaged(error, || format!("record of {id} is damaged")),
+            });
             let found = opened.map(|file| Found { id, at, file, mark });
             match found.and_then(|found| read(&found)) {
                 Ok(read) => return Ok(Some(read)),
-                Err(error) => match place() {
+                Err(Unread { body, error }) => match place() {
                     // Settled while we read: then its body may be gone, and that is no error.
                     None => return Ok(None),
                     Some((now, ..)) if now != at && moves > 0 => {
@@ -108,7 +130,12 @@ impl Spool {
                             let text = format_args!("spool: {error}; not delivered, it stays");
                             journal::line(Level::Error, &text);
                         }
-                        return Err(SpoolError::io("cannot read a message of", &path)(error));
+                        let (doing, path) = if body {
+                            ("cannot read", committer.layout.body(id))
+                        } else {
+                            ("cannot read a message of", path)
+                        };
+                        return Err(SpoolError::io(doing, &path)(error));
                     }
                 },
             }
@@ -116,10 +143,24 @@ impl Spool {
     }
 }
 
+/// What is gone, cut short or something else is damaged, and stays so; other errors may pass.
+fn if_damaged(error: io::Error, what: impl FnOnce() -> String) -> io::Error {
+    let why = match error.kind() {
+        ErrorKind::NotFound => "its file is gone".to_owned(),
+        ErrorKind::UnexpectedEof => "its file ends before it".to_owned(),
+        ErrorKind::InvalidData => error.to_string(),
+        _ => return error,
+    };
+    io::Error::new(ErrorKind::InvalidData, format!("{}: {why}", what()))
+}
+
 impl Found {
-    fn damaged(&self) -> Error {
-        let text = format!("record of {} is damaged", self.id);
-        Error::new(ErrorKind::InvalidData, text)
+    fn damaged(&self) -> Unread {
+        io::Error::new(ErrorKind::InvalidData, self.name()).into()
+    }
+
+    fn name(&self) -> String {
+        format!("record of {} is damaged", self.id)
     }
 
     fn length(&self) -> Result<usize> {
@@ -129,7 +170,8 @@ impl Found {
     /// The record's first bytes: its header, and as much of its payload as was asked for.
     fn read(&self, length: usize) -> Result<(Header, Vec<u8>)> {
         let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, self.at.offset.into())?;
+        let read = self.file.read_exact_at(&mut bytes, self.at.offset.into());
+        read.map_err(|error| if_damaged(error, || self.name()))?;
         let header = Header::decode(&bytes, self.mark)
             .filter(|header| header.kind == Some(Kind::Message) && header.id == self.id)
             .ok_or_else(|| self.damaged())?;
@@ -151,14 +193,16 @@ impl Found {
         }
     }
 
-    fn whole(&self, open_body: impl FnOnce() -> Result<File>) -> Result<Stored> {
+    fn whole(&self, disk: &dyn Disk, path: &Path) -> Result<Stored> {
         self.stored(|length, checksum| {
-            let file = open_body().map_err(|error| match error.kind() {
-                ErrorKind::NotFound => self.spoiled("its file is gone"),
-                _ => error,
-            })?;
-            self.check_body(&file, length, checksum)?;
-            Ok(Body::File(file, length))
+            let checked = disk.open(path).and_then(|file| {
+                check_body(&file, length, checksum)?;
+                Ok(Body::File(file, length))
+            });
+            checked.map_err(|error| Unread {
+                body: true,
+                error: if_damaged(error, || format!("body of {} is damaged", self.id)),
+            })
         })
     }
 
@@ -193,34 +237,30 @@ impl Found {
             body,
         })
     }
+}
 
-    fn spoiled(&self, what: &str) -> Error {
-        let text = format!("body of {} is damaged: {what}", self.id);
-        Error::new(ErrorKind::InvalidData, text)
+fn check_body(file: &File, length: u64, checksum: Option<u32>) -> io::Result<()> {
+    let spoiled = |what: String| io::Error::new(ErrorKind::InvalidData, what);
+    let found = file.metadata()?.len();
+    if found != length {
+        return Err(spoiled(format!("it has {found} bytes, not {length}")));
     }
-
-    fn check_body(&self, file: &File, length: u64, checksum: Option<u32>) -> Result<()> {
-        let found = file.metadata()?.len();
-        if found != length {
-            return Err(self.spoiled(&format!("it has {found} bytes, not {length}")));
-        }
-        let Some(checksum) = checksum else {
-            return Ok(());
-        };
-        let (mut piece, mut at, mut crc) = (vec![0; PIECE], 0, 0);
-        loop {
-            match file.read_at(&mut piece, at)? {
-                0 => break,
-                read => {
-                    crc = crc32c::crc32c_append(crc, piece.get(..read).unwrap_or_default());
-                    at = at.saturating_add(read as u64);
-                }
+    let Some(checksum) = checksum else {
+        return Ok(());
+    };
+    let (mut piece, mut at, mut crc) = (vec![0; PIECE], 0, 0);
+    loop {
+        match file.read_at(&mut piece, at)? {
+            0 => break,
+            read => {
+                crc = crc32c::crc32c_append(crc, piece.get(..read).unwrap_or_default());
+                at = at.saturating_add(read as u64);
             }
         }
-        if crc == checksum {
-            Ok(())
-        } else {
-            Err(self.spoiled("its checksum is wrong"))
-        }
+    }
+    if crc == checksum {
+        Ok(())
+    } else {
+        Err(spoiled("its checksum is wrong".to_owned()))
     }
 }

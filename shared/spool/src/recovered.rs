@@ -1,7 +1,7 @@
 //! What start-up finds, and what of it the administrator has to look at.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fs::{self, File},
     io,
     ops::Range,
@@ -29,7 +29,7 @@ pub struct Recovery {
     pub unopened: u64,
     /// Damaged parts of which no copy could be made; they stay where they are.
     pub unsaved: u64,
-    /// Messages whose body is not as long as it was; they stay queued and are not delivered.
+    /// Messages whose body is gone or not as long as it was; they stay queued, and are not delivered.
     pub spoiled: u64,
 }
 
@@ -75,7 +75,9 @@ impl Recovery {
             ),
             (
                 self.spoiled,
-                "messages have a damaged body; they are in the queue, and not delivered".to_owned(),
+                "messages have a damaged body, or none any more; they are in the queue, and not \
+                 delivered"
+                    .to_owned(),
             ),
         ];
         let told = sentences.into_iter().filter(|(count, _)| *count > 0);
@@ -115,6 +117,8 @@ pub(super) struct Recovered {
     pub(super) recovery: Recovery,
     /// Bytes of each body that is a file.
     pub(super) bodies: HashMap<QueueId, u64>,
+    /// Messages whose body is gone, or is not what was written.
+    pub(super) spoiled: BTreeSet<QueueId>,
     /// Settled, as the log says.
     pub(super) settled: HashSet<QueueId>,
 }

@@ -131,7 +131,7 @@ impl Spool {
             minimum_free: options.minimum_free,
             threads: Mutex::default(),
             found: Mutex::new(recovered.recovery.lasting(directory)),
-            damaged: Mutex::default(),
+            damaged: Mutex::new(recovered.spoiled),
             closed: Mutex::default(),
             place: lock.metadata().ok().map(|it| place(&it)),
             lock: Mutex::new(Some(lock)),

@@ -95,6 +95,156 @@ fn a_large_message_whose_body_was_changed_on_disk_is_not_given_out_but_stays_que
     assert!(spool.damaged().is_empty(), "it has left the queue");
 }
 
+/// Puts something in the place of a body that no body can be.
+type Instead = fn(&Path, elsewhere: &Path);
+
+const INSTEAD: [(&str, Instead); 6] = [
+    ("is gone", |_, _| {}),
+    ("is no regular file", |path, _| {
+        fs::create_dir(path).unwrap()
+    }),
+    ("is no regular file", |path, _| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, path, fifo, mode, 0).unwrap();
+    }),
+    // A copy of it: nobody knows who may write there.
+    ("is no regular file", |path, elsewhere| {
+        std::os::unix::fs::symlink(elsewhere, path).unwrap();
+    }),
+    ("is no regular file", |path, _| {
+        std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    }),
+    ("is no regular file", |path, _| {
+        std::os::unix::fs::symlink("/nonexistent", path).unwrap();
+    }),
+];
+
+#[test]
+fn a_large_message_whose_body_is_gone_or_no_file_any_more_stays_queued_with_an_alarm_from_the_start_on()
+ {
+    for (what, instead) in INSTEAD {
+        let directory = tempfile::tempdir().unwrap();
+        let aside = tempfile::tempdir().unwrap();
+        let (spool, _) = open(directory.path());
+        let [id, sound] = [(); 2].map(|()| accept(&spool, 2, LARGE).unwrap());
+        spool.close();
+        let path = body_path(directory.path(), id);
+        let kept = aside.path().join("kept");
+        fs::copy(&path, &kept).unwrap();
+        let mode = fs::metadata(&kept).unwrap().permissions();
+        fs::remove_file(&path).unwrap();
+        instead(&path, &kept);
+        // Twice: a start that was interrupted has lost nothing.
+        for _ in 0..2 {
+            let (spool, recovery) = open(directory.path());
+            assert_eq!((recovery.spoiled, recovery.quarantined), (1, 0), "{what}");
+            assert_eq!((spool.len(), spool.damaged()), (2, vec![id]), "{what}");
+            assert!(spool.alarms().concat().contains(&id.to_string()), "{what}");
+            let error = spool.load(id).err().unwrap().to_string();
+            let body = path.display().to_string();
+            assert!(error.contains(&body) && error.contains(what), "{error}");
+            let left = spool.load_to_return(id).unwrap().unwrap();
+            assert_eq!(left.header, header_of(id));
+            check_content(&spool, sound);
+            spool.close();
+        }
+        assert_eq!(fs::metadata(&kept).unwrap().permissions(), mode, "{what}");
+        let (spool, _) = open(directory.path());
+        if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            fs::remove_dir(&path).unwrap();
+        } else {
+            let _ = fs::remove_file(&path);
+        }
+        fs::copy(&kept, &path).unwrap();
+        check_content(&spool, id);
+        assert!(spool.damaged().is_empty() && spool.alarms().is_empty());
+        // Its end is like any other's.
+        spool.record(id, Event::Removed);
+        spool.flush().unwrap();
+        spool.close();
+        assert_eq!(open(directory.path()).0.len(), 1);
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn all_large_messages_of_a_queue_whose_bodies_were_removed_after_a_crash_stay_queued() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    let mut ids: Vec<_> = (0..3).map(|_| accept(&spool, 1, LARGE).unwrap()).collect();
+    ids.sort_unstable();
+    spool.record(ids[0], deferred(vec![0], 7));
+    spool.commit().unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    let segments = crashed.path().join("segments");
+    fs::create_dir(&segments).unwrap();
+    for name in names(directory.path(), "segments") {
+        let from = directory.path().join("segments").join(&name);
+        fs::copy(from, segments.join(&name)).unwrap();
+    }
+    let (spool, recovery) = open(crashed.path());
+    assert_eq!((recovery.spoiled, recovery.quarantined), (3, 0));
+    assert_eq!(spool.damaged(), ids);
+}
+
+/// Settled, its record damaged: nothing says any more that its body was removed rightly.
+#[test]
+fn a_message_without_a_body_whose_delivery_may_have_been_in_a_damaged_record_is_not_queued_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    let delivered = accept(&spool, 1, LARGE).unwrap();
+    let small = accept(&spool, 1, 10).unwrap();
+    let name = names(directory.path(), "segments").remove(0);
+    let segment = directory.path().join("segments").join(name);
+    let before = fs::read(&segment).unwrap();
+    spool.record(delivered, settled(0));
+    spool.flush().unwrap();
+    spool.close();
+    let mut after = fs::read(&segment).unwrap();
+    let settled = before.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    for byte in &mut after[settled..settled + 8] {
+        *byte ^= 0x55;
+    }
+    system::fs::replace(&segment, &after, 0o600).unwrap();
+    let (spool, recovery) = open(directory.path());
+    assert_eq!(
+        (recovery.spoiled, recovery.quarantined),
+        (0, 2),
+        "{recovery:?}"
+    );
+    assert!(spool.entry(delivered).is_none() && spool.damaged().is_empty());
+    check_content(&spool, small);
+}
+
+#[test]
+fn mail_whose_segment_is_removed_or_cut_short_under_the_running_program_raises_an_alarm() {
+    for cut in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (spool, _) = open(directory.path());
+        let id = accept(&spool, 1, 100).unwrap();
+        let name = names(directory.path(), "segments").remove(0);
+        let segment = directory.path().join("segments").join(name);
+        if cut {
+            fs::File::options()
+                .write(true)
+                .open(&segment)
+                .unwrap()
+                .set_len(20)
+                .unwrap();
+        } else {
+            fs::remove_file(&segment).unwrap();
+        }
+        let error = spool.load(id).err().unwrap().to_string();
+        assert!(
+            error.contains(&format!("record of {id} is damaged")),
+            "{error}"
+        );
+        assert!(spool.load_to_return(id).is_err(), "nothing is left of it");
+        assert!(spool.alarms().concat().contains(&id.to_string()));
+    }
+}
+
 #[test]
 fn a_body_that_cannot_be_opened_for_a_moment_is_not_given_up_with_its_message() {
     let directory = tempfile::tempdir().unwrap();
