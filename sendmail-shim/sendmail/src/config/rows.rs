@@ -25,12 +25,12 @@ const ROWS: &[Row] = &[
     Row::new(
         "relayhost",
         "host, or list of them",
-        "Where all mail goes, as \"host\", \"host:port\" or \"[address]:port\"; or what DNS names: \"srv:example.org\", the submission servers of a domain with their ports, by priority and weight, \"mx:example.org\", its mail exchangers. Otherwise DNS is asked for addresses alone. Of several, one that fails is left within seconds, and used again by itself. Without it mail is queued.",
+        "Where all mail goes: \"host\", \"host:port\" or \"[address]:port\"; or what DNS names: \"srv:example.org\", the submission servers of a domain with their ports, by priority and weight; \"mx:example.org\", its mail exchangers. For a host, DNS is asked only for addresses. If you list several, one that fails is passed over within seconds, and used again by itself. Without a relayhost, mail is queued.",
         |s| (!s.relayhost.is_empty()).then(|| one_or_list(&s.relayhost)),
     ),
     Row::form(
         &relayhost::ORDER,
-        "Of several relayhosts: \"listed\", the first takes all mail while it can; or \"spread\", each machine has an order of its own and keeps to it, so that many machines divide themselves evenly.",
+        "The order of several relayhosts. \"listed\": the first takes all mail while it can. \"spread\": each machine has an order of its own and keeps to it, so that many machines divide themselves evenly.",
         |s| Some(quote(s.relay_order.as_str())),
     ),
     Row::new(
@@ -57,63 +57,63 @@ const ROWS: &[Row] = &[
     Row::new(
         "pins",
         "pin, or list of them",
-        "Keys that the relayhost may have, as `sendmail-shim pin HOST` prints them: one that it has, and one that it will have. Without pins it needs a certificate from an authority of the web: for its name, behind \"srv:\" and \"mx:\" for the domain that is written there.",
+        "Keys that the relayhost may have, as `sendmail-shim pin HOST` prints them: the one that it has, and one that it will have. Without pins, it needs a certificate from a public certificate authority: for its name, or with \"srv:\" and \"mx:\" for the domain that is written there.",
         |s| Some(one_or_list(&s.pins)),
     ),
     Row::new(
         "admin",
         "mail address",
-        "Where mail for local names goes that no alias names.",
+        "Where mail for local names goes if no alias names them.",
         |s| s.admin.as_ref().map(quote),
     ),
     Row::form(
         &TLS,
-        "Towards the relayhost: \"starttls\", \"wrapped\" (TLS from the first byte), or \"none\".",
+        "TLS towards the relayhost: \"starttls\", \"wrapped\" (TLS from the first byte), or \"none\".",
         |s| Some(quote(Tls::from(s.security).as_str())),
     ),
     Row::new(
         "auth.user",
         "text",
-        "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN.",
+        "User name at the relayhost, if it wants a login. The machine logs in only under TLS, and only with what the relayhost offers: SCRAM-SHA-256, PLAIN or LOGIN.",
         |s| Some(quote(&s.auth.as_ref()?.user)),
     ),
     Row::new(
         "auth.token",
         "table",
-        "Instead of a password an access token of OAuth 2.0, for XOAUTH2 or OAUTHBEARER: { command = [\"/usr/local/bin/token\", \"argument\"] } or { file = \"token\" }. The program runs as the agent's user, without a shell, for 30 seconds at most, and prints the token, or JSON with access_token and expires_in, until whose end it is kept; after a refusal it is asked once more. A file is as that of a password, and read each time.",
+        "An OAuth 2.0 access token instead of a password, for XOAUTH2 or OAUTHBEARER: { command = [\"/usr/local/bin/token\", \"argument\"] } or { file = \"token\" }. The program runs as the agent's user, without a shell, for 30 seconds at most. It prints the token, or JSON with access_token and expires_in. A token is kept until shortly before it expires, or for five minutes if the program does not say when. If the relayhost refuses it, the program is asked once more. A token file needs the same owner and mode as a password file, and is read each time.",
         |s| Some(s.auth.as_ref()?.token.as_ref()?.to_string()),
     ),
     Row::new(
         "auth.password_file",
         "path",
-        "Holds the password in its first line; of root or the agent's user, who alone may read it.",
+        "File with the password in its first line. It must belong to root or the agent's user, and nobody else may read it.",
         |s| Some(path(s.auth.as_ref()?.password_file.as_deref()?)),
     )
     .otherwise("systemd's credential relay-password"),
     Row::new(
         "certificate",
         "path",
-        "Certificate in PEM with which this machine shows itself to the relayhost.",
+        "PEM file with the certificate that this machine shows the relayhost.",
         |s| Some(path(&s.identity.as_ref()?.0)),
     ),
     Row::new(
         "key",
         "path",
-        "Its key.",
+        "PEM file with the certificate's key.",
         |s| Some(path(&s.identity.as_ref()?.1)),
     )
     .otherwise("in the same file"),
     Row::new(
         "revaliases",
         "path",
-        "Table of senders; see sendmail-shim-tables(5). It need not exist.",
+        "Table that rewrites senders; see sendmail-shim-tables(5). It need not exist.",
         |s| Some(path(&s.revaliases)),
     )
     .place(REVALIASES),
     Row::new(
         "aliases",
         "path",
-        "Table of recipients; see sendmail-shim-tables(5). It need not exist.",
+        "Table that rewrites recipients; see sendmail-shim-tables(5). It need not exist.",
         |s| Some(path(&s.aliases)),
     )
     .place(ALIASES),
@@ -127,27 +127,27 @@ const ROWS: &[Row] = &[
     Row::new(
         "socket",
         "path",
-        "Where the agent takes mail.",
+        "Socket where the agent takes mail.",
         |s| Some(path(&s.socket)),
     )
     .place(SOCKET),
     Row::new(
         "control",
         "path",
-        "Where the agent answers mailq and administrators.",
+        "Socket where the agent answers mailq and administrators.",
         |s| Some(path(&s.control)),
     )
     .otherwise("control.sock beside socket"),
     Row::new(
         "smarthost_control",
         "path",
-        "Where a smarthost on this machine answers administrators: root's mailq and `sendmail-shim trace` show its queue too.",
+        "Socket where a smarthost on this machine answers administrators, so that root's mailq and `sendmail-shim trace` show its queue too.",
         |s| Some(path(&s.smarthost_control)),
     )
     .place(control::SMARTHOST),
     Row::form(
         &FROM_OVERRIDE,
-        "Whether programs may choose their own From; otherwise it is the caller's account, through revaliases.",
+        "Whether programs may choose their own From. Otherwise From is the caller's account, rewritten by revaliases.",
         |s| Some(s.from_override.to_string()),
     ),
     Row::form(
@@ -157,12 +157,12 @@ const ROWS: &[Row] = &[
     ),
     Row::form(
         &MINIMUM_FREE,
-        "New mail is refused while fewer bytes are free where the queue lies.",
+        "New mail is refused while fewer bytes than this are free on the queue's disk.",
         |s| Some(s.minimum_free.to_string()),
     ),
     Row::form(
         &CONNECTIONS,
-        "Connections to the relayhost at once, when many messages wait.",
+        "Simultaneous connections to the relayhost when many messages wait.",
         |s| Some(s.connections.to_string()),
     ),
     Row::form(
@@ -182,46 +182,46 @@ const ROWS: &[Row] = &[
     ),
     Row::form(
         &WARNING,
-        "Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; \"0s\": never.",
+        "Age at which the sender is told that the mail is late, and the administrator that the relayhost does not take it; \"0s\": never.",
         |s| Some(span(s.warning.unwrap_or_default())),
     ),
     Row::new(
         "listen",
         "address with port, or list of them",
-        "Loopback addresses where programs may speak SMTP, such as \"127.0.0.1:25\", \"[::1]:25\"; whose mail it is, the kernel says. Without it, there is no such port.",
+        "Loopback addresses where programs may speak SMTP, such as \"127.0.0.1:25\" or \"[::1]:25\". The kernel says whose mail it is. Without this setting, there is no such port.",
         |s| Some(one_or_list(&s.listen)),
     ),
     Row::form(
         &WINDOW,
-        "How long the same automatic mail (cron's, or Auto-Submitted), numbers apart, is counted after the first, until one digest tells of all: \"10m\"; \"0s\": each is sent.",
+        "How long to count repeats of the same automatic mail (from cron, or with Auto-Submitted; numbers may differ) after the first one, until one digest reports them all, such as \"10m\". \"0s\": each is sent.",
         |s| Some(span(s.collapse.unwrap_or_default())),
     ),
     Row::new(
         "budget",
         "limit",
-        "How many automatic mails (as above) may go in any such time: \"200/day\". What is beyond it waits in the queue, users in turn, and root is told once a day; an administrator may release it. Without it, there is no limit.",
+        "How many automatic mails (as above) may go in any such time: \"200/day\". What exceeds it waits in the queue, where users take turns, and root is told once a day. An administrator may release it. Without this setting, there is no limit.",
         |s| s.budget.as_ref().map(quote),
     ),
     Row::new(
         "unchanged.senders",
         "text, or list of them",
-        "Whose automatic reports (as above) wait for a digest when they say the same as the last one of the job, numbers apart: users by login name (\"root\"), senders by address (\"backup@*\"); * is anything. A number that was zero and is not, or the other way, is a change, as is any other text: that is sent at once. Without it, each is sent.",
+        "Whose automatic reports (as above) wait for a digest if they say the same as the last one of the job: users by login name (\"root\"), senders by address (\"backup@*\"); * is anything. Numbers may differ, but a number that becomes zero or is no longer zero is a change, as is any other text. A changed report is sent at once. Without this setting, each report is sent.",
         |s| Some(one_or_list(&s.unchanged.as_ref()?.senders)),
     ),
     Row::form(
         &DIGEST,
-        "When the digest comes, counted from the first report that waits: one mail for each user and recipients, a line for each report, with the lines whose numbers differ.",
+        "When the digest comes, counted from the first report that waits. It is one mail for each user and recipients, with a line for each report and the lines whose numbers differ.",
         |s| Some(span(s.unchanged.as_ref()?.digest)),
     ),
     Row::form(
         &SHARE_SIZE,
-        "Bytes of mail that one user other than root may have in the queue; more is refused until some of it has gone.",
+        "Bytes of mail that one user other than root may have in the queue. More is refused until some of it has gone.",
         |s| Some(s.share.size?.to_string()),
     )
-    .otherwise("a quarter of what is free above minimum_free together with what he has"),
+    .otherwise("a quarter of the space that is free above minimum_free or already the user's"),
     Row::form(
         &SHARE_RECIPIENTS,
-        "Recipients that may wait for his mail; a message to ten counts ten.",
+        "Recipients that may wait in one user's queued mail. A message to ten recipients counts ten.",
         |s| Some(s.share.recipients.to_string()),
     ),
 ];

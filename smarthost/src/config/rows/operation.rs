@@ -15,7 +15,7 @@ pub(super) const OPERATION: &[Row] = &[
     Row::new(
         "admins",
         "list of mail addresses",
-        "Who is told of limits and faults; also gets postmaster's mail that no alias catches.",
+        "Who gets mail about limits and faults. They also get postmaster's mail if no alias catches it.",
         |c| Some(list(&c.admins)),
     )
     .basis(),
@@ -45,7 +45,7 @@ pub(super) const OPERATION: &[Row] = &[
     .at_restart(),
     Row::form(
         &BOUNCE_LIFETIME,
-        "Age at which bounces, and other mail without a sender, are not tried any more. As nobody would hear of their end, they stay on hold with the reason, administrators are told, and queue release or queue delete decides; those that strangers cause end, counted in the log and the digest.",
+        "Age after which bounces, and other mail without a sender, are no longer tried. Since they cannot be returned to anybody, they stay on hold with the reason and administrators are told; decide with `smarthost queue release` or `smarthost queue delete`. Bounces that strangers cause are given up instead, and counted in the log and the digest.",
         |c| Some(span(c.retry.bounce_lifetime)),
     )
     .otherwise("retry.lifetime")
@@ -65,34 +65,34 @@ pub(super) const OPERATION: &[Row] = &[
     .at_restart(),
     Row::form(
         &DESTINATION,
-        "Connections to one destination at once.",
+        "Simultaneous connections to one destination.",
         |c| Some(c.concurrency.destination.to_string()),
     )
     .at_restart(),
     Row::form(
         &DELIVERIES,
-        "Deliveries at once, to all destinations.",
+        "Simultaneous deliveries, to all destinations together.",
         |c| Some(c.concurrency.deliveries.to_string()),
     )
     .at_restart(),
     Row::form(
         &SESSIONS,
-        "Clients at once; a quarter of them is kept for clients in networks.",
+        "Simultaneous clients. A quarter of them is reserved for clients in networks.",
         |c| Some(c.concurrency.sessions.to_string()),
     ),
     Row::form(
         &CLIENT,
-        "Connections of one client at once.",
+        "Simultaneous connections from one client.",
         |c| Some(c.concurrency.client.to_string()),
     ),
     Row::form(
         &FORBID_PIPELINING,
-        "Whether commands sent ahead where RFC 2920 forbids it (behind HELO, EHLO and DATA) end the session with 554. false: not for clients in networks.",
+        "Whether a session ends with 554 when a client sends commands ahead where RFC 2920 forbids it (after HELO, EHLO and DATA). With false, sessions of clients in networks go on.",
         |c| Some(c.forbid_unauth_pipelining.to_string()),
     ),
     Row::form(
         &LOG_FORMAT,
-        "How lines of the log begin: \"plain\", or \"postfix\" for the names of Postfix's daemons, which pflogsumm, logwatch and fail2ban read. Takes effect at the next restart.",
+        "How log lines begin: \"plain\", or \"postfix\" for the names of Postfix's daemons, which pflogsumm, logwatch and fail2ban read. A change takes effect at the next restart.",
         |c| Some(quote(c.log_format.as_str())),
     )
     .at_restart(),
