@@ -26,13 +26,13 @@ use crate::{
 #[command(
     name = "sendmail-shim",
     version,
-    after_help = "The configuration is FILE of --config, else the file that SENDMAIL_SHIM_CONFIG names, else\n\
+    after_help = "The configuration file is that of --config, else that of the environment variable SENDMAIL_SHIM_CONFIG, else\n\
                   /etc/sendmail-shim/config.toml, else ~/.config/sendmail-shim/config.toml. The smallest useful one:\n\n    \
                   relayhost = \"mail.example.org\"\n    \
                   domain = \"example.org\"\n    \
                   pins = [\"sha256:...\"]            # printed by: sendmail-shim pin mail.example.org\n    \
                   admin = \"admins@example.org\"\n\n\
-                  Exit status: 0 done, 1 not done, 2 wrong arguments, 69 the agent does not run, 78 wrong configuration."
+                  Exit status: 0 done, 1 not done, 2 wrong arguments, 69 the agent is not running, 78 wrong configuration."
 )]
 struct Cli {
     /// Configuration file.
@@ -44,16 +44,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the agent: take mail, keep it, deliver it. Started by systemd.
+    /// Run the agent: accept mail, queue it, deliver it. Started by systemd.
     Agent {
-        /// Where systemd holds the sockets: end after so long without anybody connected or any mail
-        /// queued.
+        /// If systemd holds the sockets: end after this long without a connection and without
+        /// queued mail.
         #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
         idle: Span,
     },
-    /// Check configuration, alias files, spool, agent, and the way to each relayhost with its key.
+    /// Check the configuration, alias files, spool and agent, and connect to each relayhost and
+    /// check its key.
     ///
-    /// Exit status, for monitoring: 0 all good, 1 works but wants attention, 2 does not work, 78
+    /// Exit status, for monitoring: 0 all good, 1 works but needs attention, 2 does not work, 78
     /// the configuration cannot be read.
     Check {
         /// One JSON object instead of the table.
@@ -62,70 +63,71 @@ enum Command {
     },
     /// Print the settings that differ from the default.
     Config(console::config::Which),
-    /// Make this machine known to its smarthost by a key of its own, with the line that
+    /// Enroll this machine at its smarthost with a key of its own, using the line that
     /// `smarthost enroll NAME` printed there; or make another key.
     ///
-    /// The key is made here and never leaves the machine; the agent's user and root alone can read
-    /// it. Relayhost, pin and key are written to enrolled.toml beside it, in the spool; what the
-    /// configuration says counts more. From then on the machine is known by the key, wherever it
-    /// comes from. With several relays, give the line of each. Without a line: print the key.
-    /// Exit status: 1: refused, or not in use, with the reason; 75: the relay does not answer, or
-    /// not now, and the same command goes on where it ended.
+    /// The key is made here and never leaves the machine; only root and the agent's user can read
+    /// it. Relayhost, pin and key are written to enrolled.toml beside it, in the spool; the
+    /// configuration overrides that file. From then on the smarthost knows the machine by the key,
+    /// wherever it connects from. With several relays, give the line of each. Without a line, the
+    /// key is printed. Exit status 1: refused, or not in use, and the reason is printed; 75: the
+    /// relay does not answer, or not now; run the same command again to continue.
     Enroll(enroll::Options),
-    /// Show what would become of the message on standard input: envelope and header, before and
+    /// Show how the message on standard input would be changed: envelope and header, before and
     /// after, and why. Sends nothing.
     Explain(explain::Options),
-    /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client,
-    /// Debian's Exim) into ours, or take its queue.
+    /// Convert another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null
+    /// client, Debian's Exim), or take over its queue.
     ///
-    /// Shows what it would write, and on standard error what becomes of each key. Exit status 1:
+    /// It shows what it would write, and on standard error what becomes of each key. Exit status 1:
     /// something needs a decision, such as a relay whose certificate nobody checked.
     ///
-    /// With --queue, the mail that waits in nullmailer, dma, Postfix or Exim is listed, and with
-    /// --apply handed to the agent; its file is then moved into taken-over/ in the old spool, never
-    /// deleted. Recipients are those of the envelope who have not been served; the header stays as
-    /// it is. The old program must be stopped. Exit status 1: something was left, and is named; 75:
-    /// the agent does not answer, run it again.
+    /// With --queue, it lists the mail that waits in nullmailer, dma, Postfix or Exim. With --apply
+    /// as well, it hands that mail to the agent and moves each file to taken-over/ in the old
+    /// spool; nothing is deleted. Mail goes to the recipients of the envelope that have not got it
+    /// yet; the header is not changed. The old program must be stopped. Exit status 1: some mail
+    /// was left, and is named; 75: the agent does not answer, run it again.
     Import(import::Options),
-    /// Set a machine up: asks for the relayhost, its key, the domain and the administrators, shows
-    /// and tries it, and writes it after a yes.
+    /// Set up a machine: asks for the relayhost, its key, the domain and the administrators, shows
+    /// and tries the configuration, and writes it if you say yes.
     ///
-    /// Another program's configuration that is there is offered to be taken over. A file with
-    /// settings of yours is not replaced without asking, and kept as config.toml.before-init. In
-    /// the end, after a yes or with --test, the agent takes the file, and a mail to the
-    /// administrators is followed to its end.
+    /// If another program is configured, it offers to take over its configuration. It asks before
+    /// it replaces a file with your own settings, and keeps that file as config.toml.before-init.
+    /// At the end, if you say yes or with --test, the agent loads the file, and you see what
+    /// becomes of a test mail to the administrators.
     Init(init::Options),
-    /// Print the pins of a host's key and certificate, ready to be pasted.
+    /// Print the pins of a host's key and certificate, to be pasted into the configuration.
     Pin(pin::Options),
-    /// Write settings that come with the machine or with the package into a file of their own; what
-    /// config.toml says counts more.
+    /// Write settings that come with the machine or with the package to a file of their own;
+    /// config.toml overrides it.
     ///
-    /// What cannot be used is told, and changes nothing.
+    /// Settings that cannot be used are reported and change nothing.
     Provision(provision::Options),
-    /// Look at the mail that waits, try it now, hold it, delete it or return it; without
-    /// privileges, your own
+    /// List queued mail, try it now, hold it, delete it or return it; without privileges, only your
+    /// own
     Queue(console::Queue),
-    /// Tell the whole way of a message, from the program that sent it to its end, or follow a user
+    /// Show what happened to a message, from the program that sent it to its end, or follow a user
     /// or destination live
     ///
-    /// The journal is read for both programs, sendmail-shim and smarthost, and so is the queue.
-    /// What a message is called at the next hop, and its bounces, are followed, where their log is
-    /// read too.
+    /// The journal and the queue of both programs, sendmail-shim and smarthost, are read. A message
+    /// is followed to the next hop under its id there, and so are its bounces, if the log of that
+    /// host is read too.
     Trace(console::trace::Trace),
-    /// How the agent does: what waits, by destination and by user, since when and why, the
-    /// relayhost, the disk; without privileges, your own mail
+    /// Show the queue by destination and by user, with reasons, the relayhost and the disk; without
+    /// privileges, only your own mail
     ///
-    /// Messages that were taken since the start are counted by user and by systemd unit, as the
-    /// kernel tells both of whoever connected: most first, at most 20 units of one user apart.
+    /// Messages accepted since the start are counted by user and by systemd unit, both as the
+    /// kernel reports them for the connected program: most first, with at most 20 separate units
+    /// for each user.
     Status {
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send a test message as any program would, and follow it until the relayhost has taken it. A
-    /// smarthost counts ten of them a day, say, against no limit.
+    /// Send a test message as any program would, and follow it until the relayhost has accepted it.
+    /// A smarthost does not count a few such messages a day (a tenth of the machine's limit).
     Test {
-        /// To whom; without it, to root, whom aliases and admin= redirect.
+        /// The recipient; by default root, which aliases and admin= redirect.
         #[arg(value_parser = Address::parse)]
         address: Option<Address>,
     },

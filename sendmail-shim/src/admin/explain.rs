@@ -41,7 +41,7 @@ pub struct Options {
     /// Take recipients from the header, as for sendmail -t.
     #[arg(short = 't')]
     pub from_header: bool,
-    /// As if this user had sent it; without it, you.
+    /// As if this user had sent it; by default you.
     #[arg(long, value_name = "NAME", value_parser = console::text)]
     pub user: Option<String>,
     /// Recipients.

@@ -35,23 +35,23 @@ const PASSWORD: &str = "/etc/sendmail-shim/password";
 /// `import …`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Whose configuration; without it, the one that is there.
+    /// The program whose configuration to convert; by default the one that is found.
     #[arg(long, value_enum)]
     pub from: Option<Program>,
-    /// Where the other system's files are, and where ours are written.
+    /// Root directory of another system: its files are read and written there.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
     /// Write the files instead of showing them.
     #[arg(long)]
     pub apply: bool,
-    /// Overwrite our files.
+    /// Overwrite sendmail-shim's files.
     #[arg(long, requires = "apply", conflicts_with = "queue")]
     pub force: bool,
-    /// The mail that waits in its queue instead of the configuration; without --from, of every
-    /// program that has one.
+    /// Take over queued mail instead of the configuration; without --from, of every program that
+    /// has a queue.
     #[arg(long)]
     pub queue: bool,
-    /// With --queue: also what is on hold there, or failed for good.
+    /// With --queue: also mail that is on hold there, or has failed for good.
     #[arg(long, requires = "queue")]
     pub held: bool,
 }

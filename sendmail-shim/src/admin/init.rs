@@ -37,16 +37,17 @@ const KEYS: [&str; 5] = ["relayhost", "pins", "tls", "domain", "admin"];
 /// `init …`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Answers beforehand: relayhost, pins, tls, domain, admin; several words are a list.
+    /// Answers in advance: relayhost, pins, tls, domain, admin; several words are a list.
     #[arg(value_name = "KEY=VALUE")]
     pub answers: Vec<String>,
-    /// Ask nothing: take what is proposed for the rest, and write.
+    /// Ask nothing: use what is proposed for the rest, and write the file.
     #[arg(long)]
     pub yes: bool,
-    /// With --yes: replace a file with settings of yours, and write what does not pass the check.
+    /// With --yes: replace a file with your own settings, and write a configuration that does not
+    /// pass the check.
     #[arg(long, requires = "yes")]
     pub force: bool,
-    /// Where the other system's files are, and where ours are written.
+    /// Root directory of another system: its files are read and written there.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
     #[command(flatten)]

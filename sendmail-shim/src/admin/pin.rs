@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// `pin …`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// HOST or HOST:PORT; without it, each relayhost of the configuration.
+    /// HOST or HOST:PORT; by default each relayhost of the configuration.
     #[arg(value_parser = Nexthop::parse)]
     pub host: Option<Nexthop>,
     /// TLS from the first byte. Without this and --starttls, both are tried, the likelier one
@@ -36,7 +36,7 @@ pub struct Options {
     /// STARTTLS only.
     #[arg(long)]
     pub starttls: bool,
-    /// For scripts: one line for each host: its pin, starttls or wrapped, and what else it shows.
+    /// For scripts: one line per host, with its pin, starttls or wrapped, and what else it shows.
     #[arg(long)]
     pub brief: bool,
 }

@@ -13,13 +13,13 @@ use crate::terminal::{CommandError, say};
 /// `provision …`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Settings as in config.toml; without the file nothing is done.
+    /// A file of settings as in config.toml; if it does not exist, nothing is done.
     #[arg(long, value_name = "FILE", required_unless_present = "answers")]
     pub credential: Option<PathBuf>,
-    /// Settings one by one; several words in a value, between spaces or commas, are a list.
+    /// Settings one by one; a value of several words, separated by spaces or commas, is a list.
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential", value_parser = console::answers::AnswerParser)]
     pub answers: Vec<String>,
-    /// Where the configuration is.
+    /// The directory of the configuration.
     #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
     pub directory: PathBuf,
 }

@@ -14,10 +14,10 @@ use settings::{
 /// Which settings are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::Args)]
 pub struct Which {
-    /// Print all settings in effect, each with what it means
+    /// Print all settings in effect, each with its meaning
     #[arg(long)]
     pub all: bool,
-    /// Print those that differ from the default (what is printed without an option too)
+    /// Print those that differ from the default (as without an option)
     #[arg(long, conflicts_with = "all")]
     pub changed: bool,
 }

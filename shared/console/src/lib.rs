@@ -45,7 +45,7 @@ const ALL: &str = "ALL";
 /// `queue …`
 #[derive(Debug, Args)]
 pub struct Queue {
-    /// JSON, one object a line; messages as postqueue -j prints them
+    /// JSON, one object per line; messages as postqueue -j prints them
     #[arg(long, global = true)]
     pub json: bool,
     #[command(subcommand)]
@@ -68,10 +68,9 @@ pub struct Daemon<'a> {
 
 impl Words {
     fn commands() -> Vec<Command> {
-        let list =
-            Command::new("list").about("List the mail that waits, each recipient with its reason");
+        let list = Command::new("list").about("List queued mail, each recipient with its reason");
         let show = Command::new("show")
-            .about("Show one message: where it stands, and its header")
+            .about("Show one message: its state and its header")
             .arg(
                 Arg::new("id")
                     .value_name("ID")
@@ -84,14 +83,14 @@ impl Words {
                 .args(selecting())
         });
         let summary = Command::new("summary")
-            .about("Count the mail that waits by destination, sender, client or age, in columns of minutes as qshape has them")
+            .about("Count queued mail by destination, sender, client or age, in columns of minutes as qshape does")
             .arg(
                 Arg::new("by")
                     .long("by")
                     .value_name("WHAT")
                     .value_parser(By::ALL.map(By::word))
                     .default_value(By::Destination.word())
-                    .help("What is counted together; recipients by destination, messages otherwise"),
+                    .help("How to group the counts: recipients by destination, messages otherwise"),
             );
         [list.args(selecting()), summary.args(selecting()), show]
             .into_iter()
@@ -127,30 +126,30 @@ fn selecting() -> Vec<Arg> {
         part(
             "sender",
             "TEXT",
-            "Those whose sender contains this; <> is the null sender",
+            "Messages whose sender contains this; <> is the null sender",
         ),
         part(
             "recipient",
             "TEXT",
-            "Those with a recipient that contains this",
+            "Messages with a recipient that contains this",
         ),
         part(
             "destination",
             "DOMAIN",
-            "Those with a recipient in this domain",
+            "Messages with a recipient in this domain",
         ),
         part(
             "client",
             "TEXT",
-            "Those that came from this name or address",
+            "Messages that came from this name or address",
         ),
-        age("older", "Those that came at least as long ago: 90m, 2d"),
-        age("newer", "Those that came at most as long ago"),
-        part("reason", "TEXT", "Those whose reason to wait contains this"),
+        age("older", "Messages at least this old: 90m, 2d"),
+        age("newer", "Messages at most this old"),
+        part("reason", "TEXT", "Messages whose reason contains this"),
         Arg::new("held")
             .long("held")
             .action(ArgAction::SetTrue)
-            .help("Those on hold"),
+            .help("Messages on hold"),
     ]
 }
 
@@ -323,7 +322,7 @@ fn json(answer: &Answer) -> String {
 /// A word that says something.
 pub fn text(typed: &str) -> Result<String, String> {
     if typed.trim().is_empty() {
-        return Err("there is nothing in it; leave it out, or write what is meant".to_owned());
+        return Err("it is empty; leave it out, or write a value".to_owned());
     }
     Ok(typed.to_owned())
 }

@@ -15,8 +15,8 @@ const BOOTED: &str = "/run/systemd/system";
 /// `--test`, as both programs have it.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct Trial {
-    /// In the end, let the daemon take the file, send a mail to the administrators and follow it
-    /// (in a terminal this is asked)
+    /// At the end, let the daemon load the file, send a mail to the administrators and follow it
+    /// (in a terminal you are asked)
     #[arg(long)]
     pub test: bool,
 }

@@ -39,14 +39,14 @@ impl Order {
         match self {
             Self::Flush => (
                 "flush",
-                "Try messages now, also where a destination is suspended; without ids, everything",
+                "Try messages now, even if their destination is suspended; without ids, all of them",
                 "to be tried now",
             ),
             Self::Hold => ("hold", "Keep messages without trying them", "held"),
             Self::Release => ("release", "Try held messages again", "released"),
             Self::Delete => (
                 "delete",
-                "Delete messages; nobody is told (what is being delivered at this moment may still be)",
+                "Delete messages without telling anybody (a delivery in progress may still succeed)",
                 "deleted",
             ),
             Self::Bounce => (

@@ -26,9 +26,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const LINES: u32 = 25;
 /// What becomes of mail that stays.
 const STAYS: &str = "\
-what stays is tried again every minute by itself, and is neither delivered nor returned meanwhile; \
-the same command again tries it at once.
-To have it delivered from here: smarthost drain --stop
+what stays is tried again every minute by itself, and is neither delivered nor returned meanwhile.
+To try it at once, run the same command again. To deliver it from here: smarthost drain --stop
 ";
 /// Width of the bar, characters.
 const BAR: u64 = 30;
@@ -36,16 +35,16 @@ const BAR: u64 = 30;
 /// `drain …`
 #[derive(clap::Args, Debug)]
 pub(super) struct Drain {
-    /// The server that takes the mail; it names this one in its `drain_from`
+    /// The server that takes the mail; its `drain_from` must name this one
     #[arg(long, value_name = "HOST[:PORT]", required_unless_present = "stop", value_parser = nexthop)]
     to: Option<String>,
     /// The key that it must show, as its `smarthost pin` prints it
     #[arg(long, value_name = "PIN", required_unless_present = "stop", value_parser = pin)]
     pin: Option<String>,
-    /// Take mail and deliver it again; what has left is delivered there
+    /// Accept and deliver mail again; what has moved is delivered by the other server
     #[arg(long, conflicts_with_all = ["to", "pin"])]
     stop: bool,
-    /// The balance as JSON, and nothing else
+    /// Print only the result, as JSON
     #[arg(long)]
     json: bool,
 }

@@ -21,14 +21,14 @@ const WIDTH: usize = 255;
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Enroll {
-    /// As whom the machine is to be known: in limits, clients, the log
+    /// The machine's name, for limits, clients and the log
     #[arg(value_name = "NAME", value_parser = Name::parse, required = true)]
     name: Option<Name>,
-    /// How long the line can be used
+    /// How long the line is valid
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = span)]
     expires: Duration,
-    /// Where the machine finds this relay, if not by its host name; a port must be one that asks
-    /// for keys
+    /// Where the machine reaches this relay, if not by its host name; the port must be one that
+    /// accepts client keys
     #[arg(long, value_name = "HOST[:PORT]", value_parser = nexthop)]
     relay: Option<String>,
     /// As JSON
@@ -40,18 +40,18 @@ pub(super) struct Enroll {
 
 #[derive(clap::Subcommand, Debug)]
 enum Order {
-    /// List the machines, the lines that were not used yet, and the keys that are believed no more
+    /// List enrolled machines, lines that were not used yet, and revoked keys
     List {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
-    /// Believe no key of a machine any more, and no line of its name; its mail waits there
+    /// Refuse all keys of a machine, and all lines for its name; its mail waits on the machine
     Revoke {
         #[arg(value_name = "NAME", value_parser = Name::parse)]
         name: Name,
     },
-    /// Forget a name with its keys, as if it had never been enrolled
+    /// Forget a name and its keys, as if it had never been enrolled
     Forget {
         #[arg(value_name = "NAME", value_parser = Name::parse)]
         name: Name,

@@ -17,9 +17,9 @@ const WIDTH: usize = 400;
 /// `expected …`
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Order {
-    /// List the mail that must come, what is missing first
+    /// List the mail that must come, missing mail first
     List {
-        /// What comes regularly and could be expected, each with the number for `expected add
+        /// List mail that comes regularly and could be expected, with the number for `expected add
         /// --learned`
         #[arg(long)]
         learned: bool,
@@ -27,37 +27,37 @@ pub(super) enum Order {
         #[arg(long)]
         json: bool,
     },
-    /// Declare mail that must come; admins are told when it does not, and when it comes again
+    /// Declare mail that must come; admins get mail when it does not, and when it comes again
     #[command(after_help = "Examples:\n  \
         smarthost expected add --client vm7 --subject 'backup*' --every 1d --grace 3h\n  \
         smarthost expected add --sender '*@shop.example.org' --every 7d\n  \
-        smarthost expected add --learned 3                     what was proposed under this number")]
+        smarthost expected add --learned 3                     the proposal with this number")]
     Add(Add),
-    /// Expect it no more
+    /// Stop expecting it
     Forget {
-        /// As `expected list` tells it
+        /// The number that `expected list` shows
         number: u32,
     },
 }
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Add {
-    /// Whose: the name of its key, its login, its host name, its address or a network
+    /// The client: the name of its key, its login, its host name, its address or a network
     #[arg(long, value_name = "CLIENT")]
     client: Option<Who>,
-    /// From whom; * stands for anything
+    /// The sender; * stands for anything
     #[arg(long, value_name = "PATTERN")]
     sender: Option<Pattern>,
-    /// With which subject; * stands for anything
+    /// The subject; * stands for anything
     #[arg(long, value_name = "PATTERN")]
     subject: Option<Pattern>,
-    /// How often it comes, at least: 1h, 1d, 7d, 31d
+    /// It must come at least this often: 1h, 1d, 7d, 31d
     #[arg(long, value_name = "TIME", required_unless_present = "learned")]
     every: Option<Every>,
-    /// How late it may be; by default an eighth of that time
+    /// How late it may be; by default an eighth of --every
     #[arg(long, value_name = "TIME")]
     grace: Option<Every>,
-    /// What was learned under this number
+    /// The number of a proposal in `expected list --learned`
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["client", "sender", "subject", "every", "grace"])]
     learned: Option<u32>,
 }

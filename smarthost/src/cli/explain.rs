@@ -18,49 +18,48 @@ use crate::explain::{self, Asked, Client, What};
 /// A client that would come, or an address.
 #[derive(clap::Args, Debug)]
 #[command(
-    long_about = "Tell what would be decided about a recipient, rule by rule and why, and the reply that the client would hear; \
-    or, with an address alone, where its mail goes: aliases, transport, next hop, hosts, TLS.\n\n\
-    The running daemon is asked: its settings, tables, logins and limits decide, as it holds them. Where it does not run, that is \
-    said, and the files decide as they are now. Each rule is shown with its place in the configuration. \
-    Nothing is counted, remembered or sent. DNS, block lists and policy servers are asked as for a real client (postgrey takes it \
-    for a first try), milters are only named; a next hop is asked whether the recipient exists only with --probe. \
-    Ask as root, or as the user that the daemon runs as: others may not read its keys and counters.",
+    long_about = "Show what would be decided about a recipient, rule by rule and why, and the reply that the client would get. \
+    With only an address, show where its mail goes: aliases, transport, next hop, hosts, TLS.\n\n\
+    The running daemon is asked, so its current settings, tables, logins and limits decide. If it is not running, a message says so, \
+    and the files decide as they are now. Each rule is shown with its place in the configuration. \
+    Nothing is counted, remembered or sent. DNS, block lists and policy servers are asked as for a real client (postgrey takes this \
+    for a first attempt). Milters are only named. A next hop is asked whether the recipient exists only with --probe. \
+    Run it as root or as the daemon's user: others may not read its keys and counters.",
     after_help = "Examples:\n  \
         smarthost explain --client 192.0.2.7 --from ann@example.com --to bob@example.org\n  \
         smarthost explain --client 10.0.0.7 --helo vm7 --to bob@example.net --json\n  \
         smarthost explain --client 10.0.0.7 --login printer --to bob@example.net\n  \
-        smarthost explain root                     who gets root's mail, and which way"
+        smarthost explain root                     who gets root's mail, and how"
 )]
 pub(super) struct Arguments {
-    /// An address: where does its mail go?
+    /// Show where mail for this address goes
     #[arg(value_name = "ADDRESS", required_unless_present = "client", conflicts_with_all = ["client", "to"], value_parser = address)]
     address: Option<String>,
-    /// The client's address; or the name of a machine that is known by its key, wherever it is
+    /// The client's address, or the name of a machine that is known by its key
     #[arg(long, value_name = "IP|NAME", requires = "to", value_parser = who)]
     client: Option<Who>,
-    /// As the client calls itself; by default [IP]
+    /// The client's name in EHLO; by default [IP]
     #[arg(long, value_name = "NAME", requires = "client")]
     helo: Option<String>,
-    /// The envelope's sender; by default <>
+    /// The envelope sender; by default <>
     #[arg(long, value_name = "ADDRESS", requires = "client")]
     from: Option<String>,
     /// The recipient
     #[arg(long, value_name = "ADDRESS", requires = "client")]
     to: Option<String>,
-    /// As a client that speaks SMTPUTF8: addresses may have characters beyond ASCII in front of the
-    /// @
+    /// As if the client used SMTPUTF8: addresses may have non-ASCII characters before the @
     #[arg(long, requires = "client")]
     utf8: bool,
-    /// As if it had logged in as this user
+    /// As if the client had logged in as this user
     #[arg(long, value_name = "USER", requires = "client", value_parser = login)]
     login: Option<String>,
-    /// As if it were known by its key under this name
+    /// As if the client were known by its key under this name
     #[arg(long, value_name = "NAME", requires = "client", value_parser = key)]
     pin: Option<String>,
     /// As if the session were encrypted
     #[arg(long, requires = "client")]
     tls: bool,
-    /// Ask the next hop whether the recipient exists, where `reject_unverified_recipient` would
+    /// Ask the next hop whether the recipient exists, if `reject_unverified_recipient` would
     #[arg(long, requires = "client")]
     probe: bool,
     /// As JSON

@@ -26,10 +26,10 @@ const DAY: Duration = Duration::from_hours(24);
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Clients {
-    /// Only those that used to write, and have not for so long: 3d, 12h
+    /// Only machines that have sent mail before, but none for this long: 3d, 12h
     #[arg(long, value_name = "SPAN", value_parser = |text: &str| Span::try_from(text.to_owned()))]
     silent_for: Option<Span>,
-    /// One JSON object a client
+    /// One JSON object per client
     #[arg(long)]
     json: bool,
     /// Comma-separated values, with a column for each of the last 30 days

@@ -25,10 +25,10 @@ use crate::{
 /// `report …`
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Report {
-    /// List the mail that was refused in the last 30 days, newest first, each with the rule and
-    /// what would let its sender pass
+    /// List the mail that was refused in the last 30 days, newest first, with the rule that refused
+    /// it and how to let its sender pass
     #[command(after_help = "Examples:\n  \
-        smarthost report rejected --to boss@example.org            why did it not reach the boss?\n  \
+        smarthost report rejected --to boss@example.org            why mail did not reach the boss\n  \
         smarthost report rejected --from example.com --since 2d\n  \
         smarthost report rejected --client 192.0.2.7 --json")]
     Rejected(Rejected),
@@ -36,16 +36,16 @@ pub(super) enum Report {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Rejected {
-    /// Only with a recipient that contains this
+    /// Only mail to a recipient that contains this
     #[arg(long, value_name = "TEXT", value_parser = console::text)]
     to: Option<String>,
-    /// Only with a sender that contains this; <> is the null sender
+    /// Only mail from a sender that contains this; <> is the null sender
     #[arg(long, value_name = "TEXT", value_parser = console::text)]
     from: Option<String>,
-    /// Only what was refused since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51"
+    /// Only mail refused since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51"
     #[arg(long, value_name = "WHEN", value_parser = console::when)]
     since: Option<Timestamp>,
-    /// Only from this address
+    /// Only mail from this client address
     #[arg(long, value_name = "IP")]
     client: Option<IpAddr>,
     /// One JSON object a line

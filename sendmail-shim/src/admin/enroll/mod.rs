@@ -64,21 +64,22 @@ const TAKES: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("given").args(["lines", "provided"]))]
 pub struct Options {
-    /// What `smarthost enroll NAME` printed, one for each relay; - reads them from standard input.
+    /// The line that `smarthost enroll NAME` printed, one for each relay; - reads lines from
+    /// standard input.
     #[arg(value_name = "LINE")]
     pub lines: Vec<String>,
-    /// Make another key, which takes the place of the one that the smarthosts know; the old one is
-    /// good until shortly after the new one was seen.
+    /// Make another key, which replaces the one that the smarthosts know; the old key is valid
+    /// until shortly after the new one is first used.
     #[arg(long, conflicts_with_all = ["lines", "new_key", "provided"])]
     pub roll: bool,
-    /// Make another key for these lines: the one that there is was revoked, or is another
-    /// machine's.
+    /// Make another key for these lines, because the present one was revoked or belongs to another
+    /// machine.
     #[arg(long, requires = "given")]
     pub new_key: bool,
-    /// The lines in the file `enroll` beside the configuration, which is removed then; without it,
-    /// those in the service's credential `enroll-file`, or, while this machine is not enrolled or
-    /// has not used them, `enroll`. None: nothing is done. Another key is made where the one that
-    /// there is was revoked.
+    /// Use the lines in the file `enroll` beside the configuration, and then remove it. Without
+    /// that file, use those in the service's credential `enroll-file`, or in the credential
+    /// `enroll` while this machine is not enrolled or has not used them. Without any line, nothing
+    /// is done. If the present key was revoked, another one is made.
     #[arg(long, conflicts_with = "lines")]
     pub provided: bool,
 }

@@ -64,18 +64,18 @@ pub struct Trace {
     /// A queue id of either program, an address, a Message-ID, or a client's name, address or login
     #[arg(value_name = "WHAT", required_unless_present = "live", value_parser = text)]
     what: Option<String>,
-    /// Read this log instead of the journal, also of another machine, rotated or compressed;
-    /// several are read together
+    /// Read this log instead of the journal. It may be another machine's, rotated or compressed.
+    /// Several logs are read together
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// Only what the log says since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51". Default: 30d of
-    /// the journal, all of a file
+    /// Only log lines since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51". By default 30d of the
+    /// journal, all of a file
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<Timestamp>,
-    /// So many messages at most, the newest
+    /// Show at most this many messages, the newest ones
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     last: u16,
-    /// One JSON object a message
+    /// One JSON object per message
     #[arg(long, conflicts_with = "live")]
     json: bool,
     /// Follow the log until interrupted; without WHAT, all of it

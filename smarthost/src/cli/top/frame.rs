@@ -245,8 +245,8 @@ fn help() -> Vec<Line> {
     let keys = [
         ("Tab, 1 to 5", "another table"),
         ("right, s", "sort by the next column, which ▼ or ▲ marks"),
-        ("left", "sort by the one before"),
-        ("r", "the other way round"),
+        ("left", "sort by the previous column"),
+        ("r", "reverse the order"),
         (
             "up, down",
             "scroll; Page Up and Page Down by ten, Home to the top",
@@ -256,7 +256,7 @@ fn help() -> Vec<Line> {
     ];
     let title = Line::Title("smarthost top: keys".to_owned());
     let keys = keys.map(|(key, does)| Line::Plain(format!("{key:12} {does}")));
-    let more = "What waits is that of the 20,000 oldest messages; fifty rows at most are told.";
+    let more = "Queued mail is that of the 20,000 oldest messages. A table has fifty rows at most.";
     let more = Line::Plain(more.to_owned());
     std::iter::once(title).chain(keys).chain([more]).collect()
 }
