@@ -131,13 +131,27 @@ pub(super) fn unreached(agent: &Agent, failure: &Failure) {
     if failure.remedy.is_some() {
         return refused_for(agent, failure);
     }
-    let patience = agent.settings.warning;
+    lasts(agent, "has not been reached", now);
+}
+
+/// The relayhost answers, and says "later" to all mail: told as an outage.
+pub(super) fn deferred(agent: &Agent, failure: &Failure) {
+    let now = clock::now();
+    // Each message has its own reason.
+    let known = agent.outages.goes_on(&failure.log_text(), false, now);
+    kept_or_logged(known);
+    lasts(agent, "has taken no mail", now);
+}
+
+/// Root is told once of an outage that lasts.
+fn lasts(agent: &Agent, what: &str, now: Timestamp) {
+    let (outages, patience) = (&agent.outages, agent.settings.warning);
     let outage = patience.and_then(|patience| outages.to_tell(patience, now));
     if let Some(outage) = outage {
         kept_or_logged(outages.told());
         let host = &agent.settings.hostname;
         let since = outage.since.rfc5322();
-        let subject = format!("{host}: the relayhost has not been reached since {since}");
+        let subject = format!("{host}: the relayhost {what} since {since}");
         let begin = format!("{host} could not hand over mail since {since}.");
         let end = "This is the only warning of this outage.";
         waiting(agent, &subject, (&begin, end), &outage.reason);

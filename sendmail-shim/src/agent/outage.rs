@@ -112,7 +112,14 @@ impl Outages {
         })
     }
 
-    /// The relayhost was reached.
+    /// The relayhost was reached; what it refuses, or puts off, is not over yet.
+    pub(crate) fn reached(&self) {
+        if self.with(|outage| outage.as_ref().is_some_and(|known| known.of_all)) {
+            self.ended();
+        }
+    }
+
+    /// The relayhost takes mail.
     pub(crate) fn ended(&self) {
         self.with(|outage| {
             if outage.take().is_some() {
@@ -189,7 +196,11 @@ mod tests {
             assert_eq!(outages.outage(), Some((at(1000), "not owned".to_owned())));
         }
         let outages = Outages::open(spool.path(), "outage");
+        outages.reached();
+        assert!(outages.outage().is_some(), "it is not over yet");
         outages.goes_on("timed out", true, at(1050)).unwrap();
         assert_eq!(outages.reason().as_deref(), Some("timed out"));
+        outages.reached();
+        assert_eq!(outages.outage(), None);
     }
 }

@@ -7,6 +7,7 @@ use mail::{
     clock::{self, Timestamp},
     message::rewrite::Rules,
 };
+use queue::deferring::Deferring;
 use relay::{delivery::Memory, net::names::Names, trust::PeerKey};
 use settings::last_good::{self, Fault};
 use spool::{Hold, QueueId, Spool};
@@ -54,6 +55,8 @@ pub(super) struct Agent {
     password: Option<Mutex<Kept>>,
     /// Why the relayhost cannot be used, while it cannot.
     pub(super) outages: Outages,
+    /// Whether it says "later" to all mail.
+    deferring: Mutex<Deferring>,
     /// What the relayhost refuses for reasons of this machine.
     pub(super) refusals: Outages,
     /// The relayhosts that DNS names.
@@ -92,6 +95,7 @@ impl Agent {
             password: password(&settings),
             deaf,
             outages: Outages::open(&settings.spool, "outage"),
+            deferring: Mutex::default(),
             refusals: Outages::open(&settings.spool, "refusal"),
             names: Names::new(settings.resolver),
             memory: Mutex::default(),
@@ -123,6 +127,11 @@ impl Agent {
         let news = last_good::has_news(&known.text, text);
         text.clone_into(&mut known.text);
         news
+    }
+
+    /// Whether the relayhost says "later" to all mail; locked for a moment.
+    pub(super) fn deferring(&self) -> MutexGuard<'_, Deferring> {
+        lock(&self.deferring)
     }
 
     /// What deliveries have learned; locked for a moment.

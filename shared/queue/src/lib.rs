@@ -24,6 +24,7 @@
 //! | `orders` | flush, hold, release, return, remove |
 //! | [`retry`] | when a deferred recipient is tried again |
 //! | [`notification`] | what the sender is told, and the administrators of dead mail |
+//! | [`deferring`] | next hops that answer, and say "later" to all mail |
 //! | [`clock`] | steps of the wall clock |
 //! | [`rate`] | how many of something in a sliding time |
 //!
@@ -55,6 +56,7 @@
 //! spool when they are due.
 
 pub mod clock;
+pub mod deferring;
 pub mod notification;
 pub mod rate;
 pub mod retry;

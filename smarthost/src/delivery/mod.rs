@@ -4,14 +4,12 @@
 //! |---|---|
 //! | [`driver`] | drains the scheduler's actions, one task for each delivery |
 //! | [`attempt`] | one delivery by its transport, and the log line of each recipient |
-//! | [`deferring`] | next hops that answer, and say "later" to all mail |
 //! | [`probe`] | whether a next hop would take a recipient |
 //! | [`moving`] | the queue to another server, of one that is emptied |
 //! | [`target`] | the server that it is moved to |
 //! | [`nondelivery`] | bounces, queued as messages of our own |
 
 mod attempt;
-mod deferring;
 mod driver;
 pub(crate) mod moving;
 mod nondelivery;
@@ -25,7 +23,7 @@ use std::{
 
 pub(crate) use driver::run;
 
-use deferring::Deferring;
+use queue::deferring::Deferring;
 use relay::delivery::Memory;
 use spool::{QueueId, Stored};
 use tokio::sync::watch;

@@ -47,6 +47,7 @@ pub fn send(
         memory: &Mutex::new(Memory::default()),
         opened: &|_| (),
         silent: &|_| (),
+        hurried: None,
         halted: None,
         eight_bit: &|_| (),
     };

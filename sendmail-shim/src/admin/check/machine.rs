@@ -151,7 +151,7 @@ fn agent(settings: &Settings, findings: &mut Findings) -> (Option<Settings>, Vec
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();
             let alarms = match running::status(settings) {
-                Ok(status) => said(status, findings),
+                Ok(status) => said(status, settings, findings),
                 // One of another version is told of below.
                 Err(error) if error.kind() == io::ErrorKind::Other => Vec::new(),
                 Err(error) => {
@@ -228,12 +228,19 @@ fn silent(error: &io::Error, findings: &mut Findings) {
 }
 
 /// What it says of itself; its alarms.
-fn said(status: Status, findings: &mut Findings) -> Vec<String> {
+fn said(status: Status, settings: &Settings, findings: &mut Findings) -> Vec<String> {
     if let Some(fault) = &status.fault {
         findings.fail("agent", fault, "mend it; the agent takes it up by itself");
     }
     if let Some(fault) = &status.spool.fault {
         findings.fail("spool", fault, "until then no mail is taken");
+    }
+    let is_set = !settings.relayhost.is_empty();
+    let relayhosts = status.services.first().filter(|_| is_set);
+    if let Some(service) = relayhosts.filter(|service| !service.works) {
+        let text = format!("{} {}: {}", service.kind, service.name, service.text);
+        let remedy = "mailq shows what waits; sendmail-shim queue flush tries it at once";
+        findings.warn("agent", text, remedy);
     }
     for alarm in &status.alarms {
         findings.warn("agent", alarm, "sendmail-shim status, and its log");

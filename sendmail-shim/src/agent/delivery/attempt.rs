@@ -16,7 +16,7 @@ use std::{
 };
 
 use ::relay::{
-    delivery::{Delivery as Attempt, Patience},
+    delivery::{Delivery as Attempt, HURRIED, Patience},
     net::{Connection, Kept, Outgoing, Road, Text, deliver},
 };
 use mail::{
@@ -25,9 +25,12 @@ use mail::{
     message::{Header, writer::Writer},
     outcome::{Delivery as Delivered, Failure, Handover, Outcome},
 };
-use queue::notification::Occasion;
+use queue::{
+    deferring::{self, Found},
+    notification::Occasion,
+};
 use smtp::client::Timeouts;
-use spool::Stored;
+use spool::{QueueId, Stored};
 use system::log::life;
 
 use super::report;
@@ -42,6 +45,8 @@ use crate::{
     relay,
 };
 
+/// What the one next hop is known by.
+const RELAYHOST: &str = "relayhost";
 /// How long a connection without work is kept.
 const KEEP: Duration = Duration::from_secs(20);
 
@@ -97,7 +102,7 @@ impl Attempts {
             self.tell(delivery, &stored, &envelope, &outcomes);
             return finished(outcomes);
         }
-        let (mut outcomes, unusable) = self.send(ticket, &stored, &envelope);
+        let (mut outcomes, unusable) = self.send(delivery, &stored, &envelope);
         if self.agent.dispatch.halted().is_some() {
             self.tell(delivery, &stored, &envelope, &outcomes);
             return Event::interrupted(ticket, outcomes);
@@ -111,7 +116,7 @@ impl Attempts {
                     return Event::Unreached { ticket, failure };
                 }
             }
-            None => self.agent.outages.ended(),
+            None => self.answered(id, &outcomes),
         }
         outcomes.resize(
             count,
@@ -119,6 +124,23 @@ impl Attempts {
         );
         self.tell(delivery, &stored, &envelope, &outcomes);
         finished(outcomes)
+    }
+
+    /// What a delivery shows of a relayhost that was reached: one that says "later" to all mail
+    /// takes none.
+    fn answered(&self, id: QueueId, outcomes: &[Outcome]) {
+        let agent = &self.agent;
+        match deferring::look(outcomes) {
+            Found::Nothing => agent.outages.reached(),
+            Found::Takes => {
+                agent.deferring().takes(RELAYHOST);
+                agent.outages.ended();
+            }
+            Found::Defers(failure) if agent.deferring().defers(RELAYHOST, id) => {
+                notices::deferred(agent, failure);
+            }
+            Found::Defers(_) => agent.outages.reached(),
+        }
     }
 
     /// Where aliases or `admin` name others by now, a message to them is queued in its place.
@@ -169,12 +191,12 @@ impl Attempts {
     /// The outcomes, and the failure that speaks against any other mail, too.
     fn send(
         &mut self,
-        ticket: u64,
+        delivery: &Delivery,
         stored: &Stored,
         envelope: &Envelope,
     ) -> (Vec<Outcome>, Option<Failure>) {
         let agent = Arc::clone(&self.agent);
-        let settings = &agent.settings;
+        let (settings, ticket) = (&agent.settings, delivery.ticket);
         let tls = self.showing.tls(settings);
         let road = Road {
             way: &|| {
@@ -191,6 +213,7 @@ impl Attempts {
             memory: &agent.memory,
             opened: &|connection| opened(&agent, connection),
             silent: &|_| agent.dispatch.tell(Event::Stalls { ticket }),
+            hurried: (delivery.patience == queue::Patience::Short).then_some(HURRIED),
             halted: Some(&|| agent.dispatch.halted()),
             eight_bit: &|connection| {
                 maillog::warning(&format!(

@@ -17,7 +17,7 @@ const ATTEMPTS: u32 = 4;
 
 /// What a delivery shows of its next hop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Found<'a> {
+pub enum Found<'a> {
     Nothing,
     /// It decides about mail.
     Takes,
@@ -25,7 +25,7 @@ pub(super) enum Found<'a> {
 }
 
 /// What came of a delivery.
-pub(super) fn look(outcomes: &[Outcome]) -> Found<'_> {
+pub fn look(outcomes: &[Outcome]) -> Found<'_> {
     let mut deferred = None;
     for outcome in outcomes {
         match outcome {
@@ -58,11 +58,11 @@ enum Standing {
 
 /// How next hops stand, by name.
 #[derive(Debug, Default)]
-pub(super) struct Deferring(HashMap<String, Standing>);
+pub struct Deferring(HashMap<String, Standing>);
 
 impl Deferring {
     /// It has taken mail: whether it may be told as one that does not, as it may after a start.
-    pub(super) fn takes(&mut self, what: &str) -> bool {
+    pub fn takes(&mut self, what: &str) -> bool {
         match self.0.get_mut(what) {
             Some(Standing::Takes) => false,
             Some(standing) => {
@@ -77,7 +77,7 @@ impl Deferring {
     }
 
     /// It has deferred all of a message: whether it takes none.
-    pub(super) fn defers(&mut self, what: &str, id: QueueId) -> bool {
+    pub fn defers(&mut self, what: &str, id: QueueId) -> bool {
         if let Some(Standing::Defers {
             first,
             attempts,
