@@ -26,7 +26,7 @@ mod turn;
 pub(crate) use refusals::Judged;
 
 use crate::{
-    Lesson, Settings, Transport,
+    Patience, Settings, Transport,
     clock::Step,
     destination::{Destination, Job, Listed, Turn},
     hashed::Map,
@@ -53,6 +53,8 @@ pub(crate) struct Underway<D, O> {
     /// But not that at its site, and of its transport.
     pub(crate) runs: bool,
     pub(crate) on_trust: bool,
+    /// The peer is given little time, for it is silent to many.
+    pub(crate) hurried: bool,
     /// As in [`Turn::first`].
     pub(crate) first: bool,
 }
@@ -159,20 +161,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.transports.of(to)
     }
 
-    pub(crate) fn lessons(&self, now: Timestamp) -> Vec<Lesson> {
-        self.sites.lessons(now)
-    }
-
-    /// What the hosts of a destination have taught.
-    pub(crate) fn lesson(&self, to: &D) -> Option<Lesson> {
-        self.sites.lesson(&self.known.get(to)?.site)
-    }
-
-    pub(crate) fn teach(&mut self, lesson: Lesson) {
-        let transport = Transport::unnamed(&self.settings.slots);
-        self.sites.teach(lesson, &transport);
-    }
-
     /// A job waits.
     pub(crate) fn push(&mut self, to: &Arc<D>, owner: O, job: Job, now: Timestamp) {
         if !self.known.contains_key(to) {
@@ -212,6 +200,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         };
         // What met silence here before keeps no place.
         let apart = destination.mute.contains(turn.job.id);
+        let hurried = turn.patience == Patience::Short && self.is_hurried(&turn.destination);
         let underway = Underway {
             site: destination.site.clone(),
             transport: Arc::clone(&destination.transport),
@@ -223,6 +212,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             stalls: apart,
             runs: false,
             on_trust: turn.on_trust,
+            hurried,
             first: turn.first,
         };
         self.take_place(&underway);

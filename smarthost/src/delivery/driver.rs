@@ -14,7 +14,10 @@ use mail::{
     clock,
     outcome::{Failure, Outcome},
 };
-use queue::clock::Watch;
+use queue::{
+    clock::Watch,
+    deferring::{self, Found},
+};
 use settings::Span;
 use spool::QueueId;
 use system::log::{Level, life, line};
@@ -24,11 +27,7 @@ use tokio::{
     time,
 };
 
-use super::{
-    Deliveries,
-    deferring::{self, Found},
-    nondelivery,
-};
+use super::{Deliveries, nondelivery};
 use crate::{
     destination::Destination,
     dispatch::{self, Action, Delivery, Event},

@@ -357,7 +357,8 @@ impl Session<'_> {
         };
         let outcomes = match block_in_place(fitting) {
             Ok(mut fitted) => {
-                fitted.transaction.patience = batch.patience;
+                let hurried = self.errand.hurried.then_some(2 * HURRIED);
+                fitted.transaction.patience = batch.patience_within(hurried);
                 fitted.transaction.kept = batch.kept;
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());

@@ -5,12 +5,26 @@ use std::{hash::Hash, sync::Arc};
 use mail::clock::Timestamp;
 
 use super::Destinations;
-use crate::{site::Key, sites::Wait};
+use crate::{Lesson, Transport, site::Key, sites::Wait};
 
 /// Hosts remembered behind one destination, by name and address.
 const HOSTS: usize = 64;
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
+    pub(crate) fn lessons(&self, now: Timestamp) -> Vec<Lesson> {
+        self.sites.lessons(now)
+    }
+
+    /// What the hosts of a destination have taught.
+    pub(crate) fn lesson(&self, to: &D) -> Option<Lesson> {
+        self.sites.lesson(&self.known.get(to)?.site)
+    }
+
+    pub(crate) fn teach(&mut self, lesson: Lesson) {
+        let transport = Transport::unnamed(&self.settings.slots);
+        self.sites.teach(lesson, &transport);
+    }
+
     /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where
     /// others with these hosts have taken their places.
     pub(crate) fn shares(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {

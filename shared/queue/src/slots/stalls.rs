@@ -1,5 +1,6 @@
 //! Deliveries that end, and those whose peer takes its time: these give up their places, up to
-//! three times as many as there are places. A message at which its destination fell silent before
+//! three times as many as there are places; beyond that, peers get little time up to the final dot.
+//! A message at which its destination fell silent before
 //! has none, and is tried on its own schedule; a next hop of the administrator's counts as one that
 //! fails only where different messages have met silence, and it has answered nobody between them.
 
@@ -76,6 +77,19 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 && self.stalling_at(&destination.site) < destination.transport.at_once()
     }
 
+    /// Whether one more delivery there may find too many that have given up their places, and keep
+    /// its own while nothing is said to it: then it is waited for only shortly, so that others get
+    /// in.
+    pub(super) fn is_hurried(&self, to: &D) -> bool {
+        let Some(known) = self.known.get(to).filter(|_| self.stalling > 0) else {
+            return false;
+        };
+        let most = known.transport.at_once().saturating_mul(STALLING);
+        let there = self.underway.values().filter(|it| it.site == known.site);
+        self.underway.len() >= self.settings.slots.total.saturating_mul(STALLING)
+            || there.count() >= most
+    }
+
     fn stalling_at(&self, site: &Key<D>) -> usize {
         let stalling = self.underway.values().filter(|it| it.stalls);
         stalling.filter(|it| it.site == *site).count()
@@ -101,6 +115,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return false;
         }
         destination.mute.insert(id);
+        if underway.hurried {
+            // In so little time it says nothing of others.
+            return true;
+        }
         let site = self.sites.get_mut(&destination.site);
         site.is_some_and(|site| site.falls_silent(id, underway.began))
     }

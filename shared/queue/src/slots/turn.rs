@@ -67,7 +67,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     fn next_listed(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
         let slots = self.settings.slots;
-        let many = self.taken().saturating_mul(4) > slots.total.saturating_mul(3);
+        // For one destination alone none are kept free.
+        let many =
+            slots.trusted > 0 && self.taken().saturating_mul(4) > slots.total.saturating_mul(3);
         let mut underway = None;
         for _ in 0..self.working.len() {
             let to = self.working.pop_front()?;
@@ -85,6 +87,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             };
             let crowded = many || doubtful.saturating_mul(2) > slots.trusted;
             let apart = self.known.get(&to).is_some_and(|it| self.goes_apart(it));
+            let crowded = crowded || self.is_hurried(&to);
             let Some(destination) = self.known.get_mut(&to) else {
                 continue;
             };
@@ -182,6 +185,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 continue;
             }
             let apart = self.known.get(&to).is_some_and(|it| self.goes_apart(it));
+            let silent = self.is_hurried(&to);
             let Some(destination) = self.known.get_mut(&to) else {
                 continue;
             };
@@ -194,7 +198,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             if let Some((owner, job, first)) = taken {
                 destination.listed = None;
                 let many = (census.total + 1) * 2 > slots.unproven;
-                let crowded = first || (many && slots.unproven <= slots.total);
+                let crowded = first || silent || (many && slots.unproven <= slots.total);
                 found = Some(Turn {
                     destination: to,
                     owner,

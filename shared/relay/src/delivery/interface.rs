@@ -145,6 +145,10 @@ impl Default for Patience {
 /// it may be this message alone on which it falls silent.
 pub const QUIET: Duration = Duration::from_secs(5);
 
+/// What each answer up to the final dot may take where so many messages have met silence that the
+/// next one would keep its place: afterwards it is known as one of them, and keeps none.
+pub const HURRIED: Duration = Duration::from_secs(2 * QUIET.as_secs());
+
 /// One address to connect to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
@@ -165,6 +169,13 @@ pub struct Batch {
     pub recipients: Vec<usize>,
     pub patience: Option<Duration>,
     pub kept: bool,
+}
+
+impl Batch {
+    /// Its patience, where others wait for the place and leave it so long.
+    pub fn patience_within(&self, hurried: Option<Duration>) -> Option<Duration> {
+        self.patience.into_iter().chain(hurried).min()
+    }
 }
 
 /// How a transaction ended.

@@ -40,6 +40,8 @@ pub struct Road<'a> {
     pub opened: &'a dyn Fn(&Connection),
     /// Told when a peer says nothing while it owes an answer: its place is for others.
     pub silent: &'a dyn Fn(&Connection),
+    /// Others wait for its place: so long may each answer take up to the final dot.
+    pub hurried: Option<Duration>,
     /// Whether nobody here waits any longer, and why: the delivery ends with what recipients were
     /// answered by then.
     pub halted: Option<&'a dyn Fn() -> Option<Failure>>,
@@ -206,7 +208,7 @@ fn fitted(
     let others = outgoing.for_others.filter(|_| !peer.xwriter);
     let text = others.unwrap_or(outgoing.text);
     let mut fitted = fit(peer, envelope, text.size, text.read)?;
-    fitted.transaction.patience = batch.patience;
+    fitted.transaction.patience = batch.patience_within(road.hurried);
     fitted.transaction.kept = batch.kept;
     if fitted.eight_bit_all_the_same {
         (road.eight_bit)(connection);

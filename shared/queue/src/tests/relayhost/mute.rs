@@ -3,6 +3,7 @@
 use mail::outcome::{Blame, Outcome, Stage};
 
 use super::*;
+use crate::Patience;
 
 fn silence() -> Outcome {
     let status = EnhancedStatus::new(4, 4, 2);
@@ -97,6 +98,36 @@ fn messages_at_which_the_relayhost_falls_silent_hold_up_no_other() {
     assert_eq!(next.len(), 1);
     assert!(ids(&mute).contains(&next[0].id) && !ids(&again).contains(&next[0].id));
     takes(&mut queue, 200, now);
+}
+
+/// Twelve may be waited for beside the four connections. Whoever comes then is given little time,
+/// and has no place the next time: others get in after that time at the latest.
+#[test]
+fn however_many_messages_meet_silence_at_once_others_get_in_after_seconds() {
+    let mut queue = agent(4);
+    let mut mute = Vec::new();
+    for number in 1..=16 {
+        let begun = arrive(&mut queue, 1000, number, START);
+        assert_eq!(ids(&begun), [id(number)]);
+        assert_eq!(stalls(&mut queue, &begun[0], START), []);
+        mute.extend(begun);
+    }
+    let hurried = |it: &Delivery| it.patience == Patience::Short;
+    assert!(!mute[..12].iter().any(hurried), "nobody waits for them");
+    assert!(mute[12..].iter().all(hurried), "they keep the four places");
+    for number in 17..=20 {
+        assert_eq!(arrive(&mut queue, 1000, number, START), []);
+    }
+    let mut begun = deliveries(&silent(&mut queue, &mute[12], at(10)));
+    for number in 17..=20 {
+        assert_eq!(ids(&begun), [id(number)]);
+        begun = delivered(&mut queue, &begun[0], at(10));
+    }
+    for delivery in &mute[13..] {
+        assert!(!is_suspended(&silent(&mut queue, delivery, at(10))));
+    }
+    let again = arrive(&mut queue, 1000, 21, at(11));
+    assert_eq!(ids(&again), [id(21)], "at once");
 }
 
 #[test]
