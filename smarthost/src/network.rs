@@ -75,7 +75,8 @@ impl Network {
     fn read(text: &str) -> Result<(Self, IpAddr), NetworkError> {
         let bad = || {
             NetworkError(format!(
-                "`{}` is no network; write an address such as 192.0.2.7 or 2001:db8::1, or a network such as \
+                "`{}` is not a network; write an address such as 192.0.2.7 or 2001:db8::1, or a \
+                 network such as \
                  10.0.0.0/8 or 2001:db8::/32",
                 text.escape_debug()
             ))

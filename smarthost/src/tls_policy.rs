@@ -133,7 +133,7 @@ impl Demand {
             let Some(("match", names)) = word.split_once('=') else {
                 let word = word.escape_debug();
                 return Err(format!(
-                    "`{word}` is not known here; behind the level stands only match=..."
+                    "`{word}` is not known here; only match=... may follow the level"
                 ));
             };
             matches.push(names);
@@ -149,7 +149,8 @@ impl Demand {
             "fingerprint" => return fingerprints(&matches),
             _ => {
                 return Err(format!(
-                    "`{}` is no level; write none, may, encrypt, verify, secure, fingerprint, dane or dane-only",
+                    "`{}` is not a level; write none, may, encrypt, verify, secure, fingerprint, \
+                     dane or dane-only",
                     level.escape_debug()
                 ));
             }
@@ -158,7 +159,7 @@ impl Demand {
             Ok(demand)
         } else {
             Err(format!(
-                "match= means nothing with {level}; it belongs to verify, secure and fingerprint"
+                "match= has no effect with {level}; use it with verify, secure and fingerprint"
             ))
         }
     }
@@ -211,7 +212,7 @@ fn fingerprints(written: &[&str]) -> Result<Demand, String> {
         }
     }
     if pins.is_empty() {
-        return Err("fingerprint names nobody; write match= and a digest".to_owned());
+        return Err("fingerprint needs a key; write match= and a digest".to_owned());
     }
     Ok(Demand::Fingerprint(pins))
 }
@@ -280,7 +281,7 @@ fn spelling(key: &str) -> Result<String, String> {
     let is_domain = written.mx && written.port.is_none();
     if !dot.is_empty() && !is_domain {
         return Err(format!(
-            "`{}`: behind a dot stands a domain",
+            "`{}`: a domain must follow the dot",
             key.escape_debug()
         ));
     }

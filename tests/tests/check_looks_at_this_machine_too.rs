@@ -142,11 +142,11 @@ fn what_this_machine_lacks_or_what_leads_nowhere_is_not_called_right() {
         ),
         (
             "relay_auth = { user = \"u\", password_file = \"p\" }\n",
-            "this login is for the relayhost, and none is set",
+            "this login is for the relayhost, but none is set",
         ),
         (
             "relay_tls = { certificate = \"c\", key = \"k\" }\n",
-            "this certificate is for the relayhost, and none is set",
+            "this certificate is for the relayhost, but none is set",
         ),
     ] {
         let smarthost = Smarthost::prepare(&format!("{HERMETIC}{settings}"));

@@ -148,7 +148,7 @@ fn check_does_not_say_that_a_key_will_be_made_where_it_cannot_see_whether_there_
         let text = told(&output);
         assert!(!output.status.success(), "{word}: {text}");
         assert!(
-            text.contains("it is not known whether it is there"),
+            text.contains("it is not known whether it exists"),
             "{word}: {text}"
         );
         assert!(!text.contains("will be made"), "{word}: {text}");

@@ -348,7 +348,7 @@ fn damaged_files_name_the_command_that_helps_and_it_helps() {
     tests::identity::write(&settings, "relayhost = [");
     let told = words(&machine.admin(&["check"]));
     assert!(
-        told.contains("written anew by sendmail-shim enroll"),
+        told.contains("to write it again, run sendmail-shim enroll"),
         "{told}"
     );
     let used = line(&relay, "vm7");

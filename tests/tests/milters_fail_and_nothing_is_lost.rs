@@ -413,7 +413,7 @@ fn a_filter_that_is_written_wrong_is_refused_with_its_place() {
             "\"127.0.0.1:11332\"",
             "write \"unix:/run/rspamd/milter.sock\" or \"inet:127.0.0.1:11332\"",
         ),
-        ("\"inet:127.0.0.1\"", "is no address of a milter"),
+        ("\"inet:127.0.0.1\"", "is not the address of a milter"),
         ("{ on_failure = \"accept\" }", "address"),
         (
             "{ address = \"unix:/x\", on_failure = \"discard\" }",

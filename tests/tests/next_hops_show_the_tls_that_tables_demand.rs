@@ -172,14 +172,14 @@ fn a_word_that_is_not_known_is_told_with_its_line_and_never_means_less() {
     let mut smarthost = smarthost(&identity, &sink, settings, lines);
     smarthost
         .daemon()
-        .wait_for_log("tls:2: `encrypted` is no level");
+        .wait_for_log("tls:2: `encrypted` is not a level");
     send(&smarthost, "b@example.net");
-    waits(&smarthost, "tls:2: `encrypted` is no level");
+    waits(&smarthost, "tls:2: `encrypted` is not a level");
     send(&smarthost, "b@example.com");
     assert_eq!(sink.journal().first().recipients, ["b@example.com"]);
     let checked = smarthost.admin(&["check"]);
     let told = String::from_utf8(checked.stdout).unwrap();
-    assert!(told.contains("tls:2: `encrypted` is no level"), "{told}");
+    assert!(told.contains("tls:2: `encrypted` is not a level"), "{told}");
     assert!(!checked.status.success());
 
     // A reload does not make it right.

@@ -171,7 +171,7 @@ fn the_key_that_machines_pin_outlives_its_certificate_and_comes_back_from_a_back
     let refused = smarthost.admin(&["reload"]);
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success(), "{told}");
-    assert!(told.contains("put the key back from a backup"), "{told}");
+    assert!(told.contains("restore the key from a backup"), "{told}");
     let trust = Trust::Pins(vec![Pin::parse(&pin).unwrap()]);
     let tls = ClientTls::new(&trust).unwrap().config;
     let shown = |address| {
@@ -326,7 +326,10 @@ fn a_renewed_certificate_is_taken_by_itself_and_open_sessions_go_on_while_anothe
     write(&directory.join("own.key"), &other.key);
     until_true("the other key is told", || {
         assert_eq!(shown().as_ref(), Some(&second));
-        smarthost.daemon().log().contains("a reload takes it")
+        smarthost
+            .daemon()
+            .log()
+            .contains("it takes effect at a reload")
     });
     let reload = smarthost.admin(&["reload"]);
     assert!(reload.status.success(), "{reload:?}");

@@ -162,7 +162,7 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
         (
             "relay_recipients = [\"cidr:known\"]\n",
             good,
-            "/known:1: `joe@legacy.example` is no network",
+            "/known:1: `joe@legacy.example` is not a network",
         ),
         (
             "relay_recipients = [\"pcre:known\"]\n",
@@ -177,7 +177,7 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
         (
             "relay_recipients = [\"mysql:known\"]\n",
             good,
-            "tables of the kind `mysql` are not known",
+            "there is no kind of table `mysql`",
         ),
     ] {
         let smarthost = server(

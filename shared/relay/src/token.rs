@@ -77,9 +77,8 @@ impl TryFrom<Written> for Words {
         };
         match words.first() {
             Some(program) if program.starts_with('/') => Ok(Self(words)),
-            _ => Err(
-                "write the program's whole path first, then its arguments: [\"/usr/local/bin/token\", \"argument\"]; no shell reads them",
-            ),
+            _ => Err("write the program's full path first, then its arguments: \
+                 [\"/usr/local/bin/token\", \"argument\"]; no shell reads them"),
         }
     }
 }

@@ -101,8 +101,7 @@ impl Form<Number> {
     /// Some, and no more than a machine has room for.
     #[must_use]
     pub const fn some(self) -> Self {
-        let why =
-            "without any, nothing would be let through, and there is room for so many at most";
+        let why = "0 would let nothing through, and a machine has no room for more";
         self.within(Number(1), Number(1_000_000), why)
     }
 }

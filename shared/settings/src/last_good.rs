@@ -113,7 +113,8 @@ pub fn present(directory: &Path, of: &Path, layers: Vec<Layer>) -> Result<Vec<La
     }
     // There may be more than one copy, and none is the administrator's.
     let text = format!(
-        "{} is gone or empty; write it anew, or, if the defaults are meant, the line `# empty` into it",
+        "{} is gone or empty; write it again, or, if you want the defaults, write the line `# \
+         empty` into it",
         of.display()
     );
     Err(ConfigError { text })

@@ -81,7 +81,8 @@ impl TryFrom<String> for Pattern {
         let text = text.trim().to_owned();
         if text.is_empty() || text.len() > LONGEST || text.contains(char::is_control) {
             return Err(format!(
-                "write what it begins with and a *, such as \"backup*\": 1 to {LONGEST} bytes without control characters"
+                "write its beginning and a *, such as \"backup*\": 1 to {LONGEST} bytes without \
+                 control characters"
             ));
         }
         Ok(Self(text))

@@ -103,7 +103,7 @@ impl<'a, C: Fn(Vec<Layer>) -> Result<(), ConfigError>> Provided<'a, C> {
 
     fn content(&self, text: &str) -> String {
         let (origin, own) = (self.origin, layers::OWN);
-        format!("# {origin}. What stands in {own} beside this file counts more.\n{text}")
+        format!("# {origin}. {own} beside this file overrides it.\n{text}")
     }
 
     /// Alone, and with the other files.
@@ -194,8 +194,8 @@ pub fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
     let path = path.display();
     let text = match NotUtf8::of(error) {
         Some(NotUtf8 { line, column }) => format!(
-            "{path}:{line}:{column}: this is not UTF-8; save the file as UTF-8, or write the \
-             letter anew"
+            "{path}:{line}:{column}: this is not UTF-8; save the file as UTF-8, or type the \
+             character again"
         ),
         None => format!("{path}: cannot be read: {error}"),
     };

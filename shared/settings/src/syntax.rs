@@ -103,7 +103,7 @@ fn unclosed(text: &str, value: usize, lines: &Range<usize>) -> (Range<usize>, St
     let place = value..value.saturating_add(line.len());
     (
         place,
-        format!("what begins here has no end; close it with {closing}"),
+        format!("what begins here is not closed; close it with {closing}"),
     )
 }
 

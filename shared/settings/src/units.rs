@@ -230,7 +230,8 @@ impl TryFrom<String> for NameServer {
         let server = text.parse().or_else(|_| text.parse().map(alone));
         server.map(Self).map_err(|_| {
             format!(
-                "`{}` is no address of a name server; write \"127.0.0.1\" or \"127.0.0.1:5353\"",
+                "`{}` is not the address of a name server; write \"127.0.0.1\" or \
+                 \"127.0.0.1:5353\"",
                 text.escape_debug()
             )
         })

@@ -7,13 +7,13 @@ const BEGUN: usize = 5;
 /// The library's words in those of an administrator, with a remedy where one is known.
 pub(super) fn explain(message: &str) -> String {
     if message == "duplicate key" {
-        return "duplicate key: it stands above already; keep one of the two".to_owned();
+        return "duplicate key: it is already set above; keep one of the two".to_owned();
     }
     if message.starts_with("string values must be quoted") {
-        return "this is no value; a text stands in double quotes".to_owned();
+        return "this is not a value; put text in double quotes".to_owned();
     }
     if message.starts_with("invalid basic string, expected `\"`") {
-        return "the text has no end; close it with a double quote".to_owned();
+        return "the text is not closed; close it with a double quote".to_owned();
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (Some(&given), known) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
@@ -29,7 +29,7 @@ pub(super) fn explain(message: &str) -> String {
         return format!("the setting `{given}` is missing; add it here");
     }
     if message.starts_with("invalid type") && message.ends_with("expected a string") {
-        return format!("`{given}` is no text; put it in double quotes: \"{given}\"");
+        return format!("`{given}` is not text; put it in double quotes: \"{given}\"");
     }
     unfit(message).unwrap_or_else(|| first_line(message))
 }
@@ -82,7 +82,7 @@ fn first_line(message: &str) -> String {
 pub fn suggestion(given: &str, known: &[&str]) -> String {
     match closest(given, known) {
         Some(name) => format!("did you mean `{name}`?"),
-        None if known.is_empty() => "there is no setting to be made here".to_owned(),
+        None if known.is_empty() => "no setting is possible here".to_owned(),
         None => format!("known here: {}", known.join(", ")),
     }
 }

@@ -93,7 +93,7 @@ fn new(
     algorithm: &str,
 ) -> anyhow::Result<String> {
     if !domain.is_ascii() {
-        bail!("{domain} has no form that DNS knows");
+        bail!("{domain} is not a valid name in DNS");
     }
     let place = place(config, domain, wanted);
     let name = format!("{}._domainkey.{domain}", place.selector.0);

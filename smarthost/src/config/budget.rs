@@ -79,7 +79,7 @@ pub(super) const ON_OUTAGE: Form<OnOutage> = Form::new("budget.on_outage", OnOut
 pub(super) const NODES: Form<Number> = Form::open("budget.nodes").within(
     Number(2),
     Number(64),
-    "so many smarthosts may share a budget; write how many there are in all",
+    "a budget can be shared by that many smarthosts; write how many share it in all",
 );
 
 impl Budget {
@@ -114,12 +114,12 @@ impl TryFrom<String> for StoreUrl {
         let known = url.connection().filter(|it| it.addr().is_supported());
         let Some(connection) = known else {
             let shown = url.0.escape_debug();
-            return Err(format!("`{shown}` is no place of a store; {FORMS}"));
+            return Err(format!("`{shown}` is not the address of a store; {FORMS}"));
         };
         if connection.redis_settings().password().is_some() {
             return Err(
-                "a password in config.toml is seen by whoever reads it; write it into a \
-                        file of its own, and its path to password_file"
+                "anybody who can read config.toml can read this password; write it to a file of \
+                 its own, and set password_file to its path"
                     .to_owned(),
             );
         }
@@ -127,7 +127,7 @@ impl TryFrom<String> for StoreUrl {
             connection.addr(),
             ConnectionAddr::TcpTls { insecure: true, .. }
         ) {
-            return Err("#insecure believes any certificate; leave it out".to_owned());
+            return Err("#insecure would accept any certificate; leave it out".to_owned());
         }
         Ok(url)
     }
@@ -145,7 +145,8 @@ impl TryFrom<String> for NodeName {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         if text.is_empty() || text.len() > MAX_NAME || !text.bytes().all(plain) {
             return Err(format!(
-                "`{}` is no name of a smarthost: letters, digits, dots, - and _, {MAX_NAME} at most",
+                "`{}` is not a name for a smarthost; use letters, digits, dots, - and _, at most \
+                 {MAX_NAME}",
                 text.escape_debug()
             ));
         }

@@ -34,7 +34,7 @@ pub(super) fn client_pins(
         if pin.is_weak() {
             return Err(Wrong::at(
                 span,
-                "a key of a client is named by its SHA-256: \"sha256:…\"",
+                "write a client's key as its SHA-256: \"sha256:…\"",
             ));
         }
         let client = limits::name(client.get_ref()).map_err(|why| Wrong::at(span, why))?;

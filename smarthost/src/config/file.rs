@@ -370,8 +370,8 @@ impl TryFrom<Network> for Proxy {
     fn try_from(network: Network) -> Result<Self, String> {
         if network.is_anybodys() {
             return Err(format!(
-                "whoever is in {network} could pretend to be any client (an open relay); write the addresses of \
-                 your own proxies"
+                "anybody in {network} could pretend to be any client (an open relay); write the \
+                 addresses of your own proxies"
             ));
         }
         Ok(Self(network))
@@ -428,7 +428,8 @@ impl TryFrom<String> for ListenAddress {
     fn try_from(text: String) -> Result<Self, String> {
         text.parse().map(Self).map_err(|_| {
             format!(
-                "`{}` is no address with port; write \"192.0.2.1:25\", \"[2001:db8::1]:25\", or \"[::]:25\" for all \
+                "`{}` is not an address with a port; write \"192.0.2.1:25\", \
+                 \"[2001:db8::1]:25\", or \"[::]:25\" for all \
                  addresses",
                 text.escape_debug()
             )

@@ -24,7 +24,7 @@ const SECOND: Span = Span(Duration::from_secs(1));
 pub(super) const GREET_WAIT: Form<Span> = Form::new("greet_wait", SECOND).within(
     NONE,
     Span(Duration::from_secs(30)),
-    "other mail servers hang up before so late a greeting",
+    "other mail servers hang up if the greeting comes later",
 );
 
 pub(super) const RELAY_LEVEL: Form<Level> = Form::open("relay_tls.level");
@@ -39,7 +39,7 @@ pub(super) const GREYLIST_DELAY: Form<Span> =
     Form::new("greylist.delay", Span(Duration::from_mins(5))).within(
         NONE,
         Span(Duration::from_hours(24)),
-        "other mail servers give up where they wait longer",
+        "other mail servers give up if they must wait longer",
     );
 pub(super) const GREYLIST_ONLY: Form<Only> = Form::new("greylist.only", Only::Listed);
 pub(super) const OUTAGE: Form<OutageMode> = Form::new("verify.outage", OutageMode::AcceptKnown);
@@ -50,11 +50,11 @@ pub(super) const TROUBLE: Form<Span> = Form::new("verify.trouble", Span(Duration
     .within(
         NONE,
         Span(Duration::from_mins(1)),
-        "who comes back must not hear of what is over",
+        "a client that comes back must not be refused for a failure that is over",
     );
 
 pub(super) const MINIMAL: Form<Span> = Form::new("retry.minimal", Span(Schedule::USUAL.minimal))
-    .at_least(SECOND, "trying again without a pause would be a flood");
+    .at_least(SECOND, "retries without a pause would flood the next hop");
 pub(super) const MAXIMAL: Form<Span> = Form::new("retry.maximal", Span(Schedule::USUAL.maximal));
 pub(super) const LIFETIME: Form<Span> = Form::new("retry.lifetime", Span(Schedule::USUAL.lifetime));
 pub(super) const BOUNCE_LIFETIME: Form<Span> = Form::open("retry.bounce_lifetime");

@@ -191,7 +191,8 @@ impl Config {
         let weak = |secret: &String| secret.len() < SRS_SECRET || secret.contains(char::is_control);
         if secrets.iter().any(weak) {
             let why = format!(
-                "{}: a secret has at least {SRS_SECRET} characters, none of which is a control character",
+                "{}: a secret must have at least {SRS_SECRET} characters, and no control \
+                 characters",
                 file.display()
             );
             return Err(wrong(&why));
@@ -232,7 +233,7 @@ impl Config {
         }
         let why = problems.iter().find(|problem| problem.path == path);
         let why = why.map_or("", |problem| &problem.text);
-        let remedy = "it must be a file that can be read for the user that smarthost runs as";
+        let remedy = "it must be a file that the daemon's user can read";
         self.wrong_item(key, index, &format!("{}: {why}; {remedy}", path.display()))
     }
 
@@ -277,9 +278,7 @@ fn unreadable(path: &Path, error: &io::Error, missing: &str) -> ConfigError {
     }
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => missing,
-        io::ErrorKind::PermissionDenied => {
-            "it must be readable for the user that smarthost runs as"
-        }
+        io::ErrorKind::PermissionDenied => "the daemon's user must be able to read it",
         _ => "it must be a file that can be read",
     };
     ConfigError {

@@ -142,7 +142,7 @@ fn closed(text: &str, end: char) -> Option<(&str, &str)> {
 fn unknown(name: &str) -> String {
     let known: Vec<_> = NAMES.iter().map(|(name, ..)| *name).collect();
     format!(
-        "there is no macro `{}`; write $$ for a dollar, or one of {}",
+        "there is no macro `{}`; write one of {}, or $$ for a dollar",
         name.escape_debug(),
         known.join(", ")
     )

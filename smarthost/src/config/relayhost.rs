@@ -15,14 +15,14 @@ pub(super) fn tls(tls: file::RelayTls) -> Result<RelayTls, Wrong> {
     };
     let file::Level(security) = RELAY_LEVEL.read_or(tls.level, file::Level(usual))?;
     if matches!(security, Security::Opportunistic | Security::None) && !pins.is_empty() {
-        let what =
-            "a pin is of no use where clear text is good enough; write \"starttls\" or \"wrapped\"";
+        let what = "a pin has no effect at a level that allows clear text; write \"starttls\" or \
+             \"wrapped\"";
         return Err(Wrong::of(&["relay_tls", "level"], what)
             .value()
             .with(&["relay_tls.pins"]));
     }
     if tls.certificate.is_none() && tls.key.is_some() {
-        let what = "this key has no certificate; set relay_tls.certificate, or take it away";
+        let what = "this key has no certificate; set relay_tls.certificate, or remove the key";
         return Err(Wrong::of(&["relay_tls", "key"], what));
     }
     let identity = tls.certificate.map(|certificate| {

@@ -149,7 +149,7 @@ fn failure(classes: &[u8], text: &str) -> Failure {
 /// a pattern, all.
 pub(super) fn is_key(key: &str) -> Result<(), String> {
     if key.contains(char::is_control) {
-        return Err("it must stand in one line".to_owned());
+        return Err("it must be on one line".to_owned());
     }
     if key == "*" {
         return Ok(());
@@ -192,7 +192,8 @@ pub(super) fn faults(
             Err(_) if value.is_empty() => continue,
             Err(why) => why,
             Ok(()) if ours && value != ":" => format!(
-                "{key} is a local domain, whose mail ends here; give a route to single addresses"
+                "{key} is a local domain, so its mail ends here; only single addresses in it can \
+                 have a route"
             ),
             Ok(()) => continue,
         };

@@ -117,7 +117,8 @@ impl Config {
         });
         if let Some((name, key, domain)) = keys.into_iter().find(|(.., domain)| local(domain)) {
             let what = format!(
-                "{domain} is a local domain, whose mail ends here; take it out of domains.local to pass it on, or give a route to single addresses"
+                "{domain} is a local domain, so its mail ends here; remove it from domains.local \
+                 to pass its mail on, or give routes to single addresses"
             );
             return Some(Wrong::of(&[name, key], what).with(&["hostname"]));
         }
@@ -130,7 +131,8 @@ impl Config {
             ("client_pins", !self.client_pins.is_empty()),
         ];
         if let Some((key, _)) = known.into_iter().find(|(_, is_set)| *is_set && nowhere) {
-            let what = "no listener takes logins or keys of clients, which are shown under TLS on other ports than 25";
+            let what = "no listener accepts logins or keys of clients, which need TLS and a port \
+                 other than 25";
             let what = format!("{what}: add \"[::]:587\" to `listen`");
             return Some(Wrong::of(&[key], what).with(&["listen"]));
         }
@@ -145,7 +147,8 @@ impl Config {
         let budget = self.budget.as_ref()?;
         let in_vain = !budget.pins.0.is_empty() && !budget.store.is_with_tls();
         in_vain.then(|| {
-            let what = "without TLS the store shows no key; write rediss:// in budget.store, or take the pins away";
+            let what = "without TLS the store shows no key; write rediss:// in budget.store, or \
+                 remove the pins";
             Wrong::of(&["budget", "pins"], what).with(&["budget.store"])
         })
     }
@@ -161,7 +164,7 @@ impl Config {
         let (index, one, other) = pairs.find(|(_, one, other)| overlap(*one, *other))?;
         let wrong = |what: String| Some(Wrong::of(&["listen"], what).item(index));
         if one.ip().to_canonical() == other.ip().to_canonical() {
-            return wrong(format!("{other} stands here twice; keep one of them"));
+            return wrong(format!("{other} is listed twice; keep one of them"));
         }
         let (whole, part) = if takes(one, other) {
             (one, other)
@@ -174,7 +177,8 @@ impl Config {
             ""
         };
         wrong(format!(
-            "{whole} takes all addresses of this machine{families}, and {part} is among them; keep one of the two"
+            "{whole} stands for all addresses of this machine{families}, including {part}; keep \
+             one of the two"
         ))
     }
 
@@ -186,7 +190,10 @@ impl Config {
         });
         twice.map(|(index, entry)| {
             let (selector, domain) = (&entry.selector.0, &entry.domain.0);
-            let what = format!("the selector {selector} of {domain} stands here twice; keep one of them, or give the other a name of its own");
+            let what = format!(
+                "the selector {selector} of {domain} is listed twice; keep one of \
+                 them, or give the other another name"
+            );
             Wrong::of(&["dkim"], what).item(index)
         })
     }
@@ -204,7 +211,7 @@ impl Config {
         ] {
             let mut items = list.iter().enumerate();
             if let Some((index, domain)) = items.find(|(_, domain)| other.contains(domain)) {
-                let what = format!("{domain} is both {words}; keep it in one of the lists");
+                let what = format!("{domain} is both {words}; keep it in only one of the lists");
                 let wrong = Wrong::of(&["domains", key], what).item(index);
                 return Some(wrong.with(&["hostname"]));
             }
@@ -241,7 +248,7 @@ impl Config {
             let found = set.into_iter().find(|(_, is_set, _)| *is_set);
             return found.map(|(key, _, these)| {
                 let what = format!(
-                    "{these} for the relayhost, and none is set; set relayhost, or take this away"
+                    "{these} for the relayhost, but none is set; set relayhost, or remove this"
                 );
                 Wrong::of(key, what).with(&["relayhost"])
             });
@@ -259,7 +266,8 @@ impl Config {
         }
         let clear = self.relay_tls.security == Security::None && self.relay_auth.is_some();
         clear.then(|| {
-            let what = "without TLS no password is sent, so no mail would be; write \"starttls\" or \"wrapped\"";
+            let what = "without TLS no password is sent, so no mail could be sent; write \
+                 \"starttls\" or \"wrapped\"";
             Wrong::of(&["relay_tls", "level"], what)
         })
     }

@@ -35,12 +35,13 @@ impl TryFrom<String> for OwnDomain {
         let domain = Domain::setting(&text)?;
         if !domain.is_ascii() {
             let shown = text.escape_debug();
-            return Err(format!("`{shown}` has no form that DNS knows"));
+            return Err(format!("`{shown}` is not a valid name in DNS"));
         }
         if !domain.as_str().contains('.') {
             let shown = text.escape_debug();
             return Err(format!(
-                "`{shown}` is no domain that others can ask for; write it whole, such as \"example.org\""
+                "`{shown}` is not a domain that others can look up; write it in full, such as \
+                 \"example.org\""
             ));
         }
         Ok(Self(domain))
@@ -59,7 +60,7 @@ impl TryFrom<String> for Selector {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         Err(format!(
-            "`{}` is no selector; write letters and digits, such as \"s1\"",
+            "`{}` is not a selector; write letters and digits, such as \"s1\"",
             text.escape_debug()
         ))
     }

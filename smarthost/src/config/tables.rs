@@ -174,7 +174,7 @@ impl Config {
 fn forgive(problems: &mut [Problem]) {
     for problem in problems.iter_mut().filter(|it| it.text == NO_VALUE) {
         problem.fault = false;
-        "a key alone is enough here; Postfix wants a value behind it: `key OK`"
+        "the key alone is enough here; Postfix needs a value after it: `key OK`"
             .clone_into(&mut problem.text);
     }
 }

@@ -144,7 +144,7 @@ pub(super) const PROCESSES: Form<Number> = Form::open("transports.NAME.processes
 pub(super) const SIZE: Form<Size> = Form::open("transports.NAME.size");
 pub(super) const TIMEOUT: Form<Span> = Form::new("transports.NAME.timeout", Span(RUN)).at_least(
     Span(Duration::from_secs(1)),
-    "no program would come to its end",
+    "no program could finish in less",
 );
 
 /// A transport as it is written.
@@ -201,7 +201,7 @@ impl Written {
     /// The transport; else the setting that is wrong, and how.
     pub(super) fn read(self, name: &str) -> Result<Transport, (&'static str, String)> {
         if Kind::is_reserved(name) {
-            let text = format!("`{name}` is a transport that needs no settings; take another name");
+            let text = format!("`{name}` is built in and has no settings; use another name");
             return Err(("", text));
         }
         if name.is_empty() || !name.bytes().all(is_word) {
@@ -284,7 +284,8 @@ impl Written {
         let program = command.first().map(Macros::as_str).unwrap_or_default();
         let whole = program.starts_with('/') && !program.contains('$');
         if !command.is_empty() && !whole {
-            let why = "write the program's whole path first, then its arguments: [\"/usr/bin/program\", \"${recipient}\"]; \
+            let why = "write the program's full path first, then its arguments: \
+                 [\"/usr/bin/program\", \"${recipient}\"]; \
                        no shell reads them";
             return Err(("command", why.to_owned()));
         }
@@ -294,7 +295,9 @@ impl Written {
             None => default.flags,
         };
         if recipients > 1 && (flags.has('D') || flags.has('O')) {
-            let why = "the flags D and O are about one recipient; write recipients = 1".to_owned();
+            let why = "the flags D and O need one recipient per delivery; write recipients = \
+                 1"
+            .to_owned();
             return Err(("flags", why));
         }
         let timeout = or_usual(&TIMEOUT, self.timeout)?.0;

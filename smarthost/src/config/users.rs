@@ -103,7 +103,9 @@ pub fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
     };
     if fs::metadata(path).is_ok_and(|file| file.mode() & 0o007 != 0) {
         let what =
-            "others may read who can log in, and try passwords on it: chmod o= it".to_owned();
+            "other users can read who may log in, and guess passwords offline: run chmod o= on \
+             it"
+            .to_owned();
         wrong(0, false, what);
     }
     for (number, line) in (1..).zip(lines(text)) {
@@ -111,7 +113,7 @@ pub fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
             Ok(None) => {}
             Ok(Some((login, verifier))) => {
                 if verifiers.contains_key(&login) {
-                    let text = format!("{login} stands here twice; keep one of the lines");
+                    let text = format!("{login} is listed twice; keep one of the lines");
                     wrong(number, true, text);
                     continue;
                 }
@@ -135,7 +137,8 @@ pub fn line(login: &str, verifier: &Verifier) -> Result<String, String> {
     let mut all = read(Path::new(""), &line).0;
     if all.remove(&*name).as_ref() != Some(verifier) {
         return Err(format!(
-            "`{}` cannot stand in the file of logins: a line that begins so is another one or a comment",
+            "`{}` cannot be a login: in the file of logins, such a line would be another login or \
+             a comment",
             login.escape_debug()
         ));
     }
@@ -158,7 +161,7 @@ fn entry(line: &str) -> Result<Option<(String, Verifier)>, String> {
     }
     let Some((login, verifier)) = line.split_once(':') else {
         return Err(
-            "no colon between login and verifier; smarthost passwd writes such lines".into(),
+            "no colon between login and verifier; write the line with smarthost passwd".into(),
         );
     };
     let login = limits::name(login)?.to_string();

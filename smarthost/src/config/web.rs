@@ -36,7 +36,7 @@ impl TryFrom<String> for Web {
             return Ok(Self::Unix(path.into()));
         }
         match text.parse::<SocketAddr>() {
-            Ok(address) if address.port() == 0 => Err(format!("port 0 is none; {FORMS}")),
+            Ok(address) if address.port() == 0 => Err(format!("port 0 cannot be used; {FORMS}")),
             Ok(address) if address.ip().is_loopback() => Ok(Self::Tcp(address)),
             Ok(address) => Err(format!(
                 "{address} can be reached from other machines, and the page's token would travel \
@@ -44,7 +44,7 @@ impl TryFrom<String> for Web {
                  with TLS or ssh -L"
             )),
             Err(_) => Err(format!(
-                "`{}` is no place of a status page; {FORMS}",
+                "`{}` is not an address for the status page; {FORMS}",
                 text.escape_debug()
             )),
         }

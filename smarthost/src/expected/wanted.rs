@@ -54,10 +54,7 @@ impl Wanted {
         grace: Option<Every>,
     ) -> Result<Self, String> {
         if client.is_none() && sender.is_none() && subject.is_none() {
-            return Err(
-                "it says of no mail that it must come: name its client, sender or subject"
-                    .to_owned(),
-            );
+            return Err("it names no mail; add a client, sender or subject".to_owned());
         }
         let usual = || Every(Duration::from_secs((every.0.as_secs() / 8).max(1)));
         Ok(Self {
@@ -181,7 +178,8 @@ impl TryFrom<String> for Who {
         if text.is_empty() || text.len() > LONGEST || text.contains(bad) || numeric {
             let shown = text.escape_debug();
             return Err(format!(
-                "`{shown}` is no client; write the name of its key, its login, its host name, its address or its network"
+                "`{shown}` is not a client; write the name of its key, its login, its host name, \
+                 its address or its network"
             ));
         }
         Ok(Self::Name(text))

@@ -50,16 +50,19 @@ impl TableName {
         };
         let (prefix, kind) = match prefix {
             "" => ("", Kind::Text),
-            word => KINDS.into_iter().find(|(name, _)| *name == word).ok_or_else(|| {
-                format!(
-                    "tables of the kind `{word}` are not known; write the file's path, or hash:, cidr:, regexp: or \
-                     pcre: before it"
-                )
-            })?,
+            word => KINDS
+                .into_iter()
+                .find(|(name, _)| *name == word)
+                .ok_or_else(|| {
+                    format!(
+                        "there is no kind of table `{word}`; write the file's path, or put hash:, \
+                     cidr:, regexp: or pcre: before it"
+                    )
+                })?,
         };
         if path.is_empty() || path.contains(char::is_control) {
             return Err(format!(
-                "`{}` names no file; write its path, or one such as \"cidr:clients\"",
+                "`{}` names no file; write a path, or one such as \"cidr:clients\"",
                 text.escape_debug()
             ));
         }

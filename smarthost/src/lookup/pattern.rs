@@ -93,7 +93,7 @@ fn expression(text: &str, perl: bool) -> Result<(Pattern, &str), String> {
     let delimiter = characters
         .next()
         .filter(|c| !c.is_alphanumeric() && !c.is_whitespace())
-        .ok_or("there is no pattern; write `/pattern/ value`")?;
+        .ok_or("the pattern is missing; write `/pattern/ value`")?;
     let (inner, rest) = delimited(characters.as_str(), delimiter)
         .ok_or_else(|| format!("the pattern is not closed by `{delimiter}`"))?;
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -102,12 +102,16 @@ fn expression(text: &str, perl: bool) -> Result<(Pattern, &str), String> {
     let known = if perl { "imsxAEUX" } else { "imx" };
     if let Some(unknown) = flags.chars().find(|flag| !known.contains(*flag)) {
         return Err(format!(
-            "`{}` is no flag; known are {known}",
+            "`{}` is not a flag; the flags are {known}",
             unknown.escape_debug()
         ));
     }
     if !perl && on('x') {
-        return Err("basic expressions are not known; write extended ones, without `x`".to_owned());
+        return Err(
+            "basic expressions are not supported; write extended ones, without \
+             `x`"
+            .to_owned(),
+        );
     }
     let translated = translate(inner, perl);
     let anchored = if on('A') {
@@ -231,7 +235,7 @@ fn expand<'a>(
         if part.is_empty() {
             // `$$`: what stands between them is empty.
             let Some(rest) = parts.next() else {
-                return Err("a single `$` stands at the end; write `$$` for a dollar".to_owned());
+                return Err("there is a single `$` at the end; write `$$` for a dollar".to_owned());
             };
             out.push('$');
             out.push_str(rest);
@@ -254,7 +258,7 @@ fn expand<'a>(
             }
             Err(_) => {
                 return Err(format!(
-                    "`${}` is no number; write $1 or ${{1}}, or $$ for a dollar",
+                    "`${}` is not a number; write $1 or ${{1}}, or $$ for a dollar",
                     name.escape_debug()
                 ));
             }

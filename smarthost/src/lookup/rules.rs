@@ -83,7 +83,7 @@ pub(super) fn read<T>(
                 }
             },
             (Ok(_), Some(_)) => {
-                problems.fault(line.number, "behind the pattern of `if` stands nothing");
+                problems.fault(line.number, "nothing may follow the pattern of `if`");
                 (None, Then::Block(0))
             }
             (Err(why), block) => {

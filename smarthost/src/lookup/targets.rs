@@ -22,7 +22,8 @@ pub fn targets(value: &str, local: &str) -> Result<Vec<Mailbox>, String> {
         let text = problem.text.escape_debug();
         return Err(if problem.text.starts_with('@') {
             format!(
-                "`{text}` keeps the local part only as the first address of an entry; write whole addresses behind it"
+                "`{text}` keeps the local part only as the first address of an entry; write full \
+                 addresses after it"
             )
         } else {
             format!("`{text}`: {}", problem.error)

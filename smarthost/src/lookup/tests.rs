@@ -53,7 +53,7 @@ fn keys_and_values_are_read_as_postmap_reads_them() {
         "table:3: there is no value",
         "table:5: a quote is not closed",
         "table:14: the key is `d:`",
-        "table:2: `a` is given again; line 1 counts",
+        "table:2: `a` is set again; line 1 counts",
     ];
     assert_eq!(problems.len(), starts.len(), "{problems:?}");
     for (problem, start) in problems.iter().zip(starts) {
@@ -157,8 +157,8 @@ fn regular_expressions_are_tried_in_order_with_flags_conditions_and_replacements
         (20, "negated"),
         (21, "no value"),
         (22, "not closed by `/`"),
-        (23, "`q` is no flag"),
-        (24, "`$a` is no number"),
+        (23, "`q` is not a flag"),
+        (24, "`$a` is not a number"),
         (25, "backreferences are not supported"),
         (26, "cannot be read"),
     ];
@@ -224,7 +224,7 @@ fn a_table_is_named_by_kind_and_path() {
         assert_eq!((name.kind, name.to_string()), (kind, text.to_owned()));
     }
     for (text, remedy) in [
-        ("mysql:/etc/x", "`mysql` are not known"),
+        ("mysql:/etc/x", "no kind of table `mysql`"),
         ("", "names no file"),
         ("hash:", "names no file"),
     ] {

@@ -41,7 +41,7 @@ impl TextTable {
             problems.hint(
                 again.later,
                 format!(
-                    "`{}` is given again; line {} counts, remove one",
+                    "`{}` is set again; line {} counts, remove one",
                     again.key.escape_debug(),
                     again.first
                 ),

@@ -97,7 +97,8 @@ impl TryFrom<String> for Place {
             .map(Self)
             .map_err(|_| {
                 format!(
-                    "`{}` is no address of a milter; write \"unix:/run/rspamd/milter.sock\" or \"inet:127.0.0.1:11332\"",
+                    "`{}` is not the address of a milter; write \"unix:/run/rspamd/milter.sock\" \
+                     or \"inet:127.0.0.1:11332\"",
                     text.escape_debug()
                 )
             })

@@ -86,7 +86,8 @@ fn named(text: &str) -> Result<Action, String> {
     match rules {
         Ok(rules) if !rules.is_empty() => Ok(Action::Apply(rules)),
         _ => Err(format!(
-            "`{}` is no action; write OK, REJECT, DEFER, DEFER_IF_PERMIT, DUNNO, WARN, HOLD, PREPEND, a reply such \
+            "`{}` is not an action; write OK, REJECT, DEFER, DEFER_IF_PERMIT, DUNNO, WARN, HOLD, \
+             PREPEND, a reply such \
              as \"550 5.7.1 text\", or names of restrictions",
             text.escape_debug()
         )),
@@ -101,7 +102,7 @@ fn field(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "PREPEND wants a header field behind it, such as \"X-Seen: yes\", not `{}`",
+            "PREPEND needs a header field after it, such as \"X-Seen: yes\", not `{}`",
             text.escape_debug()
         ))
     }

@@ -67,10 +67,10 @@ impl List {
                 let weight = weight.parse().ok().filter(|w: &i32| w.abs() <= 1_000_000);
                 (
                     rest,
-                    weight.ok_or_else(|| bad("the weight behind * is a number"))?,
+                    weight.ok_or_else(|| bad("the weight after * must be a number"))?,
                 )
             }
-            Some(_) => return Err(bad("a weight belongs into `dnsbl.lists`")),
+            Some(_) => return Err(bad("weights belong in `dnsbl.lists`")),
             None => (text, 1),
         };
         let (zone, codes) = match rest.split_once('=') {
@@ -78,14 +78,14 @@ impl List {
                 let codes = Codes::parse(codes);
                 (
                     zone,
-                    Some(codes.ok_or_else(|| bad("the codes are like 127.0.0.[2..11]"))?),
+                    Some(codes.ok_or_else(|| bad("the codes must be like 127.0.0.[2..11]"))?),
                 )
             }
             None => (rest, None),
         };
         let zone = zone.trim_end_matches('.').to_ascii_lowercase_outside_keys();
         if without_keys(&zone).is_none_or(|plain| Domain::name(&plain).is_err()) {
-            return Err(bad("this is no domain name"));
+            return Err(bad("this is not a domain name"));
         }
         Ok(Self {
             zone,
@@ -207,7 +207,7 @@ pub fn keys(text: &str) -> Result<Keys, String> {
         });
         if !is_key_name(name) || Domain::name(key).is_err() {
             return Err(format!(
-                "{number}: write NAME = key, the key as the list gave it"
+                "{number}: write NAME = key, with the key that the list gave you"
             ));
         }
         keys.insert(name.to_owned(), key.to_owned());

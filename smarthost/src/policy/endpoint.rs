@@ -25,7 +25,8 @@ impl Endpoint {
             "inet" if port.is_some() => Ok(Self::Inet(rest.to_owned())),
             "unix" if !rest.is_empty() => Ok(Self::Unix(rest.into())),
             _ => Err(format!(
-                "`{}` is no address of a policy server; write inet:127.0.0.1:10023 or unix:/run/policy",
+                "`{}` is not the address of a policy server; write inet:127.0.0.1:10023 or \
+                 unix:/run/policy",
                 text.escape_debug()
             )),
         }

@@ -151,7 +151,8 @@ const WITH_ARGUMENT: [(&str, &str); 13] = [
 const REFUSED: [(&str, &str); 12] = [
     (
         "reject_unverified_sender",
-        "senders are never verified: the servers that are asked take it for an attack; leave it out",
+        "senders are never verified, because the servers asked take that for an attack; leave it \
+         out",
     ),
     (
         "reject_maps_rbl",
@@ -183,7 +184,7 @@ const REFUSED: [(&str, &str); 12] = [
     ("check_etrn_access", "leave it out: ETRN is not offered"),
     (
         "check_sasl_access",
-        "take the login out of the file of `auth.users`, or name its client in check_client_access",
+        "remove the login from the file of `auth.users`, or name its client in check_client_access",
     ),
 ];
 
@@ -224,7 +225,7 @@ impl Rule {
                  \"warn_if_reject reject_rbl_client bl.example\""
                     .to_owned()
             } else {
-                "a restriction is missing here; write one, or take the empty text out".to_owned()
+                "a restriction is missing here; write one, or remove the empty string".to_owned()
             });
         }
         Ok(Self {
@@ -351,7 +352,7 @@ fn restriction(text: &str) -> Result<Restriction, String> {
             Ok(plain.clone())
         } else {
             Err(format!(
-                "`{name}` takes nothing behind it; write each restriction as a text of its own: \
+                "`{name}` takes no argument; write each restriction as a string of its own: \
                  \"{name}\", \"{}\"",
                 argument.trim_start_matches([',', ' ']).escape_debug()
             ))
@@ -362,7 +363,7 @@ fn restriction(text: &str) -> Result<Restriction, String> {
     };
     if argument.is_empty() || argument.contains([' ', ',']) {
         return Err(format!(
-            "`{name}` wants {what} behind it; write \"{}\"",
+            "`{name}` needs {what} after it; write \"{}\"",
             example(&name)
         ));
     }
@@ -404,14 +405,14 @@ fn unknown(written: &str, behind: &str) -> String {
         .chain(WITH_ARGUMENT.iter().map(|(name, _)| *name))
         .collect();
     let separate = if written.contains(',') {
-        "; write each restriction as a text of its own"
+        "; write each restriction as a string of its own"
     } else {
         ""
     };
     let name = written.trim_end_matches(',');
     if name != written && all.contains(&name.to_ascii_lowercase().as_str()) {
         return format!(
-            "several restrictions in one text; each stands in quotes of its own: \"{}\", \"{}\"",
+            "several restrictions in one string; put each in quotes of its own: \"{}\", \"{}\"",
             name.escape_debug(),
             behind.escape_debug()
         );

@@ -61,7 +61,7 @@ impl Tables {
 
 fn suddenly_empty(path: &Path) -> String {
     let path = path.display();
-    format!("{path}: it is suddenly empty; if that is meant, write the line `{EMPTY}` into it")
+    format!("{path}: it is suddenly empty; if that is intended, write the line `{EMPTY}` into it")
 }
 
 impl Setup {

@@ -89,7 +89,8 @@ impl Identity {
         match Self::read(settings, tickets, Arc::clone(&self.watched)) {
             Ok(new) if new.pin != self.pin => {
                 let text = format_args!(
-                    "{file}: it is of another key ({}) than clients know; a reload takes it",
+                    "{file}: it has another key ({}) than the one that clients know; it takes \
+                     effect at a reload",
                     new.pin
                 );
                 log::line(log::Level::Warning, &text);
@@ -102,7 +103,10 @@ impl Identity {
                 Some(new)
             }
             Err(why) => {
-                let text = format_args!("{why:#}; the certificate that was read before stays");
+                let text = format_args!(
+                    "{why:#}; the certificate that was read before stays in \
+                     use"
+                );
                 log::line(log::Level::Warning, &text);
                 None
             }
@@ -176,7 +180,8 @@ fn is_there(path: &Path) -> anyhow::Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(anyhow::anyhow!(
-            "{}: it is not known whether it is there: {error}; look as root, or as the user that smarthost runs as",
+            "{}: it is not known whether it exists: {error}; run this as root or as the daemon's \
+             user",
             path.display()
         )),
     }
@@ -185,7 +190,9 @@ fn is_there(path: &Path) -> anyhow::Result<bool> {
 fn without_key(files: &KeyFiles) -> anyhow::Error {
     let (key, certificate) = (files.key.display(), files.certificate.display());
     anyhow::anyhow!(
-        "{key}: the key that clients pin is gone, and {certificate} is its certificate: put the key back from a backup; or remove the certificate as well, and a new key is made, which all clients have to pin"
+        "{key}: the key that clients pin is gone, and {certificate} is its certificate: restore \
+         the key from a backup; or remove the certificate as well, and a new key is made, which \
+         all clients must then pin"
     )
 }
 

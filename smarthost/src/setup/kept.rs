@@ -237,7 +237,8 @@ impl Setup {
         match paths.find(|(_, path)| gone(path)) {
             Some((key, path)) => {
                 let why = format!(
-                    "{} is gone; write it anew, with the line `{EMPTY}` to go on without anybody in it",
+                    "{} is gone; write it again; if nobody is to be in it, write only the line \
+                     `{EMPTY}`",
                     path.display()
                 );
                 Err(config.wrong(key, &why))

@@ -101,7 +101,8 @@ fn whole(file: &Path, enrolled: Enrolled) -> Result<Enrolled, ConfigError> {
 }
 
 fn with_remedy(error: ConfigError) -> ConfigError {
-    const REMEDY: &str = "; written anew by sendmail-shim enroll, with a new line of each relay: smarthost enroll NAME";
+    const REMEDY: &str = "; to write it again, run sendmail-shim enroll with a new line from each \
+         relay (smarthost enroll NAME)";
     // What follows shows the place.
     let mut text = error.text;
     let end = text.find('\n').unwrap_or(text.len());

@@ -181,7 +181,10 @@ impl TryFrom<String> for Loopback {
         let address = address.filter(|address| address.ip().to_canonical().is_loopback());
         address.map(Self).ok_or_else(|| {
             let text = text.escape_debug();
-            format!("`{text}` is no loopback address; write \"127.0.0.1:25\" or \"[::1]:25\": mail is taken from this machine only")
+            format!(
+                "`{text}` is not a loopback address; write \"127.0.0.1:25\" or \"[::1]:25\": \
+                 mail is accepted from this machine only"
+            )
         })
     }
 }

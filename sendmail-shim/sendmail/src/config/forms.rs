@@ -22,13 +22,13 @@ pub(super) const MINIMUM_FREE: Form<Size> = Form::new("minimum_free", Size(limit
 pub(super) const CONNECTIONS: Form<Number> = Form::new("connections", Number(4)).within(
     Number(1),
     Number(255),
-    "without any, nothing is sent, and the relayhost has others to serve",
+    "0 would send nothing, and the relayhost has other clients to serve",
 );
 
 /// Shortest wait between two attempts.
 pub const MINIMAL: Form<Span> = Form::new("retry.minimal", Span(Duration::from_mins(1))).at_least(
     Span(Duration::from_secs(1)),
-    "trying again without a pause would be a flood",
+    "retries without a pause would flood the next hop",
 );
 /// Longest wait between two attempts.
 pub const MAXIMAL: Form<Span> = Form::new("retry.maximal", Span(Duration::from_hours(1)));
@@ -38,19 +38,17 @@ pub(super) const WARNING: Form<Span> = Form::new("retry.warning", Span(Duration:
 
 pub(super) const WINDOW: Form<Span> = Form::new("collapse.window", Span(Duration::ZERO));
 /// Whoever reads the digest still knows what the report before said.
-pub(super) const DIGEST: Form<Span> =
-    Form::new("unchanged.digest", Span(Duration::from_hours(24))).within(
+pub(super) const DIGEST: Form<Span> = Form::new("unchanged.digest", Span(Duration::from_hours(24)))
+    .within(
         Span(Duration::from_secs(1)),
         Span(Duration::from_hours(31 * 24)),
-        "a later digest would tell of what nobody remembers; without unchanged.senders each report is sent",
+        "nobody would remember what a later digest reports on; to get each report at once, leave \
+         out unchanged.senders",
     );
 pub(super) const SHARE_SIZE: Form<Size> = Form::open("share.size").at_least(
     Size(64 * 1024),
-    "no mail of a user other than root would be taken; without it a share is a quarter of what is free",
+    "nobody but root could send mail; leave it out for a quarter of what is free",
 );
 /// With all that is kept of each in memory, some megabytes.
 pub(super) const SHARE_RECIPIENTS: Form<Number> = Form::new("share.recipients", Number(20_000))
-    .at_least(
-        Number(1),
-        "no mail of a user other than root would be taken",
-    );
+    .at_least(Number(1), "nobody but root could send mail");

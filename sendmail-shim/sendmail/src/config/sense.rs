@@ -26,7 +26,7 @@ impl Settings {
 fn pins_without_tls(settings: &Settings) -> Option<Wrong> {
     let in_vain = settings.security == Security::None && !settings.pins.is_empty();
     in_vain.then(|| {
-        let what = "a pin is of no use where no TLS is spoken; write \"starttls\" or \"wrapped\"";
+        let what = "a pin has no effect without TLS; write \"starttls\" or \"wrapped\"";
         Wrong::of(&["tls"], what).value().with(&["pins"])
     })
 }
@@ -41,7 +41,7 @@ fn listens_twice(settings: &Settings) -> Option<Wrong> {
     };
     let index = all.iter().enumerate().find_map(twice)?;
     let address = all.get(index)?;
-    let what = format!("{address} stands here twice; keep one of them");
+    let what = format!("{address} is listed twice; keep one of them");
     Some(Wrong::of(&["listen"], what).item(index))
 }
 
@@ -68,7 +68,7 @@ fn sends_to_itself(settings: &Settings) -> Option<Wrong> {
 
 fn one_socket(settings: &Settings) -> Option<Wrong> {
     (settings.control == settings.socket).then(|| {
-        let what = "mail and orders cannot come to one socket; name another path";
+        let what = "mail and administrators' commands need different sockets; name another path";
         Wrong::of(&["control"], what).value().with(&["socket"])
     })
 }
@@ -95,7 +95,7 @@ mod tests {
             (format!("tls = \"none\"\npins = \"{pin}\""), "/c:1:7: "),
             (
                 "\nlisten = [\"127.0.0.1:25\", \"[::1]:25\", \"[::ffff:127.0.0.1]:25\"]".to_owned(),
-                "stands here twice",
+                "is listed twice",
             ),
             (
                 "relayhost = \"a.example\"\nkey = \"k\"".to_owned(),

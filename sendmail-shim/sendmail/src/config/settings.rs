@@ -185,7 +185,7 @@ impl Settings {
         let placed = |path| from(Some(path), "");
         let socket = from(file.socket, SOCKET);
         if file.certificate.is_none() && file.key.is_some() {
-            let what = "this key has no certificate; set certificate, or take it away";
+            let what = "this key has no certificate; set certificate, or remove the key";
             return Err(Wrong::of(&["key"], what).value());
         }
         let retry = schedule(&file.retry)?;
@@ -288,7 +288,11 @@ impl Settings {
             ));
         }
         if self.security == Security::None && self.auth.is_some() {
-            warnings.push("auth is set but tls = \"none\": no password is sent without TLS, so no mail will be; set tls = \"starttls\" or \"wrapped\"".to_owned());
+            warnings.push(
+                "auth is set but tls = \"none\": without TLS no password is sent, so no \
+                 mail can be sent; set tls = \"starttls\" or \"wrapped\""
+                    .to_owned(),
+            );
         }
         warnings
     }

@@ -71,7 +71,7 @@ pub fn relayhosts(written: Option<OneOrMany<Relayhost>>) -> Result<Vec<Relayhost
     for (index, relayhost) in all.iter().enumerate() {
         let name = relayhost.to_string().to_lowercase();
         if before.contains(&name) {
-            let what = format!("{relayhost} stands here twice; keep one of them");
+            let what = format!("{relayhost} is listed twice; keep one of them");
             return Err(Wrong::of(&["relayhost"], what).item(index));
         }
         before.push(name);

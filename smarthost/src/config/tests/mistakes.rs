@@ -166,7 +166,7 @@ fn restrictions_that_are_not_known_here_are_told_with_what_to_write_instead() {
     for (text, remedy) in [
         (
             "restrictions = [\"permit_mynetworks, reject\"]",
-            "each stands in quotes of its own: \"permit_mynetworks\", \"reject\"",
+            "put each in quotes of its own: \"permit_mynetworks\", \"reject\"",
         ),
         (
             "restrictions = [\"check_sender_mx_access hash:x\"]",
@@ -174,7 +174,7 @@ fn restrictions_that_are_not_known_here_are_told_with_what_to_write_instead() {
         ),
         (
             "restrictions = [\"check_sasl_access hash:x\"]",
-            "take the login out of the file of `auth.users`",
+            "remove the login from the file of `auth.users`",
         ),
         (
             "restrictions = [\"reject_authenticated_sender_login_mismatch\"]",
@@ -283,9 +283,9 @@ fn a_transport_or_route_that_cannot_be_is_told_with_its_place() {
         (
             "[transports.smtp]\nconnections = 2",
             ":1:1:",
-            "needs no settings",
+            "has no settings",
         ),
-        ("[transports.x]\ncommand = [\"cat\"]", ":2:1:", "whole path"),
+        ("[transports.x]\ncommand = [\"cat\"]", ":2:1:", "full path"),
         (
             "[transports.x]\ncommand = \"/bin/cat\"\nflags = \"D\"\nrecipients = 2",
             ":3:1:",
