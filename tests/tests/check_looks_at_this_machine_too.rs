@@ -230,11 +230,11 @@ fn what_is_untidy_and_no_harm_is_a_warning() {
     for (settings, told) in [
         (
             "domains = { relay = [\"R.EXAMPLE\", \"r.example\"] }\n",
-            "r.example stands twice in domains.relay",
+            "r.example is listed twice in domains.relay",
         ),
         (
             "domains = { local = [\"b\u{fc}cher.example\", \"xn--bcher-kva.example\"] }\n",
-            "stands twice in domains.local",
+            "is listed twice in domains.local",
         ),
         (
             "routes = { \"R.EXAMPLE\" = \"error:no\", \"r.example\" = \"error:no\" }\n",

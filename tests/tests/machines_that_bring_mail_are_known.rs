@@ -41,7 +41,7 @@ fn send(relay: &Smarthost, client: &str, count: usize) {
 fn each_machine_is_known_with_its_name_counts_last_message_and_version_of_its_agent() {
     let sink = Sink::start();
     let mut relay = relay(&sink);
-    assert_eq!(text(&relay, &[]), "no client has brought mail\n");
+    assert_eq!(text(&relay, &[]), "no client has sent mail\n");
     let machine = Agent::start(&format!(
         "relayhost = \"{}\"\ndomain = \"example.org\"\npins = [\"{}\"]\n",
         relay.nexthop(),
@@ -77,7 +77,7 @@ fn each_machine_is_known_with_its_name_counts_last_message_and_version_of_its_ag
     assert_eq!(clients(&relay, &["--silent-for", "1h"]), [Value::Null; 0]);
     assert!(
         text(&relay, &["--silent-for", "1h"])
-            .starts_with("no client that used to write has been silent for 1h")
+            .starts_with("no client that sent mail before has been silent for 1h")
     );
     let silent = until("they have been silent for a second", || {
         let silent = clients(&relay, &["--silent-for", "1s"]);

@@ -99,7 +99,7 @@ fn a_backup_that_does_not_come_is_told_and_forgotten_by_no_kill() {
         .find(|line| line.contains("VM7"))
         .and_then(number);
     let forget = ["expected", "forget", &ours.unwrap().to_string()];
-    assert!(text(&smarthost.admin(&forget)).contains("is expected no more"));
+    assert!(text(&smarthost.admin(&forget)).contains("is no longer expected"));
     assert!(!listed(&smarthost).contains("VM7"));
     assert_eq!(
         text(&smarthost.admin(&["expected", "list", "--learned"])).trim(),

@@ -171,7 +171,7 @@ fn refused_mail_is_found_again_with_its_rule_and_the_line_that_lets_the_sender_p
     smarthost.kill();
     assert_eq!(rejected(&smarthost, &[]).len(), 7);
     let shown = text(&smarthost.admin(&["report", "rejected", "--from", "grey"]));
-    assert!(shown.contains("came again and was taken at"), "{shown}");
+    assert!(shown.contains("came again and was accepted at"), "{shown}");
     smarthost.run();
     assert_eq!(rejected(&smarthost, &[]).len(), 7);
 }

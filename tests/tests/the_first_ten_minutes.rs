@@ -332,9 +332,9 @@ fn an_answer_that_is_not_asked_for_is_not_dropped_and_tls_that_fails_is_told() {
     for (answers, why) in [
         (
             &["hostname=mx.example.org", pin][..],
-            "relay_tls.pins is not asked for",
+            "relay_tls.pins does not apply",
         ),
-        (&["relayhost=", pin], "relay_tls.pins is not asked for"),
+        (&["relayhost=", pin], "relay_tls.pins does not apply"),
         (
             &["admins=a@b.example", "admins=c@d.example"],
             "admins is answered twice",
@@ -364,7 +364,7 @@ fn an_answer_that_is_not_asked_for_is_not_dropped_and_tls_that_fails_is_told() {
             .find(|line| line.starts_with("WARN  relayhost"));
         let line = line.unwrap_or_else(|| panic!("{said}"));
         let (_, reason) = line
-            .split_once("no TLS, for STARTTLS, which it offers, does not work: ")
+            .split_once("no TLS, because it offers STARTTLS, which does not work: ")
             .unwrap();
         assert!(reason.contains(why), "{line}");
     }
@@ -379,7 +379,7 @@ fn postfix_that_is_set_up_is_offered_to_be_taken_over() {
         "compatibility_level = 3.6\nmyhostname = old.example.org\nmydestination =\nmynetworks = 10.0.0.0/8\n",
     );
     let steps = [
-        Step::Sees("Take its configuration over? [Y/n] "),
+        Step::Sees("Take over its configuration? [Y/n] "),
         Step::Types("\n"),
         Step::Sees("old.example.org"),
         Step::Sees("Write it? "),
@@ -462,7 +462,7 @@ fn what_another_program_is_set_up_with_is_offered_to_a_machine() {
     let mut init = hermetic(&binaries().sendmail_shim);
     init.arg("init").arg("--root").arg(root.path());
     let steps = [
-        Step::Sees("nullmailer is set up on this machine. Take its configuration over? [Y/n] "),
+        Step::Sees("nullmailer is set up on this machine. Take over its configuration? [Y/n] "),
         Step::Types("\n"),
         Step::Sees("Write it? "),
         Step::Types("y\n"),

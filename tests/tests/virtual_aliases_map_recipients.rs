@@ -196,7 +196,7 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
         said.contains("virtual: ") && said.contains("1 entries"),
         "{said}"
     );
-    let unknown = "public.example: DNS says that it takes no mail";
+    let unknown = "public.example: DNS says that it accepts no mail";
     assert!(
         said.contains(unknown),
         "the name server of the settings: {said}"

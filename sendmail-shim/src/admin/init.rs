@@ -72,7 +72,7 @@ pub fn run(file: Option<&Path>, options: &Options) -> Result<Exit, CommandError>
     let other =
         import::program(&options.root).filter(|_| options.answers.is_empty() && file.is_none());
     if let Some(name) = other {
-        let ask = format!("{name} is set up on this machine. Take its configuration over?");
+        let ask = format!("{name} is set up on this machine. Take over its configuration?");
         if dialog.agree(&ask, true).map_err(wrong)? {
             return take_over(&target, &mut dialog, options);
         }
@@ -141,7 +141,8 @@ fn may_be_written(
     right: bool,
 ) -> Result<bool, CommandError> {
     if options.yes && !right && !options.force {
-        let why = "not written: something above does not work, or needs a decision; --force writes it all the same";
+        let why = "not written: something above does not work, or needs a decision; --force \
+             writes it anyway";
         return Err(wrong(why.to_owned()));
     }
     dialog

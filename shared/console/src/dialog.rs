@@ -90,7 +90,8 @@ impl<'a> Dialog<'a> {
         if !people && !yes {
             let keys = keys.join(", ");
             return Err(format!(
-                "there is no terminal to ask in: answer with KEY=VALUE ({keys}), and --yes for the rest and to write"
+                "there is no terminal to ask questions on: answer with KEY=VALUE ({keys}), and \
+                 add --yes to accept the rest and write"
             ));
         }
         Ok(Self {
@@ -150,7 +151,8 @@ impl<'a> Dialog<'a> {
         match given.find(|key| !self.asked.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => Err(format!(
-                "{key} is not asked for as the other answers are: leave it out, or answer what it belongs to"
+                "{key} does not apply with the other answers: leave it out, or answer the \
+                 question that it depends on"
             )),
         }
     }
@@ -181,7 +183,7 @@ impl<'a> Dialog<'a> {
             None => Ok(true),
             Some(why) if self.yes => Err(format!("{why}: --force replaces it, and keeps a copy")),
             Some(why) => self.agree(
-                &format!("{why}. Replace it in the end, and keep a copy?"),
+                &format!("{why}. Replace it at the end, and keep a copy?"),
                 false,
             ),
         }

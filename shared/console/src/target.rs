@@ -33,7 +33,7 @@ impl<'a> Target<'a> {
 
     /// Why it is not to be replaced without asking.
     pub fn is_own(&self) -> Option<String> {
-        let text = || format!("{} has settings of yours", self.path.display());
+        let text = || format!("{} has settings of your own", self.path.display());
         self.own.then(text)
     }
 

@@ -134,7 +134,8 @@ impl Untold {
             printable(to)
         );
         let remedy = format!(
-            "{program} queue show {}; when whoever is to read them can be reached: {program} queue release --held --sender '<>'",
+            "{program} queue show {}; when their recipients can be reached: {program} queue \
+             release --held --sender '<>'",
             oldest.queue_id
         );
         findings.warn("held", text, &remedy);

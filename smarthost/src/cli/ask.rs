@@ -73,11 +73,11 @@ fn unanswered(error: &io::Error) -> Failed {
     let told = control::told(error, REMEDY);
     match error.kind() {
         _ if is_of_nobody(error) => Failed {
-            text: format!("smarthost does not run with this configuration: {told}"),
+            text: format!("smarthost is not running with this configuration: {told}"),
             exit,
         },
         io::ErrorKind::PermissionDenied => Failed {
-            text: format!("{told}; ask as root or as the user that smarthost runs as"),
+            text: format!("{told}; run this as root or as the daemon's user"),
             exit,
         },
         _ => Failed { text: told, exit },

@@ -158,7 +158,7 @@ fn resolver(config: &Config, findings: &mut Findings) {
 /// What the unit that we ship hides from the daemon, though its user could read it.
 fn sandbox(config: &Config, findings: &mut Findings) {
     for (key, hidden) in layers::hidden(config.layers()) {
-        let error = config.wrong(&key, &format!("{hidden} is not there for the daemon"));
+        let error = config.wrong(&key, &format!("the daemon cannot see {hidden}"));
         findings.warn("sandbox", error.text, layers::HIDDEN);
     }
 }
@@ -192,7 +192,7 @@ fn dnssec(config: &Config, findings: &mut Findings) {
             missing.to_string(),
             "install unbound, and set resolver = \"127.0.0.1\"",
         ),
-        Err(why) => findings.fail("dnssec", why, "is the name server reached?"),
+        Err(why) => findings.fail("dnssec", why, "can the name server be reached?"),
     }
 }
 
@@ -231,7 +231,7 @@ fn pins(config: &Config, findings: &mut Findings) {
         findings.warn(
             "pins",
             format!("{pin} is a SHA-1 pin"),
-            "replace it by the sha256 pin that `smarthost pin` prints on the relayhost",
+            "replace it with the sha256 pin that `smarthost pin` prints on the relayhost",
         );
     }
 }
@@ -275,7 +275,7 @@ fn domains(config: &Config, findings: &mut Findings) {
             Ok(mx::Answer::NoDomain | mx::Answer::NullMx) => {
                 findings.warn(
                     "domains",
-                    format!("{domain}: DNS says that it takes no mail"),
+                    format!("{domain}: DNS says that it accepts no mail"),
                     "an MX record",
                 );
                 continue;
@@ -284,7 +284,7 @@ fn domains(config: &Config, findings: &mut Findings) {
                 findings.warn(
                     "domains",
                     format!("{domain}: MX: {why}"),
-                    "is the name server reached?",
+                    "can the name server be reached?",
                 );
                 continue;
             }
@@ -299,11 +299,11 @@ fn domains(config: &Config, findings: &mut Findings) {
             findings.warn(
                 "domains",
                 format!(
-                    "{domain}: its mail is brought to {}, not to {}",
+                    "{domain}: its MX leads to {}, not to {}",
                     names.join(", "),
                     config.hostname
                 ),
-                "is hostname the name that stands in the MX record?",
+                "is hostname the name in the MX record?",
             );
         }
     }

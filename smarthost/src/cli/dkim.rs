@@ -69,7 +69,7 @@ pub(super) fn published(config: &Config, keys: &[SigningKey], findings: &mut Fin
                     (fault.why, fault.remedy.map_or_else(ours, str::to_owned))
                 }
             },
-            Err(why) => (why, "is the name server reached?".to_owned()),
+            Err(why) => (why, "can the name server be reached?".to_owned()),
         };
         findings.warn("dkim", format!("{name}: {text}"), &remedy);
     }
@@ -98,13 +98,14 @@ fn new(
     let place = place(config, domain, wanted);
     let name = format!("{}._domainkey.{domain}", place.selector.0);
     if name.len() > LONGEST {
-        bail!("{name} is longer than DNS names may be; take a shorter --selector");
+        bail!("{name} is too long for a DNS name; use a shorter --selector");
     }
     let path = &place.path;
     let shown = path.display();
     if path.symlink_metadata().is_ok() {
         bail!(
-            "{shown} is there already; take another --selector (smarthost dkim check compares it with DNS)"
+            "{shown} exists already; use another --selector (smarthost dkim check compares it \
+             with DNS)"
         );
     }
     let pem = match algorithm {
@@ -194,13 +195,15 @@ fn make_rsa() -> Result<String, String> {
         .stdin(Stdio::null())
         .output();
     let made = made.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => "RSA keys are made by openssl, which is not there: install it, or take --algorithm ed25519".to_owned(),
+        ErrorKind::NotFound => "RSA keys are made by openssl, which is not installed: install it, \
+             or use --algorithm ed25519"
+            .to_owned(),
         _ => format!("openssl: {error}"),
     })?;
     if !made.status.success() {
         let said = String::from_utf8_lossy(&made.stderr).into_owned();
         return Err(format!(
-            "openssl makes no key: {}",
+            "openssl cannot make a key: {}",
             mail::outcome::escape(said.as_bytes(), 300)
         ));
     }

@@ -60,10 +60,9 @@ pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Fa
         let text = match (&progress, asked) {
             _ if order.json => json(progress.as_ref()),
             (None, Some(to)) => format!(
-                "the order to empty this server into {to} is ended before it began; mail is taken \
-                 and delivered"
+                "the drain to {to} was stopped before it began; mail is accepted and delivered"
             ),
-            (None, None) => "nothing was to be stopped; mail is taken and delivered".to_owned(),
+            (None, None) => "there was no drain to stop; mail is accepted and delivered".to_owned(),
             (Some(it), _) => stopped(it),
         };
         return Ok((text, ExitCode::SUCCESS));
@@ -131,14 +130,14 @@ fn json(progress: Option<&Progress>) -> String {
 
 /// How a drain ended.
 fn stopped(progress: &Progress) -> String {
-    let text = format!("mail is taken and delivered again; {progress}");
+    let text = format!("mail is accepted and delivered again; {progress}");
     if progress.underway == 0 {
         return text;
     }
     let (count, to) = (progress.underway, &progress.drain.to);
     format!(
-        "{text}\n{count} of those left are on their way to {to}: each is delivered from here in \
-         half a minute at most, or from there, if {to} has it (smarthost queue list --held)"
+        "{text}\n{count} of those left are on their way to {to}: each is delivered from here \
+         within half a minute, or from there if {to} has it already (smarthost queue list --held)"
     )
 }
 

@@ -78,14 +78,15 @@ pub(super) fn run(config: &Path, enroll: &Enroll) -> Result<String, Failed> {
             let request = Request::Enroll(EnrollOrder::Revoke { name: name.clone() });
             ask(config, &request)?;
             Ok(format!(
-                "{name} is revoked: no key of it is believed any more. A new line: smarthost enroll {name}"
+                "{name} is revoked: all its keys are refused from now on. For a new line: \
+                 smarthost enroll {name}"
             ))
         }
         (Some(Order::Forget { name }), _) => {
             let name = name.clone();
             let request = Request::Enroll(EnrollOrder::Forget { name: name.clone() });
             ask(config, &request)?;
-            Ok(format!("nothing is known of {name} any more"))
+            Ok(format!("{name} and its keys are forgotten"))
         }
         (None, Some(name)) => line(config, enroll, name),
         (None, None) => Err(Failed::new("name the machine".to_owned())),
@@ -119,14 +120,15 @@ fn line(config: &Path, enroll: &Enroll, name: &Name) -> Result<String, Failed> {
         return Ok(serde_json::to_string(&told).unwrap_or_default());
     }
     let mut notes = format!(
-        "On {name}, as root: sendmail-shim enroll LINE. It is good for one key, until {}.\n",
+        "On {name}, run as root: sendmail-shim enroll LINE. The line is valid for one key, until \
+         {}.\n",
         until.rfc3339()
     );
     if let Some(Row { key: Some(key), .. }) = replaces {
         // Writing to a String cannot fail.
         let _ = writeln!(
             notes,
-            "{name} is enrolled already, with {key}: that ends when the line is used."
+            "{name} is enrolled already, with {key}: that key ends when the line is used."
         );
     }
     // Nobody to tell if standard error is closed.
@@ -217,7 +219,7 @@ fn span(text: &str) -> Result<Duration, String> {
     match Span::try_from(text.to_owned())?.0 {
         Duration::ZERO => Err("the line could never be used".to_owned()),
         span if span > Duration::from_hours(24 * 366) => {
-            Err("a line is good for a year at most".to_owned())
+            Err("a line is valid for a year at most".to_owned())
         }
         span => Ok(span),
     }

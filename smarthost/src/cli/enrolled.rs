@@ -18,7 +18,11 @@ const TOLD: usize = 5;
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     let enrolled = Enrolled::open(&config.state);
     if let Some(fault) = enrolled.fault() {
-        findings.fail(SUBJECT, fault, "smarthost enroll list shows who is known");
+        findings.fail(
+            SUBJECT,
+            fault,
+            "smarthost enroll list shows the enrolled machines",
+        );
     }
     for alarm in enrolled.doubled() {
         findings.warn(
@@ -48,15 +52,15 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     if !config.listen.iter().any(|it| it.offer.asks_for_keys()) {
         findings.fail(
             SUBJECT,
-            "machines are enrolled, or are to be, and no port asks them for their keys",
+            "machines are enrolled, or are to be, but no port accepts their keys",
             "add one with TLS to listen, such as 465 or 587 (submission = true)",
         );
     }
     if !expired.is_empty() {
         findings.warn(
             SUBJECT,
-            format!("lines that nobody used in time: {}", names(&expired)),
-            "smarthost enroll NAME makes another one, smarthost enroll forget NAME ends it",
+            format!("lines that expired unused: {}", names(&expired)),
+            "smarthost enroll NAME makes a new one, smarthost enroll forget NAME drops it",
         );
     }
     let lines = counted(number(&open), "line");

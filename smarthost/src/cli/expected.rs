@@ -93,7 +93,10 @@ pub(super) fn run(config: &Path, order: Order) -> Result<String, Failed> {
                 Answer::Expected(it) => Some(shown(&it.wanted.to_string())),
                 _ => None,
             });
-            Ok(format!("{} is expected no more", what.unwrap_or_default()))
+            Ok(format!(
+                "{} is no longer expected",
+                what.unwrap_or_default()
+            ))
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
     // The machines are known whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
     let kept = Store::peek(&config.state).map_err(|error| {
-        let remedy = "ask as root, or as the user that smarthost runs as";
+        let remedy = "run this as root or as the daemon's user";
         Failed::new(format!("the clients cannot be read: {error}; {remedy}"))
     })?;
     let mut machines = Machines::default();
@@ -94,8 +94,8 @@ pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
         return Ok(csv(&rows, now));
     }
     Ok(match (rows.as_slice(), wanted.silent_for) {
-        ([], None) => "no client has brought mail".to_owned(),
-        ([], Some(span)) => format!("no client that used to write has been silent for {span}"),
+        ([], None) => "no client has sent mail".to_owned(),
+        ([], Some(span)) => format!("no client that sent mail before has been silent for {span}"),
         (rows, _) => table(rows, now),
     })
 }

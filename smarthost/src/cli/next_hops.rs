@@ -152,8 +152,9 @@ fn tell(config: &Config, hop: &Hop, reached: Reached, findings: &mut Findings) {
             }
         }
         Reached::Nobody(why) => {
-            let what = what(&format!(": nobody listens there: {why}"));
-            let remedy = "mail for it waits until somebody does: does the server run, is the port right, does a firewall forbid it?";
+            let what = what(&format!(": nothing listens there: {why}"));
+            let remedy = "mail for it waits until then: is the server running, is the port right, \
+                 does a firewall block it?";
             if hop.is_lmtp {
                 findings.fail(subject, what, remedy);
             } else {

@@ -37,7 +37,9 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
     let config = Config::load(path)?;
     let Some(file) = &config.auth else {
         return Err(Failed::new(
-            "nobody can log in yet: write auth = { users = \"users\" } into the configuration, then again".to_owned(),
+            "nobody can log in yet: write auth = { users = \"users\" } into the configuration, \
+             then run this again"
+                .to_owned(),
         ));
     };
     let failed = |error: io::Error| Failed::new(format!("{}: {error}", file.display()));
@@ -57,7 +59,7 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
         tell: |_| Ok(()),
     };
     if order.delete {
-        let done = |_| format!("{login} cannot log in any more");
+        let done = |_| format!("{login} can no longer log in");
         return change.make(None, done);
     }
     let (password, made) = if order.generate || stdin().is_terminal() {
@@ -202,7 +204,12 @@ fn unreadable(config: &Config, path: &Path) -> Option<String> {
     };
     let may = file.mode() & needed == needed || tried();
     let ids = format!("{}:{}", daemon.uid(), daemon.gid());
-    (!may).then(|| format!("the daemon's user ({ids}) may not read it: chgrp and chmod it"))
+    (!may).then(|| {
+        format!(
+            "the daemon's user ({ids}) may not read it: change its group and mode \
+         (chgrp, chmod)"
+        )
+    })
 }
 
 /// The lines of all others, each ended, and that one; where nobody is left, the file says that it

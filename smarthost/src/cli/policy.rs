@@ -52,7 +52,7 @@ fn order(config: &Config, findings: &mut Findings) {
     let dead: Vec<_> = rules.map(ToString::to_string).collect();
     if !dead.is_empty() {
         let text = format!(
-            "nothing behind `{last}` is ever reached: {}",
+            "nothing after `{last}` is ever reached: {}",
             dead.join(", ")
         );
         let error = config.wrong("restrictions", &text);
@@ -75,8 +75,8 @@ fn lists(config: &Config, findings: &mut Findings) {
     if !in_use && !scores.lists.is_empty() {
         findings.warn(
             "restrictions",
-            "dnsbl.lists is asked by nobody: no reject_dnsbl_score stands in restrictions",
-            "add it, or take the lists out",
+            "dnsbl.lists is not used: restrictions has no reject_dnsbl_score",
+            "add it, or remove the lists",
         );
     }
     let asks_lists = rules.iter().any(|rule| rule.list().is_some()) || in_use;
@@ -93,9 +93,8 @@ fn lists(config: &Config, findings: &mut Findings) {
         .find(|server| is_public(server))
         .filter(|_| asks_lists)
     {
-        let text = format!(
-            "block lists refuse questions that come over a public name server such as {public}"
-        );
+        let text =
+            format!("block lists refuse questions from a public name server such as {public}");
         findings.warn("resolver", text, remedy);
     }
 }
@@ -158,7 +157,10 @@ fn milters(config: &Config, findings: &mut Findings) {
             Err(why) => findings.fail(
                 "milter",
                 format!("{endpoint}: {why}"),
-                &format!("start it, and let this user reach it: until then on_failure = \"{without}\" counts"),
+                &format!(
+                    "start it, and let this user connect: until then on_failure = \
+                     \"{without}\" applies"
+                ),
             ),
         }
     }
@@ -235,7 +237,7 @@ fn unknown_recipients(config: &Config, findings: &mut Findings) {
             .map(ToString::to_string)
             .collect();
         let text = format!(
-            "any name is taken in {}: what the next hop refuses is returned to strangers",
+            "every recipient is accepted in {}: what the next hop refuses is returned to strangers",
             domains.join(", ")
         );
         findings.warn("recipients", text, remedy);
@@ -243,7 +245,8 @@ fn unknown_recipients(config: &Config, findings: &mut Findings) {
     let local = config.local.as_ref().map(|local| &local.kind);
     if let Some(Kind::Lmtp(target)) = local {
         let text = format!(
-            "any name is taken in local domains: what {target} refuses is returned to strangers"
+            "every recipient is accepted in local domains: what {target} refuses is returned to \
+             strangers"
         );
         findings.warn("recipients", text, remedy);
     }

@@ -40,13 +40,15 @@ pub(super) fn relayhost(config: &Config, findings: &mut Findings) {
             Ok((found, None)) => ways.ok("relayhost", format!("{relayhost}: {found}")),
             Ok((found, Some(why))) => ways.warn(
                 "relayhost",
-                format!("{relayhost}: {found}, for STARTTLS, which it offers, does not work: {why}"),
+                format!("{relayhost}: {found}, because it offers STARTTLS, which does not work: \
+                     {why}"),
                 "mail goes there in clear text; ask its administrator, or demand TLS: relay_tls = { level = \"starttls\" }",
             ),
             Err(why) => ways.fail(
                 "relayhost",
                 format!("{relayhost}: {why}"),
-                "mail takes another one, if there is one; else it waits in the queue until it is reached",
+                "mail goes to another relayhost, if there is one; otherwise it waits in the queue \
+                 until this one can be reached",
             ),
         }
     }
@@ -90,7 +92,7 @@ fn reached(
     // What asks name servers lives no longer than what waits for it.
     let resolver = || Resolver::new(config.resolver);
     let hosts = waiting(async { transport::relayhosts(config, &resolver(), relayhost).await })?;
-    let mut last = String::from("it has no host that could be asked");
+    let mut last = String::from("it has no host to ask");
     for host in hosts.map_err(told)? {
         let found = match waiting(async { places(config, &resolver(), &host).await })? {
             Ok(found) => found,

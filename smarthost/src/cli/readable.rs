@@ -81,8 +81,9 @@ fn in_words(
         );
     }
     format!(
-        "{user} may not {what} {path}: copy certificate and key by a deploy hook of whoever renews them \
-         (install -o {user} -m 600 …), or give them to the unit by LoadCredential="
+        "{user} may not {what} {path}: let a deploy hook of the program that renews them copy \
+         certificate and key (install -o {user} -m 600 …), or pass them to the unit with \
+         LoadCredential="
     )
 }
 

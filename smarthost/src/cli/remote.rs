@@ -91,7 +91,7 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
                 _ => None,
             });
             Ok(match known {
-                Some((true, true)) => format!("{client} starts anew, and may log in again"),
+                Some((true, true)) => format!("{client} starts from zero, and may log in again"),
                 Some((true, false)) => format!("{client} starts anew"),
                 Some((false, true)) => format!("{client} may log in again"),
                 _ => format!("{client} had not sent anything"),
@@ -101,7 +101,7 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             let name = node.clone();
             ask(config, &Request::ForgetNode { node: name })?;
             Ok(format!(
-                "{node} is not waited for; lower budget.nodes on the others, and restart them"
+                "{node} is no longer waited for; lower budget.nodes on the others, and restart them"
             ))
         }
         Limits::Raise {

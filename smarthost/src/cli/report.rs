@@ -81,7 +81,7 @@ pub(super) fn run(config: &Path, report: &Report) -> Result<String, Failed> {
     // What was refused is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
     let kept = Store::peek(&config.state).map_err(|error| {
-        let remedy = "ask as root, or as the user that smarthost runs as";
+        let remedy = "run this as root or as the daemon's user";
         Failed::new(format!(
             "what was refused cannot be read: {error}; {remedy}"
         ))
@@ -169,7 +169,7 @@ fn describe(text: &mut String, row: &Refusal, remedy: Option<&str>) {
         counted.push(format!("{} times since {}", row.count, row.first.rfc3339()));
     }
     if let Some(at) = row.accepted {
-        counted.push(format!("came again and was taken at {}", at.rfc3339()));
+        counted.push(format!("came again and was accepted at {}", at.rfc3339()));
     } else if row.rule.as_deref() == Some(GREYLIST) {
         counted.push("has not come again".to_owned());
     } else if row.is_temporary() {
@@ -229,7 +229,7 @@ impl<'a> Remedies<'a> {
             ),
             "reject_unlisted_recipient" | "alias_expansion" | "check_recipient_access" => {
                 let recipient = row.recipient.as_deref().unwrap_or_default();
-                format!("the recipient is refused, whoever writes: smarthost explain {recipient}")
+                format!("the recipient is refused for every sender: smarthost explain {recipient}")
             }
             "check_sender_access" if let Some(place) = self.entry(sender) => {
                 format!("change the entry of the sender, {place}")

@@ -83,7 +83,10 @@ fn domains_twice(config: &Config, findings: &mut Findings) {
         for (index, domain) in list.iter().enumerate() {
             let before = list.iter().take(index);
             if before.filter(|other| *other == domain).count() == 1 {
-                let what = format!("{domain} stands twice in domains.{key}, case aside");
+                let what = format!(
+                    "{domain} is listed twice in domains.{key}; case does not \
+                     matter"
+                );
                 findings.warn("domains", what, "keep one of them");
             }
         }
@@ -150,7 +153,7 @@ fn missing(config: &Config, findings: &mut Findings) {
             && let Some(since) = it.missing
         {
             let what = format!("{} is missing since {}", it.wanted, since.rfc3339());
-            let remedy = "look at what sends it, or expect it no more: smarthost expected forget";
+            let remedy = "look at what sends it, or stop expecting it: smarthost expected forget";
             findings.warn("expected", what, remedy);
         }
     });

@@ -296,7 +296,7 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
     if !pipe.directory.is_dir() {
         findings.fail(
             "transports",
-            format!("{name}: {} is no directory", pipe.directory.display()),
+            format!("{name}: {} is not a directory", pipe.directory.display()),
             "create it, or name another with directory",
         );
     } else if let Err(error) = access(&pipe.directory, Access::EXEC_OK) {
@@ -325,7 +325,7 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
         }
         Ok(()) => findings.fail(
             "transports",
-            format!("{name}: {program} is no program"),
+            format!("{name}: {program} is not a program"),
             "write the program's whole path",
         ),
         Err(error) => findings.fail(

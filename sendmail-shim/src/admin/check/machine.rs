@@ -83,7 +83,7 @@ fn configuration(settings: &Settings, findings: &mut Findings) {
         };
         let layers = [(file.clone(), text)];
         for (key, hidden) in layers::hidden(&layers) {
-            let what = format!("{hidden} is not there for the agent");
+            let what = format!("the agent cannot see {hidden}");
             let error = layers::wrong_at(&layers, &key, None, &what);
             findings.warn("sandbox", error.text, layers::HIDDEN);
         }

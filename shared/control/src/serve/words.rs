@@ -12,9 +12,7 @@ use crate::listing::Row;
 /// What becomes of a message that is given up, where nobody hears of it.
 pub(super) fn untold(entry: &Entry, envelope: &Envelope) -> Option<&'static str> {
     if envelope.sender == Sender::Null {
-        return Some(
-            "held as dead mail, and nobody is told: it has no sender that it could be returned to",
-        );
+        return Some("held as dead mail, and nobody is told: it has no sender to return it to");
     }
     let waiting = entry.waiting.iter();
     let indexes = waiting.filter_map(|waiting| usize::try_from(waiting.recipient).ok());
@@ -31,7 +29,7 @@ pub(super) fn not_tried(row: &Row) -> String {
     let why = reasons.find(|why| !why.is_empty());
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     let id = &row.queue_id;
-    format!("{id} is on hold{why}, and is not tried before it is let go: queue release {id}")
+    format!("{id} is on hold{why}, and is not tried until you release it: queue release {id}")
 }
 
 /// When the first of those that wait is tried next.

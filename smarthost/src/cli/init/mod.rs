@@ -54,7 +54,7 @@ pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed
     let postfix = init.root.join("etc/postfix");
     let answered = !init.answers.is_empty();
     if postfix.join("main.cf").exists() && !answered {
-        let ask = "Postfix is set up on this machine. Take its configuration over?";
+        let ask = "Postfix is set up on this machine. Take over its configuration?";
         if dialog.agree(ask, true).map_err(Failed::new)? {
             return take_over((path, &target), &mut dialog, &postfix, init);
         }
@@ -73,8 +73,7 @@ pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed
     dialog.say(&shown);
     if init.yes && !works && !init.force {
         return Err(Failed::new(
-            "not written: the check found what does not work; --force writes it all the same"
-                .to_owned(),
+            "not written: the check found what does not work; --force writes it anyway".to_owned(),
         ));
     }
     let usual = works || init.force;
@@ -137,7 +136,11 @@ fn take_over(
     dialog.say(&text);
     let as_it_was = exit == ExitCode::SUCCESS;
     if init.yes && !as_it_was && !init.force {
-        return Err(Failed::new("not written: something is not taken over, or needs a decision (above); --force writes it all the same".to_owned()));
+        return Err(Failed::new(
+            "not written: something is not taken over, or needs a decision \
+             (above); --force writes it anyway"
+                .to_owned(),
+        ));
     }
     let usual = as_it_was || init.force;
     if !dialog.agree("Write it?", usual).map_err(Failed::new)? {
@@ -156,7 +159,8 @@ fn ask_all(path: &Path, dialog: &mut Dialog<'_>, init: &Init) -> Result<String, 
     if !found.others.is_empty() {
         let others: Vec<_> = found.others.iter().map(ToString::to_string).collect();
         dialog.say(&format!(
-            "This machine is also in {}: public, so that these are not proposed. Name them if all in them is yours.",
+            "This machine is also in {}. These are public networks, so they are not proposed; \
+             name them if all machines in them are yours.",
             others.join(", ")
         ));
     }
@@ -217,36 +221,39 @@ fn questions(hostname: &str, networks: &str) -> [Question; 6] {
         question(
             "hostname",
             "The name of this relay",
-            "As it calls itself, and as DNS should know it.",
+            "The name that it uses for itself, and that DNS should have.",
             hostname,
         ),
         question(
             "networks",
             "Networks whose machines may send through it",
-            "Separated by spaces; proposed are the private ones that this machine is in, which may send anyway. - for none.",
+            "Separated by spaces. Proposed are the private networks that this machine is in; the \
+             machine itself may always send. - for none.",
             networks,
         ),
         question(
             "domains.local",
             "Domains whose mail ends here",
-            "Addresses in /etc/aliases receive, and postmaster; others are refused. - for none.",
+            "Postmaster and the addresses in /etc/aliases get mail; all others are refused. - for \
+             none.",
             "",
         ),
         question(
             "relayhost",
             "The relay that takes the mail for elsewhere",
-            "HOST or HOST:PORT; [HOST] is this host itself, not the MX of its domain. Without one each domain's MX takes its mail.",
+            "HOST or HOST:PORT; [HOST] is this host itself, not the MX of its domain. Without a \
+             relay, mail goes to the MX of each domain.",
             "",
         ),
         question(
             "relay_tls.pins",
             "Pins of the relayhost's key",
-            "As smarthost pin prints them on the relayhost; without one any key is believed.",
+            "As smarthost pin prints them on the relayhost. Without a pin, any key is accepted.",
             "",
         ),
         question(
             "admins",
-            "Addresses that hear of limits and troubles",
+            "Addresses that get mail about limits and faults",
             "Separated by spaces.",
             &admin,
         ),
