@@ -6,6 +6,7 @@ use std::{fs, os::unix::net::UnixListener, process::Output};
 
 use rustix::process::Signal;
 use tests::{
+    activation::Activation,
     agent::{self, Agent},
     identity::Identity,
     session::Session,
@@ -141,6 +142,22 @@ fn sendmail_shims_check_says_of_a_stopped_agent_what_wakes_it_and_of_a_dead_one_
         let told = said(&machine.admin(&["check"]));
         (!told.contains("FAIL")).then_some(())
     });
+}
+
+/// systemd has its sockets, and starts it.
+#[test]
+fn sendmail_shims_check_finds_nothing_wrong_with_an_agent_that_has_ended_for_it_had_nothing_to_do()
+{
+    let sink = Sink::start();
+    let machine = Agent::prepare(&agent::config(&sink.nexthop(), ""));
+    let systemd = Activation::of(&machine, &["--idle", "0s"]);
+    for _ in 0..3 {
+        let told = said(&machine.admin(&["check"]));
+        assert!(told.contains("ok    agent"), "{told}");
+        assert!(!told.contains("FAIL"), "{told}");
+    }
+    assert!(systemd.started() > 0);
+    systemd.end();
 }
 
 fn key_files(smarthost: &Smarthost) -> [std::path::PathBuf; 2] {

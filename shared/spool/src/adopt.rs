@@ -45,18 +45,19 @@ impl Spool {
     /// delivered.
     pub fn adopt(&self, directory: &Path) {
         // It is told in the log.
-        let _ = self.adopted(directory);
+        let _ = self.adopted(directory, false);
     }
 
-    /// The same; the error: why mail waits there that is not taken over.
-    pub(super) fn adopted(&self, directory: &Path) -> Result<(), String> {
+    /// The same; the error: why mail waits there that is not taken over. `sparing`: none is where
+    /// new mail would have no room then.
+    pub(super) fn adopted(&self, directory: &Path, sparing: bool) -> Result<(), String> {
         let own = &self.open.committer.layout.root;
         let real = |path: &Path| path.canonicalize().ok();
         if real(directory).is_none_or(|theirs| real(own) == Some(theirs)) || !has_mail(directory) {
             return Ok(());
         }
         let shown = directory.display();
-        match self.adopt_all(directory) {
+        match self.adopt_all(directory, sparing) {
             Ok(0) => {}
             Ok(taken) => {
                 let text = format_args!(
@@ -75,7 +76,7 @@ impl Spool {
         Ok(())
     }
 
-    fn adopt_all(&self, directory: &Path) -> Result<usize, SpoolError> {
+    fn adopt_all(&self, directory: &Path, sparing: bool) -> Result<usize, SpoolError> {
         let options = Options {
             segment: self.open.committer.segment_size,
             ..Options::default()
@@ -84,14 +85,21 @@ impl Spool {
         for alarm in recovery.alarms(directory) {
             journal::line(Level::Error, &alarm);
         }
-        let taken = self.take_over(&other)?;
+        let taken = self.take_over(&other, sparing);
         other.close();
-        Ok(taken)
+        taken
     }
 
-    pub(super) fn take_over(&self, other: &Self) -> Result<usize, SpoolError> {
+    pub(super) fn take_over(&self, other: &Self, sparing: bool) -> Result<usize, SpoolError> {
         let mut taken = Vec::new();
+        let mut room = Ok(());
         for batch in other.entries().chunks(BATCH) {
+            if sparing {
+                room = self.has_room(batch.iter().map(|entry| entry.size).sum());
+                if room.is_err() {
+                    break;
+                }
+            }
             let (told, done) = mpsc::channel();
             for entry in batch {
                 let told = told.clone();
@@ -119,7 +127,7 @@ impl Spool {
             self.forget(&taken)?;
             return Err(error);
         }
-        Ok(taken.len())
+        room.map(|()| taken.len())
     }
 
     fn forget(&self, ids: &[QueueId]) -> Result<(), SpoolError> {

@@ -61,23 +61,23 @@ impl Spool {
     /// is one of need, which is soon another one again.
     pub fn adopt_earlier(&self, lists: &[PathBuf], takes: bool) {
         let own = &self.open.committer.layout.root;
-        let mut stays = Vec::from([real(own)]);
-        for place in earlier(lists, own) {
-            let why = if takes {
-                self.adopted(&place).err()
-            } else {
-                None
-            };
-            let left = queued(&place);
-            if matches!(left, Ok(0)) && why.is_none() {
-                continue;
-            }
-            if takes {
-                self.left_behind(&place, left.ok(), why.as_deref());
-            }
-            stays.push(place);
+        let others = earlier(lists, own);
+        let places = |others: &[PathBuf]| [&[real(own)], others].concat();
+        // Whatever ends this start: what is here by then is known to the next one.
+        note(lists, &places(&others));
+        if !takes {
+            return;
         }
-        note(lists, &stays);
+        let mut stays = Vec::new();
+        for place in others {
+            let why = self.adopted(&place, true).err();
+            let left = queued(&place);
+            if why.is_some() || !matches!(left, Ok(0)) {
+                self.left_behind(&place, left.ok(), why.as_deref());
+                stays.push(place);
+            }
+        }
+        note(lists, &places(&stays));
     }
 
     /// Tells of mail that nobody delivers from there.

@@ -120,7 +120,7 @@ const ROWS: &[Row] = &[
     Row::new(
         "spool",
         "path",
-        "The queue's directory.",
+        "The queue's directory. What lies in an earlier one is moved here by the next start.",
         |s| Some(path(&s.spool)),
     )
     .place(SPOOL),

@@ -128,11 +128,56 @@ fn what_cannot_leave_the_other_spool_stays_there_and_is_not_delivered_twice() {
     };
     let disk = Arc::new(Sim::new(&two.path("old"), full));
     let (old, _) = Spool::open_on(disk, &two.path("old"), QUIET).unwrap();
-    assert!(own.take_over(&old).is_err());
+    assert!(own.take_over(&old, false).is_err());
     assert!(own.is_empty());
     drop(old);
     own.close();
     let (own, _) = open(&two.path("own"));
     own.adopt(&two.path("old"));
     two.check(&own);
+}
+
+/// As an administrator does it who names one directory after the other.
+#[test]
+fn places_that_the_queue_had_before_are_known_until_nothing_is_left_in_them() {
+    let two = Two::new();
+    let lists = [two.path("state"), two.path("nothing")];
+    fs::create_dir(&lists[0]).unwrap();
+    let began = |name: &str, options: Options, takes: bool| {
+        let (spool, _) = Spool::open(&two.path(name), options).unwrap();
+        spool.adopt_earlier(&lists, takes);
+        spool
+    };
+    let left = |name: &str| crate::left(&lists, &two.path(name));
+    began("old", Options::default(), true).close();
+    let there = vec![(
+        two.path("old").canonicalize().unwrap(),
+        two.queued.len() as u64,
+    )];
+    assert_eq!((left("own"), left("old")), (there.clone(), vec![]));
+    // One of need, and one without room for it: what is there stays known.
+    began("need", Options::default(), false).close();
+    assert_eq!(left("own"), there);
+    let full = Options {
+        minimum_free: u64::MAX,
+        ..Options::default()
+    };
+    let spool = began("own", full, true);
+    let alarms = spool.alarms();
+    assert!(
+        alarms.len() == 1 && alarms[0].contains(&format!("{} messages wait in ", two.queued.len())),
+        "{alarms:?}"
+    );
+    spool.close();
+    assert_eq!(left("own"), there);
+    let spool = began("own", Options::default(), true);
+    assert!(spool.alarms().is_empty(), "{:?}", spool.alarms());
+    two.check(&spool);
+    spool.close();
+    let list = fs::read_to_string(lists[0].join("spools")).unwrap();
+    assert_eq!(list.lines().count(), 1, "{list}");
+    assert!(left("own").is_empty());
+    // And a list that somebody has spoilt is none.
+    fs::write(lists[0].join("spools"), b"\xff\nrelative\n\n").unwrap();
+    assert!(left("own").is_empty());
 }

@@ -9,7 +9,7 @@ pub(super) const MAIL: &[Row] = &[
     Row::new(
         "spool",
         "path",
-        "The queue's directory.",
+        "The queue's directory. What lies in an earlier one is moved here by the next start.",
         |c| Some(path(&c.spool)),
     )
     .place(SPOOL)
