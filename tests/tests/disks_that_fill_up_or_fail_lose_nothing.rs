@@ -4,15 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     net::SocketAddr,
+    os::unix::fs::symlink,
 };
 
 use tests::{
+    agent::{Agent, config},
     disk::{Disk, Filesystem, fill},
     session::Session,
-    sink::{Script, Sink},
+    sink::{Script, Sink, nexthop},
     smarthost::Smarthost,
     wait::{free_address, until, until_true},
 };
@@ -113,6 +115,103 @@ fn a_full_disk_loses_nothing_on_xfs() {
 #[test]
 fn a_full_disk_loses_nothing_on_btrfs() {
     a_full(Filesystem::Btrfs);
+}
+
+/// How often each of these messages has arrived.
+fn arrivals(sink: &Sink) -> BTreeMap<String, usize> {
+    let mut arrivals = BTreeMap::new();
+    for message in sink.journal().messages() {
+        *arrivals.entry(message.field("subject")).or_default() += 1;
+    }
+    arrivals
+}
+
+/// What goes without a record of its end goes again after the next start: as long as none can be
+/// made, it waits, and that is told.
+#[test]
+fn on_a_disk_that_stays_full_over_restarts_a_smarthost_delivers_nothing_twice() {
+    for restarts in 1..=2 {
+        let Some(mut world) = World::on(Filesystem::Ext4) else {
+            return;
+        };
+        for _ in 0..30 {
+            assert_eq!(world.send(10), 250);
+        }
+        fill(&world.disk.file("filler"));
+        for restart in 0..restarts {
+            assert!(world.smarthost.daemon().stop().success());
+            world.smarthost.run();
+            fill(&world.disk.file(&format!("filler{restart}")));
+        }
+        let sink = Sink::on(world.relay, Script::default());
+        until_true("all goes, or it is told why none does", || {
+            world.smarthost.admin(&["queue", "flush"]);
+            let status = world.smarthost.admin(&["status"]).stdout;
+            let waits = String::from_utf8_lossy(&status).contains("no mail goes out");
+            waits || arrivals(&sink).len() == world.accepted.len()
+        });
+        world.smarthost.daemon().stop();
+        for name in ["filler", "filler0", "filler1"] {
+            let _ = fs::remove_file(world.disk.file(name));
+        }
+        world.smarthost.run();
+        until_true("all goes", || {
+            world.smarthost.admin(&["queue", "flush"]);
+            arrivals(&sink).len() == world.accepted.len()
+        });
+        world
+            .smarthost
+            .wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+        let twice: Vec<_> = arrivals(&sink).into_iter().filter(|it| it.1 > 1).collect();
+        assert_eq!(twice, [], "{restarts} restarts");
+    }
+}
+
+#[test]
+fn on_a_disk_that_stays_full_over_restarts_an_agent_delivers_nothing_twice() {
+    const MANY: usize = 30;
+    for restarts in 1..=2 {
+        let Some(disk) = Disk::with(Filesystem::Ext4) else {
+            return;
+        };
+        let relay = free_address();
+        let retry = "retry = { minimal = \"1s\", maximal = \"2s\" }\n";
+        let mut machine = Agent::prepare(&config(&nexthop(relay), retry));
+        fs::create_dir(disk.file("spool")).unwrap();
+        symlink(disk.file("spool"), machine.directory().join("spool")).unwrap();
+        machine.run();
+        for number in 0..MANY {
+            let text = format!("Subject: message-{number}\n\nx\n");
+            machine.send(&["b@example.net"], text);
+        }
+        fill(&disk.file("filler"));
+        for restart in 0..restarts {
+            assert!(machine.daemon().stop().success());
+            machine.run();
+            fill(&disk.file(&format!("filler{restart}")));
+        }
+        let sink = Sink::on(relay, Script::default());
+        let flush = |machine: &Agent| machine.admin(&["queue", "flush"]);
+        until_true("all goes, or it is told why none does", || {
+            flush(&machine);
+            let status = machine.admin(&["status"]).stdout;
+            let waits = String::from_utf8_lossy(&status).contains("no mail goes out");
+            waits || arrivals(&sink).len() == MANY
+        });
+        machine.daemon().stop();
+        for name in ["filler", "filler0", "filler1"] {
+            let _ = fs::remove_file(disk.file(name));
+        }
+        machine.run();
+        until_true("all goes", || {
+            flush(&machine);
+            arrivals(&sink).len() == MANY
+        });
+        machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+        let twice: Vec<_> = arrivals(&sink).into_iter().filter(|it| it.1 > 1).collect();
+        assert_eq!(twice, [], "{restarts} restarts");
+        machine.daemon().stop();
+    }
 }
 
 /// A large message needs a file of its own.

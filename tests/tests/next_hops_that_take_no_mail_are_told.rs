@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tests::{
+    agent::{Agent, config},
     http,
     session::Session,
     sink::{Script, Sink, nexthop},
@@ -158,5 +159,43 @@ fn next_hops_that_say_later_to_all_mail_are_told_until_they_take_some() {
         // An attempt that was on its way may still end with what was said before.
         assert!(relay.admin(&["queue", "flush", "--all"]).status.success());
         Some(looked_at(page, &relay)).filter(|it| *it == (Vec::new(), true, Vec::new()))
+    });
+}
+
+/// It answers, and no connection fails: status, check and mail to root tell of it as of one that is
+/// gone, and no more once it has taken a message.
+#[test]
+fn a_relayhost_that_says_later_to_all_mail_of_a_machine_is_told_until_it_takes_some() {
+    let relayhost = Sink::start();
+    let broken = "451 4.3.0 Temporary lookup failure";
+    relayhost.play(Script {
+        answers: vec![("RCPT".to_owned(), broken.to_owned())],
+        ..Script::default()
+    });
+    let retry = "retry = { minimal = \"1s\", maximal = \"1s\", warning = \"1s\" }\n";
+    let machine = Agent::start(&config(&relayhost.nexthop(), retry));
+    for _ in 0..2 {
+        machine.send(&["b@far.example"], "Subject: x\n\nx\n");
+    }
+    let told = |command: &str, text_of_it: &str| {
+        let said = text(&machine.admin(&[command]).stdout);
+        let mut lines = said.lines();
+        lines.any(|line| line.contains(text_of_it) && line.contains(broken))
+    };
+    until("status and check tell of it", || {
+        let both = told("status", "FAIL  relayhost ") && told("check", "WARN  agent");
+        both.then_some(())
+    });
+    machine.wait_for_mailq("the notice, and why each message waits", |text| {
+        text.contains("admins@example.org") && text.contains(broken)
+    });
+    relayhost.play(Script::default());
+    until("root hears of it, and all is well", || {
+        assert!(machine.admin(&["queue", "flush"]).status.success());
+        let messages = relayhost.journal().messages();
+        let mut subjects = messages.iter().map(|it| it.field("Subject"));
+        let heard = subjects.any(|it| it.contains("the relayhost has taken no mail since"));
+        let well = !told("status", "FAIL  relayhost ") && !told("check", "WARN  agent");
+        (heard && well).then_some(())
     });
 }
