@@ -131,7 +131,6 @@ impl Attempts {
     fn answered(&self, id: QueueId, outcomes: &[Outcome]) {
         let agent = &self.agent;
         match deferring::look(outcomes) {
-            Found::Nothing => agent.outages.reached(),
             Found::Takes => {
                 agent.deferring().takes(RELAYHOST);
                 agent.outages.ended();
@@ -139,7 +138,7 @@ impl Attempts {
             Found::Defers(failure) if agent.deferring().defers(RELAYHOST, id) => {
                 notices::deferred(agent, failure);
             }
-            Found::Defers(_) => agent.outages.reached(),
+            Found::Nothing | Found::Defers(_) => agent.outages.reached(),
         }
     }
 
