@@ -70,7 +70,7 @@ fn of_two_relays_the_one_that_answers_is_used_and_the_same_command_goes_on_with_
     let told = words(&output);
     for what in [
         "vm7 is enrolled at",
-        "the other relays are used, the same command goes on",
+        "the other relays are used; run the same command again to go on",
     ] {
         assert!(told.contains(what), "{what}: {told}");
     }

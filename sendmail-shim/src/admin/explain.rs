@@ -209,7 +209,7 @@ fn route(settings: &Settings) {
         say(format_args!("  key {pin}"));
     }
     if settings.pins.is_empty() {
-        say("  certificate for the name that is written, from an authority of the web");
+        say("  certificate for the configured name, from a public certificate authority");
     }
     if let Some(auth) = &settings.auth {
         say(format_args!("  as user {}", auth.user));

@@ -114,13 +114,14 @@ fn end(
         .is_wanted(dialog, ("sendmail-shim", &to), &options.root);
     if !wanted.map_err(wrong)? {
         say(
-            "Now: systemctl restart sendmail-shim, then sendmail-shim check and sendmail-shim test.",
+            "Now: systemctl restart sendmail-shim, then sendmail-shim check and sendmail-shim \
+             test.",
         );
         return Ok(Exit::Ok);
     }
     let restarted = written.is_none() && trial::restart("sendmail-shim").map_err(wrong)?;
     if !restarted && !running::has(&settings) {
-        let why = "no agent runs with these settings: start it anew, then sendmail-shim test";
+        let why = "no agent runs with these settings: restart it, then run sendmail-shim test";
         return Err(CommandError::new(Exit::Unavailable, why.to_owned()));
     }
     test::run(&settings, None)
@@ -241,11 +242,12 @@ fn question(key: &'static str, machine: &Settings, shown: &Shown) -> Question {
         ),
         "pins" => (
             "Pins of the relay's key",
-            "Proposed is the one that it shows. - for none: then its certificate must be one that web browsers believe.",
+            "Proposed is the key that it shows. - for none: then it needs a certificate from an \
+             authority that web browsers trust.",
         ),
         "tls" => (
             "How TLS begins there",
-            "starttls, or wrapped (from the first byte); - for the usual way.",
+            "starttls, or wrapped (from the first byte); - for the default.",
         ),
         "domain" => (
             "The domain of addresses that programs give without one",

@@ -130,7 +130,7 @@ fn relayhosts(agent: &Agent, now: Timestamp) -> (bool, String, Vec<(String, bool
     let (works, told) = match (agent.outages.outage(), only) {
         (Some((since, why)), _) if is_set && outlook.retried.is_some() && !known_to_fail => {
             let since = since.mailq();
-            let text = format!("did not work since {since}, and was not tried lately: {why}");
+            let text = format!("has not worked since {since}, and was not tried lately: {why}");
             (true, text)
         }
         (Some((since, why)), _) => {

@@ -58,8 +58,8 @@ impl Keys {
         let count = pins.len();
         let notice = instead.map(|instead| {
             format!(
-                "{host} now has key {} of {count} in pins, {pin}, instead of {instead}: when no relayhost has the old key any more, \
-                 remove it from pins and add the next one",
+                "{host} now has key {} of {count} in pins, {pin}, instead of {instead}: once no \
+                 relayhost has the old key, remove it from pins and add the next one",
                 index.saturating_add(1)
             )
         });

@@ -91,7 +91,7 @@ fn wrong(agent: &Agent, what: &str, why: &str, consequence: &str) {
     let text = format!(
         "On {host} {what} of the mail agent is wrong:\n\n{why}\n\n\
          No mail is lost{consequence}.\n\
-         The agent takes the mended file by itself. See also: sendmail-shim check\n"
+         The agent loads the mended file by itself. See also: sendmail-shim check\n"
     );
     tell_root(agent, &subject, &text, OURS);
 }
@@ -102,7 +102,7 @@ pub(super) fn password(agent: &Agent, wrong: &str) {
     let text = format!(
         "The password with which {host} hands over mail cannot be read:\n\n{wrong}\n\n\
          No mail is lost, and none is sent without the password.\n\
-         The agent takes the mended file by itself. See also: sendmail-shim check\n"
+         The agent loads the mended file by itself. See also: sendmail-shim check\n"
     );
     let subject = format!("{host}: the password for the relayhost cannot be read");
     tell_root(agent, &subject, &text, OURS);
@@ -186,8 +186,11 @@ fn refused_for(agent: &Agent, failure: &Failure) {
         kept_or_logged(refusals.told());
         let host = &agent.settings.hostname;
         let subject = format!("{host}: the relayhost refuses mail of this machine");
-        let begin = format!("The relayhost of {host} refuses mail, and not for what is in it.");
-        let end = "Nothing more is said of it until it has been over for a day.";
+        let begin = format!(
+            "The relayhost of {host} refuses mail of this machine, whatever is in \
+             it."
+        );
+        let end = "This is the only warning, until the refusals have been over for a day.";
         waiting(agent, &subject, (&begin, end), &refusal.reason);
     }
 }

@@ -71,7 +71,7 @@ pub fn relay() -> Report {
 }
 
 /// Standard input ended within a message.
-const CUT_OFF: &str = "the input ended within a message, which is not taken";
+const CUT_OFF: &str = "the input ended within a message, which is not accepted";
 
 /// The caller hears it in place of a greeting, or of what is not answered any more.
 fn unavailable(report: Report) -> Report {

@@ -97,7 +97,7 @@ fn configuration(settings: &Settings, findings: &mut Findings) {
         findings.warn(
             "name",
             format!("{name}: each machine calls itself so"),
-            "relays refuse it, and nobody finds out whose mail it is: set hostname = \"NAME.example.org\", or the name in /etc/hosts",
+            "relays refuse it, and nobody can tell whose mail it is: set hostname = \"NAME.example.org\", or the name in /etc/hosts",
         );
     } else if settings.hostname.contains('.') {
         findings.ok("name", name);

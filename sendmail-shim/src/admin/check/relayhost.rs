@@ -140,7 +140,8 @@ fn stale(ways: &mut [Findings]) {
     let all = ways.iter_mut().flat_map(|way| &mut way.0);
     for key in all.filter(|finding| finding.subject == "key") {
         key.level = Level::Warning;
-        let remedy = "if no relayhost has the keys before it any more, remove those from pins, and add the next one";
+        let remedy = "once no relayhost has the keys before it, remove those from pins, and add \
+             the next one";
         key.remedy = Some(remedy.to_owned());
     }
 }
@@ -227,7 +228,7 @@ fn session(settings: &Settings, connection: &Connection, findings: &mut Findings
             let (number, count) = (index.saturating_add(1), settings.pins.len());
             format!("pinned, as number {number} of {count}: {pin}")
         }
-        None => format!("certified by an authority of the web: {pin}"),
+        None => format!("certified by a public certificate authority: {pin}"),
     };
     findings.ok("key", text);
     certificate(key, position.is_some(), clock::now(), findings);
@@ -244,7 +245,7 @@ fn certificate(key: &PeerKey, pinned: bool, now: Timestamp, findings: &mut Findi
         findings.warn(
             "clock",
             format!("the certificate is {text}, but here it is {}", day(now)),
-            "this machine's clock is late, or the relayhost's was early: timedatectl",
+            "this machine's clock is slow, or the relayhost's was fast: timedatectl",
         );
     } else if pinned {
         findings.ok(
@@ -339,8 +340,7 @@ fn judged(way: &str, sender: &str, outcome: &Outcome, relay: IpAddr, findings: &
         }
         Outcome::Deferred(failure) => {
             let (told, remedy) = said(failure);
-            let waits =
-                "not now, says the relayhost: mail waits in the queue until it changes its mind";
+            let waits = "the relayhost says not now: mail waits in the queue until it accepts it";
             findings.warn("recipient", told, remedy.unwrap_or(waits));
         }
         Outcome::Failed(failure) => {
@@ -349,7 +349,8 @@ fn judged(way: &str, sender: &str, outcome: &Outcome, relay: IpAddr, findings: &
             let remedy = match remedy {
                 Some(remedy) => format!("{remedy} (it sees {own})"),
                 None if speaks_of_sender(failure) => format!(
-                    "it does not take mail of <{sender}>, whoever gets it: may {own} send as this address? revaliases says as whom root's mail leaves"
+                    "it accepts no mail from <{sender}>, for any recipient: may {own} send as \
+                     this address? revaliases sets the sender of root's mail"
                 ),
                 None => format!(
                     "does this address exist? aliases and admin lead root's mail there; may {own} send to it over this relayhost?"
@@ -380,7 +381,7 @@ fn own_address(relay: IpAddr) -> String {
         socket.local_addr()
     });
     match chosen {
-        Ok(own) => format!("{}, with which this machine comes to {relay}", own.ip()),
+        Ok(own) => format!("{}, from which this machine connects to {relay}", own.ip()),
         Err(_) => "this machine's address".to_owned(),
     }
 }
@@ -392,14 +393,20 @@ fn remedy(settings: &Settings, nexthop: &Nexthop, failure: &Failure) -> String {
             "is the name right, and does the name server know it? getent ahosts {}",
             nexthop.host
         ),
-        Stage::Connect => "does the relayhost run, is the port right, does a firewall forbid it?".to_owned(),
-        Stage::Greeting if wrapped => "does it want tls = \"starttls\" on this port?".to_owned(),
+        Stage::Connect => "is the relayhost running, is the port right, does a firewall block \
+             it?"
+        .to_owned(),
+        Stage::Greeting if wrapped => "does it need tls = \"starttls\" on this port?".to_owned(),
         Stage::Greeting => {
-            "is it an SMTP server? if it wants TLS from the first byte (port 465): tls = \"wrapped\"".to_owned()
+            "is it an SMTP server? if it needs TLS from the first byte (port 465): tls = \
+             \"wrapped\""
+                .to_owned()
         }
         Stage::Tls => format!("see what it presents: sendmail-shim pin {nexthop}"),
-        Stage::Local => "without its password this machine is not let in".to_owned(),
-        Stage::Auth => "are user and password right, and does the relayhost want them?".to_owned(),
+        Stage::Local => "without the password this machine cannot log in".to_owned(),
+        Stage::Auth => "are user and password right, and does the relayhost accept \
+             logins?"
+            .to_owned(),
         _ => "ask the relayhost's administrator what this means".to_owned(),
     }
 }

@@ -40,7 +40,8 @@ pub(super) fn alone(spool: &Path) -> Result<Option<File>, CommandError> {
         if begun.elapsed() >= PATIENCE {
             return Err(CommandError::new(
                 Exit::TempFail,
-                "another sendmail-shim enroll is still at work; nothing has changed, the same command goes on",
+                "another sendmail-shim enroll is still at work; nothing has changed; run the same \
+                 command again to go on",
             ));
         }
         if !has_told {

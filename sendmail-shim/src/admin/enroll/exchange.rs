@@ -72,17 +72,19 @@ impl Failed {
         match self {
             Self::Now(why) => CommandError::new(
                 Exit::TempFail,
-                format!("{relay}: {why}; {consequence}, the same command goes on"),
+                format!("{relay}: {why}; {consequence}; run the same command again to go on"),
             ),
             Self::Otherwise(why) => CommandError::new(
                 Exit::TempFail,
                 format!(
-                    "{relay}: {why}; {consequence}. If somebody is in between, the same command goes on without him; \
-                     if the relay has another key or port by now, only a new line helps: there smarthost enroll NAME"
+                    "{relay}: {why}; {consequence}. If somebody intercepted the connection, run \
+                     the same command again later; if the relay has another key or port by now, \
+                     you need a new line: run smarthost enroll NAME there"
                 ),
             ),
             Self::NotKnown(why) => not_done(format!(
-                "{relay}: {why}; {consequence}. A line is for the port that it names: there smarthost enroll NAME, and --relay HOST:PORT for another one"
+                "{relay}: {why}; {consequence}. A line is valid for the port that it names: run \
+                 smarthost enroll NAME there, with --relay HOST:PORT for another port"
             )),
             Self::ForGood(why) | Self::UsedBefore(why) => {
                 not_done(format!("{relay}: {why}; {consequence}"))

@@ -79,7 +79,7 @@ impl Keys {
         if path.exists() && (remark.is_empty() || begins(&path, remark)) {
             // Whoever knows it knows it by this.
             pins_of_file(&path)
-                .map_err(|error| format!("{}; remove it, another one is made then", error.0))?;
+                .map_err(|error| format!("{}; remove it, and another one is made", error.0))?;
             return Ok(path);
         }
         let (certificate, key) = self_signed(host.as_ref()).map_err(|error| error.0)?;
@@ -110,7 +110,8 @@ fn begins(path: &Path, remark: &str) -> bool {
 pub(super) fn write(spool: &Path, path: &Path, text: &str) -> Result<(), String> {
     let owner = fs::metadata(spool).map_err(|error| {
         format!(
-            "{}: {error}: start the agent once, it makes its spool: systemctl start sendmail-shim",
+            "{}: {error}: start the agent once, which makes its spool: systemctl start \
+             sendmail-shim",
             spool.display()
         )
     })?;

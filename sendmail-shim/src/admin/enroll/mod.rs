@@ -156,7 +156,8 @@ fn enroll(
         // The relay would take it for a line in two hands.
         let (relay, name) = (line.nexthop(), &line.name);
         return Err(not_done(format!(
-            "{relay}: this line was used already, with the key that there is; nothing has changed. Another key wants another line: there smarthost enroll {name}"
+            "{relay}: this line was used already, with the present key; nothing has changed. \
+             Another key needs another line: run smarthost enroll {name} there"
         )));
     }
     let mut exit = Exit::Ok;
@@ -206,7 +207,8 @@ fn settle(file: Option<&Path>, settings: &Settings, known: &[Line]) -> Result<Ex
     complain(
         "sendmail-shim",
         format_args!(
-            "not used yet: {of} says otherwise. Remove there: {missing}; enrolled.toml in the spool has them"
+            "not used yet: {of} overrides it. Remove there: {missing}; enrolled.toml in the spool \
+             has them"
         ),
     );
     Ok(Exit::NotDone)

@@ -66,12 +66,13 @@ pub(super) fn roll(settings: &Settings) -> Result<Exit, CommandError> {
     }
     if known == 0 {
         return Err(not_done(format!(
-            "no relay knows this machine by its key; {NOTHING}. A new line: there smarthost enroll NAME, then here sendmail-shim enroll --new-key LINE"
+            "no relay knows this machine by its key; {NOTHING}. For a new line, run smarthost \
+             enroll NAME there, then sendmail-shim enroll --new-key LINE here"
         )));
     }
     keys.use_next().map_err(not_done)?;
     say(format_args!(
-        "the key is {pin} from now on; the old one ends when the relay has seen it"
+        "the key is {pin} from now on; the old one ends when the relay has seen the new one"
     ));
     Ok(Exit::Ok)
 }
@@ -132,7 +133,8 @@ fn complain_of(relay: &str, why: &str) {
     complain(
         "sendmail-shim",
         format_args!(
-            "{relay} does not know the new key, and takes no mail under it: {why}. A line of it: smarthost enroll NAME there, then sendmail-shim enroll LINE here"
+            "{relay} does not know the new key, and accepts no mail under it: {why}. Run \
+             smarthost enroll NAME there, then sendmail-shim enroll LINE here"
         ),
     );
 }
@@ -147,7 +149,8 @@ fn is_own(settings: &Settings, keys: &Keys) -> bool {
 fn why_not(settings: &Settings, keys: &Keys) -> String {
     match &settings.identity {
         Some((certificate, _)) if keys.is_used() => format!(
-            "certificate = {:?} in the configuration counts more than the key of enrolment: remove it there, or change that key by hand",
+            "certificate = {:?} in the configuration overrides the key of enrolment: remove it \
+             there, or change that key by hand",
             certificate.display().to_string()
         ),
         _ => "this machine is not enrolled: sendmail-shim enroll LINE".to_owned(),

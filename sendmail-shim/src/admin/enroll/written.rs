@@ -82,7 +82,8 @@ fn with(wanted: Enrolled, before: Enrolled) -> Result<Enrolled, String> {
     if !others.is_empty() && before.tls != wanted.tls {
         let others = list(&others);
         return Err(format!(
-            "TLS begins otherwise at {others}, where this machine is enrolled: make a line for a port of the same kind"
+            "TLS begins in another way at {others}, where this machine is enrolled: make a line \
+             for a port of the same kind"
         ));
     }
     let mut all = Enrolled {
@@ -105,7 +106,7 @@ pub(super) fn write(spool: &Path, wanted: Enrolled) -> Result<(), String> {
     });
     let all = with(wanted, before.unwrap_or_default())?;
     let text = format!(
-        "# Written by sendmail-shim enroll. What stands in the configuration counts more.\n{}",
+        "# Written by sendmail-shim enroll. The configuration overrides this file.\n{}",
         all.text()
     );
     super::key::write(spool, &spool.join(FILE), &text)

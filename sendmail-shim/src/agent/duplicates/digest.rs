@@ -37,7 +37,7 @@ pub(crate) fn digest(it: &Digest<'_>) -> (String, String) {
     let mut text = format!(
         "{count} more messages like one that was sent before came from {} on {}\n\
          between {} and {}.\n\
-         They are alike but for numbers in them, and were not sent: this digest stands for all of them.\n\n\
+         They differ only in numbers, and were not sent: this digest stands for all of them.\n\n\
          The first of the {count}:\n\n> Subject: {subject}\n>\n",
         it.origin,
         it.hostname,

@@ -72,8 +72,8 @@ impl Digest {
         };
         let text = format!(
             "{reports} what was said before. They came from {} on {hostname},\n\
-             and stand here instead of being sent (unchanged): when each came, and since when it says\n\
-             the same. Where numbers differ from that day, the line follows.\n\n{}",
+             and are listed here instead of being sent (unchanged): when each came, and since when it\n\
+             has said the same. Lines whose numbers differ from that day follow.\n\n{}",
             self.origin, self.lines
         );
         (format!("{hostname}: {reports} nothing new"), text)

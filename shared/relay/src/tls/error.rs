@@ -160,7 +160,7 @@ fn unusable(error: &CertificateError) -> String {
     match (error, webpki) {
         (CertificateError::UnknownIssuer, _)
         | (_, Some(webpki::Error::CaUsedAsEndEntity | webpki::Error::UnsupportedCertVersion)) => {
-            "the peer's certificate is not signed by an authority of the web; if it is self-signed, pin its key".to_owned()
+            "the peer's certificate is not signed by a public certificate authority; if it is self-signed, pin its key".to_owned()
         }
         (CertificateError::Other(OtherError(inner)), None) => inner.to_string(),
         (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => {

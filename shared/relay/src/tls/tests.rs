@@ -304,7 +304,7 @@ fn opportunistic_tls_takes_any_certificate_and_the_web_takes_no_self_signed_one(
         let web = ClientTls::new(&Trust::WebRoots).unwrap();
         let error = explain(&shake(&web, &pair.server(VERSIONS[1])).unwrap_err());
         assert!(
-            error.ends_with("by an authority of the web; if it is self-signed, pin its key"),
+            error.ends_with("by a public certificate authority; if it is self-signed, pin its key"),
             "{error}"
         );
     }
