@@ -30,7 +30,7 @@ const FILE: &str = "drain";
 
 /// Of an order that a stop ended before it had begun.
 pub(crate) const ENDED: &str =
-    "smarthost drain --stop has ended this before it began: mail is taken and delivered";
+    "smarthost drain --stop has ended this before it began: mail is accepted and delivered";
 
 /// What a stop has ended.
 #[derive(Debug)]
@@ -209,8 +209,8 @@ impl Draining {
         let mut state = self.state();
         if let Some((_, to)) = &state.asking {
             return Err(format!(
-                "another order asks {to} at this moment whether it would have the mail: wait for \
-                 its answer, or end it (smarthost drain --stop)"
+                "another drain is asking {to} at this moment whether it accepts the mail: wait \
+                 for the answer, or stop it (smarthost drain --stop)"
             ));
         }
         if let Some(drain) = &state.drain {
@@ -220,8 +220,8 @@ impl Draining {
                 true => {}
                 false if drain.stopped => {
                     return Err(format!(
-                        "{there} has messages that were given up here, and has to hear that first: \
-                         smarthost queue list --held"
+                        "{there} has messages that were given up here, and must be told that \
+                         first: smarthost queue list --held"
                     ));
                 }
                 false => {
@@ -444,8 +444,8 @@ impl Draining {
 pub(crate) fn comes(entry: &Entry) -> String {
     let giver = entry.giver.as_deref().unwrap_or("another server");
     format!(
-        "it comes from {giver}, and goes on once that has given it up; if that never comes: \
-         smarthost queue release ID, or delete ID if it was delivered there"
+        "it comes from {giver}, and is delivered once {giver} has given it up; if that never \
+         happens: smarthost queue release ID, or delete ID if it was delivered there"
     )
 }
 

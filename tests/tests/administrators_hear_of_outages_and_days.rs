@@ -90,7 +90,7 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
     );
     relay.journal().wait_for(1);
     let ended = told(&admins, "works again");
-    assert!(ended.contains("It did not since"), "{ended}");
+    assert!(ended.contains("It had not worked since"), "{ended}");
 
     let now = mail::clock::now().as_secs();
     let (day, seven) = (86_400, 7 * 3600);
@@ -105,7 +105,7 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
     live(&mut smarthost, &library, ahead);
     let digest = told(&admins, "1 returned, 1 late");
     for line in [
-        "Recipients given up, whose senders were told: 1",
+        "Recipients given up; their senders were told: 1",
         "550 5.1.1 nobody",
         "Recipients reached after more than three hours: 1",
     ] {

@@ -463,7 +463,7 @@ fn explain_tells_what_the_running_daemon_would_do_and_says_where_none_runs() {
     let output = smarthost.admin(&["explain", "--client", OTHER, "--to", "u@far.example"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("smarthost does not run: this is what the files say now"),
+        said.contains("smarthost is not running: this is what the files say now"),
         "{said}"
     );
     assert!(

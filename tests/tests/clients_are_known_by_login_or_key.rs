@@ -323,12 +323,12 @@ fn a_file_of_logins_that_is_emptied_or_gone_shuts_nobody_out_and_counts_as_no_gu
             assert_eq!(told.code, 454, "{how}: {told:?}");
             assert!(!told.text().contains("too many"), "{told:?}");
         }
-        assert!(status(&smarthost).contains("nobody knows who may"));
+        assert!(status(&smarthost).contains("it is not known who may"));
         smarthost.file("users", &good);
         until_true("the file is believed at once", || {
             answer(&smarthost).code == 235
         });
-        assert!(!status(&smarthost).contains("nobody knows who may"));
+        assert!(!status(&smarthost).contains("it is not known who may"));
     }
 }
 

@@ -36,7 +36,7 @@ fn the_file_of_machines_that_is_removed_is_written_anew_and_told_and_nobody_is_a
     });
     relay
         .daemon()
-        .wait_for_log("enrolled was gone: it is written anew");
+        .wait_for_log("enrolled was gone: it is written again");
     assert_eq!(fs::read(file(&relay)).unwrap(), whole);
     machine.send(&["b@example.net"], NOTE);
     sink.journal().wait_for(1);
@@ -124,9 +124,9 @@ fn a_check_tells_what_keeps_machines_out_or_counts_two_as_one() {
     password(&relay, "vm7");
     let told = check();
     for what in [
-        "vm7 is a machine that is enrolled, or is to be, and a login",
-        "vm8 is a machine that is enrolled, or is to be, and the name of a key in client_pins",
-        "the key of vm7, a machine that is enrolled, stands in client_pins: it is known as vm8",
+        "vm7 is the name of a machine that is enrolled, or is to be, and also a login",
+        "vm8 is the name of a machine that is enrolled, or is to be, and also the name of a key in client_pins",
+        "the key of the enrolled machine vm7 is in client_pins, too: it is known as vm8",
     ] {
         assert!(told.contains(what), "{what}: {told}");
     }
@@ -135,7 +135,7 @@ fn a_check_tells_what_keeps_machines_out_or_counts_two_as_one() {
     until("the daemon tells it", || {
         let status = words(&relay.admin(&["status"]));
         status
-            .contains("vm7 is a machine that is enrolled")
+            .contains("vm7 is the name of a machine that is enrolled")
             .then_some(())
     });
 }

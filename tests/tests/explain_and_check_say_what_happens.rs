@@ -196,7 +196,7 @@ fn a_block_list_that_is_switched_off_counts_for_nothing_in_an_explanation_either
     assert_eq!(told["accepted"], true, "{told}");
     let all = told.to_string();
     assert!(
-        all.contains("off since ") && all.contains("counts for nothing"),
+        all.contains("off since ") && all.contains("it is ignored"),
         "{all}"
     );
 }

@@ -270,7 +270,7 @@ fn what_the_configuration_says_counts_more_and_is_told() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = words(&output);
     assert!(
-        told.contains("config.toml says otherwise. Remove there: relayhost;"),
+        told.contains("config.toml overrides it. Remove there: relayhost;"),
         "{told}"
     );
     machine.configure("");
@@ -386,7 +386,7 @@ fn what_lets_machines_in_besides_stays_and_other_ports_know_no_keys() {
     relay.run();
     let refused = relay.admin(&["enroll", "vm7", "--relay", &mx.to_string()]);
     assert!(
-        words(&refused).contains("no machine shows a key at port"),
+        words(&refused).contains("machines cannot show a key at port"),
         "{refused:?}"
     );
     let machine = machine(&relay, "vm7");

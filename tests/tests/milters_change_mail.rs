@@ -184,7 +184,7 @@ fn mail_that_a_filter_would_discard_quarantine_or_take_from_everybody_waits_for_
             vec![packet('d', "")],
             "it asked for the message to be discarded",
         ),
-        ('E', nobody, "it took away all recipients"),
+        ('E', nobody, "it removed all recipients"),
         ('E', quarantine, "looks odd\\x0a\\x1b[2J"),
     ] {
         let before = sink.journal().len();

@@ -258,8 +258,8 @@ fn servers_with_different_limits_are_told_of_until_they_are_the_same() {
     let same = std::fs::read_to_string(second.config()).unwrap();
     second.file("config.toml", &same.replace("10/day", "20/day"));
     assert!(second.admin(&["reload"]).status.success());
-    wait_for_status(&first, "mx2 has other limits, 20/day");
-    wait_for_status(&second, "mx1 has other limits, 10/day");
+    wait_for_status(&first, "mx2 has other limits (20/day");
+    wait_for_status(&second, "mx1 has other limits (10/day");
     second.file("config.toml", &same);
     assert!(second.admin(&["reload"]).status.success());
     wait_for_both(&[first, second]);

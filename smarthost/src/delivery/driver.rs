@@ -290,7 +290,7 @@ fn outage(deliveries: &Deliveries, destination: &Destination, reason: &str) {
             text: format!(
                 "{what} takes no mail:\n\n{reason}\n\n\
              No mail is lost: it is tried until it is {days} old. \
-             A mail tells when this is over.\n\
+             Another mail tells you when this is over.\n\
              To look further: smarthost queue summary\n"
             ),
             lasts: true,

@@ -42,18 +42,18 @@ impl Fault {
 pub fn is_published(texts: &[String], key: &Key) -> Result<(), Fault> {
     match texts {
         [] => Err(Fault::new(
-            "DNS has no such TXT record: mail is signed in vain",
+            "DNS has no such TXT record: nobody can verify the signatures",
             None,
         )),
         [text] => of_text(text, key),
         several => {
             let ours = several.iter().any(|text| of_text(text, key).is_ok());
             let why = if ours {
-                "DNS has several TXT records there, of which receivers take any; ours is among them"
+                "DNS has several TXT records there, ours among them; receivers may use any of them"
             } else {
-                "DNS has several TXT records there, and none is our key"
+                "DNS has several TXT records there, and none has our key"
             };
-            let remedy = "leave one record there, ours; keys beside it need selectors of their own";
+            let remedy = "leave only our record there; other keys need other selectors";
             Err(Fault::new(why, remedy))
         }
     }
@@ -68,18 +68,18 @@ fn of_text(text: &str, key: &Key) -> Result<(), Fault> {
     tags.are_a_record()?;
     tags.publish(key)?;
     if !tags.allows("h", &["sha256"]) {
-        let remedy = "take h= out, or write h=sha256: SHA-1 is believed by nobody (RFC 8301)";
+        let remedy = "remove h=, or write h=sha256: nobody accepts SHA-1 (RFC 8301)";
         return Err(Fault::new("h= does not allow sha256", remedy));
     }
     if !tags.allows("s", &["*", "email"]) {
         return Err(Fault::new(
             "s= does not allow mail",
-            "take s= out, or write s=email",
+            "remove s=, or write s=email",
         ));
     }
     if tags.lists("t").any(|flag| flag == "y") {
         let why = "t=y: receivers treat signed mail as if it were not";
-        return Err(Fault::new(why, "take t=y out once mail verifies"));
+        return Err(Fault::new(why, "remove t=y once mail verifies"));
     }
     Ok(())
 }
@@ -110,7 +110,7 @@ impl<'a> Tags<'a> {
         };
         if self.0.iter().enumerate().any(twice) {
             return Err(Fault::new(
-                "a tag stands in it twice, so it counts for nothing (RFC 6376 §3.2)",
+                "it has a tag twice, so it is ignored (RFC 6376 §3.2)",
                 None,
             ));
         }
@@ -119,7 +119,7 @@ impl<'a> Tags<'a> {
         }
         if self.of("v").is_some() && self.0.first().is_none_or(|(name, _)| *name != "v") {
             return Err(Fault::new(
-                "v= is not its first tag, so it counts for nothing (RFC 6376 §3.6.1)",
+                "v= is not its first tag, so it is ignored (RFC 6376 §3.6.1)",
                 None,
             ));
         }
@@ -130,10 +130,11 @@ impl<'a> Tags<'a> {
     fn publish(&self, key: &Key) -> Result<(), Fault> {
         let algorithm = self.of("k").unwrap_or("rsa");
         let Some(published) = self.of("p") else {
-            return Err(Fault::new("it has no p=, so it is no key", None));
+            return Err(Fault::new("it has no p=, so it is not a key", None));
         };
         if published.is_empty() {
-            let remedy = "a key that was given up stays so: make another with smarthost dkim new DOMAIN, which takes a new selector";
+            let remedy = "a revoked key stays revoked: make another one with smarthost dkim new \
+                 DOMAIN, which uses a new selector";
             return Err(Fault::new("p= is empty: the key is revoked", remedy));
         }
         if algorithm != key.algorithm().name() {

@@ -113,7 +113,7 @@ impl Book {
     /// What a file holds.
     pub fn read(text: &[u8]) -> Result<Self, String> {
         let book: Self = serde_json::from_slice(text)
-            .map_err(|error| format!("{error} (misspelt, cut off, or of a newer version)"))?;
+            .map_err(|error| format!("{error} (misspelt, truncated, or from a newer version)"))?;
         let machines = book.machines.values();
         let believed = machines.flat_map(|it| HashSet::from([&it.key, it.newest()]));
         let revoked = book.ended.iter().filter(|it| it.revoked);
@@ -121,7 +121,7 @@ impl Book {
         for key in believed.chain(revoked.map(|it| &it.key)) {
             if !known.insert(key) {
                 return Err(format!(
-                    "{key} stands there for two machines, or is believed and revoked"
+                    "{key} is listed for two machines, or as both valid and revoked"
                 ));
             }
         }
@@ -145,7 +145,8 @@ impl Book {
         self.lines.retain(|_, line| !line.is_over(now));
         if self.lines.len() >= LINES && !self.lines.contains_key(name) {
             return Err(format!(
-                "{LINES} lines wait to be used: smarthost enroll list, and forget some"
+                "{LINES} lines are not used yet, which is the most there can be: see smarthost \
+                 enroll list, and forget some"
             ));
         }
         if let Some(full) = self.full().filter(|_| self.is_full_for(name)) {
@@ -168,9 +169,12 @@ impl Book {
     /// What there is to be said if there is no room for another machine.
     pub fn full(&self) -> Option<String> {
         let (machines, ended) = (self.machines.len(), self.ended.len());
-        (machines >= MACHINES || ended >= ENDED).then(|| format!(
-            "{machines} machines and {ended} keys that are believed no more are known, which is all that there is room for: smarthost enroll list, and forget names that are not needed any more"
-        ))
+        (machines >= MACHINES || ended >= ENDED).then(|| {
+            format!(
+                "{machines} machines and {ended} ended keys are known, which is the most there can \
+             be: see smarthost enroll list, and forget names that are no longer needed"
+            )
+        })
     }
 
     /// What a line is worth to a key; changes nothing.
@@ -301,7 +305,8 @@ impl Book {
                 |it| {
                     let at = it.at.rfc3339();
                     format!(
-                        "{name} is revoked already, since {at}; a new line: smarthost enroll {name}"
+                        "{name} has been revoked since {at}; for a new line: smarthost enroll \
+                         {name}"
                     )
                 },
             ));
@@ -479,7 +484,7 @@ where
             let mut all = BTreeMap::new();
             while let Some((name, value)) = from.next_entry::<Name, V>()? {
                 if all.insert(name.clone(), value).is_some() {
-                    return Err(A::Error::custom(format_args!("{name} stands there twice")));
+                    return Err(A::Error::custom(format_args!("{name} is listed twice")));
                 }
             }
             Ok(all)

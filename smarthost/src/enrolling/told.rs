@@ -13,7 +13,8 @@ use crate::{
 pub(super) fn unknown(file: &Path, why: &str) -> String {
     let file = file.display();
     format!(
-        "{file}: {why}: which machines are enrolled is not known, and whoever shows a key waits; mend it, or put a copy in its place: it is taken by itself"
+        "{file}: {why}: it is not known which machines are enrolled, and clients that show a key \
+         must wait; mend the file, or put a copy in its place: it is read by itself"
     )
 }
 
@@ -21,14 +22,17 @@ pub(super) fn unknown(file: &Path, why: &str) -> String {
 pub(super) fn stands_in(file: &Path, why: &str) -> String {
     let file = file.display();
     format!(
-        "{file}: {why}: what was known before stays in force, and no machine is enrolled, rolled over or revoked until it is mended, or removed: then it is written anew as it was"
+        "{file}: {why}: what was known before stays in force, but no machine can be enrolled, get \
+         a new key or be revoked until the file is mended or removed; if you remove it, it is \
+         written again as it was"
     )
 }
 
 /// It could not be written, or nobody knows whether it was.
 pub(super) fn unsure(why: &str) -> String {
     format!(
-        "{why}: whoever was to be let in by this is not, and who was shut out stays out; it is written as soon as that works, but after a restart before then it may be as it was"
+        "{why}: a machine that this was to let in is not let in, and one that it shut out stays \
+         out; it is written as soon as that works, but a restart before then may undo it"
     )
 }
 
@@ -37,28 +41,32 @@ pub(super) fn gone(file: &Path, book: &Book) -> String {
     let (file, names) = (file.display(), book.names().count());
     let names = counted(u64::try_from(names).unwrap_or(u64::MAX), "name");
     format!(
-        "{file} was gone: it is written anew as it was, with {names}; what is not wanted any more goes by smarthost enroll forget"
+        "{file} was gone: it is written again as it was, with {names}; remove names that you no \
+         longer want with smarthost enroll forget"
     )
 }
 
 /// Two have one name.
 pub(super) fn namesake(name: &Name, who: &str) -> String {
     format!(
-        "{name} is a machine that is enrolled, or is to be, and {who}: what both send is counted as one; rename one of them"
+        "{name} is the name of a machine that is enrolled, or is to be, and also {who}: the mail \
+         of both is counted together; rename one of them"
     )
 }
 
 /// One key has two names.
 pub(super) fn pinned(name: &Name, known: &str) -> String {
     format!(
-        "the key of {name}, a machine that is enrolled, stands in client_pins: it is known as {known}, and cannot be revoked; remove it there"
+        "the key of the enrolled machine {name} is in client_pins, too: it is known as {known}, \
+         and cannot be revoked; remove it there"
     )
 }
 
 /// A key that is believed no more is believed.
 pub(super) fn pinned_though_ended(name: &Name, known: &str) -> String {
     format!(
-        "a key of {name} that was revoked or replaced stands in client_pins, as that of {known}: it is believed no more there, either; remove it, or end that by smarthost enroll forget {name}"
+        "a revoked or replaced key of {name} is in client_pins, as that of {known}: it is refused \
+         there, too; remove it, or lift that with smarthost enroll forget {name}"
     )
 }
 

@@ -178,7 +178,7 @@ impl Expected {
         let proposed = self.learned.proposed(number, &self.zone);
         let Some(Proposal { wanted, last, .. }) = proposed else {
             return Err(format!(
-                "nothing of the number {number} is proposed: smarthost expected list --learned"
+                "there is no proposal {number}: see smarthost expected list --learned"
             ));
         };
         let last = last.min(now);
@@ -196,7 +196,7 @@ impl Expected {
         let shown = self.shown(number).ok_or_else(|| unknown(number))?;
         if shown.setting {
             return Err(format!(
-                "number {number} stands in the configuration: take it out of `expected`"
+                "number {number} is in the configuration: remove it from `expected` there"
             ));
         }
         self.standing.remove(&number);
@@ -244,7 +244,7 @@ impl Expected {
                 let news = told(
                     format!("expected mail comes again: {what}"),
                     format!(
-                        "{what} has come at {}.\nIt was missing since {}.\n",
+                        "{what} came at {}.\nIt had been missing since {}.\n",
                         now.rfc3339(),
                         missing.rfc3339()
                     ),
@@ -259,10 +259,13 @@ impl Expected {
         self.learned.came(came, now);
         if let Some((label, last)) = self.machines.came(came, now, &self.zone) {
             let text = format!(
-                "{label} writes again.\nIt was silent since {}.\n",
+                "{label} sends mail again.\nIt had been silent since {}.\n",
                 last.rfc3339()
             );
-            push(&mut self.news, told(format!("{label} writes again"), text));
+            push(
+                &mut self.news,
+                told(format!("{label} sends mail again"), text),
+            );
         }
     }
 
@@ -306,13 +309,13 @@ impl Expected {
             let (what, seen) = (it.wanted.to_string(), it.seen());
             let text = format!(
                 "{what} has not come: {seen}.\nIt should come every {}, and may be {} late.\n\
-                 A mail tells when it comes again.\n\
+                 Another mail tells you when it comes again.\n\
                  To look further:   smarthost expected list\n\
-                 To expect it no more: {}\n",
+                 To stop expecting it: {}\n",
                 it.wanted.every,
                 it.wanted.grace,
                 if it.setting {
-                    "take it out of `expected` in the configuration".to_owned()
+                    "remove it from `expected` in the configuration".to_owned()
                 } else {
                     format!("smarthost expected forget {number}")
                 }
@@ -322,9 +325,9 @@ impl Expected {
         }
         for (label, last, pause) in self.machines.look(self.started, now, &self.zone) {
             let text = format!(
-                "{label} has not written anything since {}.\n\
-                 Until then it never paused for more than {}.\n\
-                 A mail tells when it writes again.\n",
+                "{label} has not sent anything since {}.\n\
+                 Before that, it never paused for more than {}.\n\
+                 Another mail tells you when it sends mail again.\n",
                 last.rfc3339(),
                 crate::notices::counted(u64::try_from(pause.max(1)).unwrap_or(1), "day"),
             );
@@ -489,5 +492,5 @@ fn push(waiting: &mut Vec<News>, news: News) {
 }
 
 fn unknown(number: u32) -> String {
-    format!("nothing of the number {number} is expected: smarthost expected list")
+    format!("no expected mail has the number {number}: see smarthost expected list")
 }

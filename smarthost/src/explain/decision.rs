@@ -171,7 +171,7 @@ fn pinned(setup: &Setup, client: &Client, warnings: &Warnings) -> Option<String>
     if found.is_none() {
         warn(
             warnings,
-            format!("{written} is neither enrolled nor in client_pins: it is nobody's key"),
+            format!("{written} is neither enrolled nor in client_pins: no client has this key"),
         );
     }
     found
@@ -200,7 +200,7 @@ fn login(setup: &Setup, client: &Client, warnings: &Warnings) -> Option<String> 
     if !setup.logins.as_ref().is_some_and(|all| all.knows(&name)) {
         warn(
             warnings,
-            format!("{written} has no login here: nobody gets in as that"),
+            format!("{written} has no login here: nobody can log in under that name"),
         );
     }
     Some(name)

@@ -41,7 +41,7 @@ pub use way::{End, Host, Step, Way};
 use crate::{config::Config, setup::Setup};
 
 /// Said of files that nobody runs by.
-const NO_DAEMON: &str = "smarthost does not run: this is what the files say now";
+const NO_DAEMON: &str = "smarthost is not running: this is what the files say now";
 
 /// What somebody wants to know, and how it is shown.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -154,7 +154,7 @@ fn warnings(text: &mut Text, warnings: &[String]) {
 pub(super) fn of_way(way: &Way) -> String {
     let mut text = Text(String::new());
     let class = way.class.map_or_else(
-        || "not a domain of ours: only our own clients may send there".to_owned(),
+        || "not a domain of ours: only clients of our own may send there".to_owned(),
         |class| format!("{class} domain{}", place(way.place.as_ref())),
     );
     text.line(0, &format!("{}: {class}", shown(&way.address)));
@@ -170,7 +170,7 @@ pub(super) fn of_way(way: &Way) -> String {
             text.line(6, &entry);
         }
         if step.entries.is_empty() {
-            text.line(6, "admins: nobody else is named");
+            text.line(6, "admins: no other address is set");
         }
     }
     if let Some(failure) = &way.failure {

@@ -134,7 +134,7 @@ impl Rehearsal {
                 Step::Ask(queries) => {
                     let Ok(answers) = time::timeout_at(patience, self.ask(queries)).await else {
                         let text =
-                            "no answer in two minutes: the client would be told to come again";
+                            "no answer in two minutes: the client would get a temporary error";
                         warn(&self.warnings, text.to_owned());
                         return Verdict::Refuse(smtp::reply::Reply::literal(
                             "451 4.3.0 Error: temporary lookup failure",

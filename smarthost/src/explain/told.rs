@@ -66,7 +66,7 @@ pub(super) fn exchanges<'a>(
     let told = |(query, said): &(Query, Answer)| Exchange {
         question: question(query),
         answer: match off(query) {
-            Some(why) => format!("{why}; counts for nothing"),
+            Some(why) => format!("{why}; it is ignored"),
             None => answer(said),
         },
     };
@@ -152,7 +152,7 @@ fn answer(answer: &Answer) -> String {
             Verified::Yes => "yes".to_owned(),
             Verified::No(why) => format!("no: {why}"),
             Verified::Unsure(why) => format!("nobody can say now: {why}"),
-            Verified::Unverified => "nobody can say; it gets small mail".to_owned(),
+            Verified::Unverified => "nobody can say; small mail is accepted".to_owned(),
         },
         Answer::Service(Some(action)) => action.clone(),
         Answer::Service(None) => "no answer that can be used".to_owned(),

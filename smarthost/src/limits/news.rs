@@ -38,7 +38,10 @@ impl Level {
         let (client, used) = (&report.client, report.usage());
         match self {
             Self::Full if report.attempts.is_some() => {
-                format!("{client} tries too often what is not taken, and is refused ({used})")
+                format!(
+                    "{client} has made too many attempts that were not accepted, and is \
+                     refused ({used})"
+                )
             }
             Self::Near => format!("{client} has sent most of the mail it may send ({used})"),
             Self::Full => {
@@ -51,14 +54,18 @@ impl Level {
         let (client, used) = (&report.client, report.usage());
         let consequence = match (self, report.next_slot) {
             (Self::Full, Some(slot)) => format!(
-                "Further messages are deferred (450), the next is taken at {}; a client with a queue loses nothing.",
+                "Further messages are deferred (450), and the next is accepted at {}; a client \
+                 with a queue loses nothing.",
                 slot.seen_from(now)
             ),
-            _ => "Above the limit its messages are deferred (450); a client with a queue loses nothing.".to_owned(),
+            _ => "Above the limit its messages are deferred (450); a client with a queue loses \
+                 nothing."
+                .to_owned(),
         };
         let (cause, remedy) = if report.attempts.is_some() {
             (
-                "What it began to send was not taken; the log and smarthost report rejected say why. ",
+                "The mail that it began to send was not accepted; the log and smarthost report \
+                 rejected say why. ",
                 String::new(),
             )
         } else {
@@ -96,7 +103,8 @@ impl Level {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "To raise what is taken in {}: \"{limit}\" of limits.{key} in the configuration, then smarthost reload",
+                "To allow more in {}: raise \"{limit}\" of limits.{key} in the configuration, \
+                 then smarthost reload",
                 limit.window.words()
             );
         }

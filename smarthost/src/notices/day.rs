@@ -152,12 +152,13 @@ impl Day {
         );
         self.not_kept.tell(
             &mut text,
-            "Strangers' mail (bounces above all) of which the same is true, and which is not kept",
+            "Strangers' mail (mostly bounces) that can neither be delivered nor returned, and is \
+             not kept",
             "journalctl -u smarthost --since yesterday | grep 'not kept'",
         );
         self.returned.tell(
             &mut text,
-            "Recipients given up, whose senders were told",
+            "Recipients given up; their senders were told",
             "journalctl -u smarthost --since yesterday | grep -E 'status=(bounced|expired)'",
         );
         tell_waiting(&mut text, &waiting, waits);

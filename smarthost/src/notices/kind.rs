@@ -31,10 +31,10 @@ impl Kind {
     pub(super) fn subject(self, host: &str, count: u64) -> String {
         match self {
             Self::Limits => {
-                format!("{host}: clients came near the limit of their mail {count} times")
+                format!("{host}: clients came near their mail limit {count} times")
             }
             Self::Full => {
-                format!("{host}: clients reached the limit of their mail {count} times")
+                format!("{host}: clients reached their mail limit {count} times")
             }
             Self::Outage => format!("{host}: {} began or ended", counted(count, "outage")),
             Self::Dead => {
@@ -42,8 +42,8 @@ impl Kind {
                 format!("{host}: {messages} can neither be delivered nor returned")
             }
             Self::Fault => format!("{host}: the configuration of smarthost is wrong"),
-            Self::Expected => format!("{host}: {count} news of mail that is expected"),
-            Self::Enrolment => format!("{host}: {count} news of machines that are enrolled"),
+            Self::Expected => format!("{host}: {count} reports on expected mail"),
+            Self::Enrolment => format!("{host}: {count} reports on enrolled machines"),
             Self::Day => format!("{host}: the day's mail"),
         }
     }
@@ -65,8 +65,8 @@ impl Kind {
     pub(super) fn end(self) -> &'static str {
         match self {
             Self::Limits | Self::Full => {
-                "Never to count one: add it to limits.exempt in the configuration.\n\
-                 Nothing more of this kind is sent about the same client for a day.\n"
+                "To exempt a client: add it to limits.exempt in the configuration.\n\
+                 No other mail of this kind is sent about the same client for a day.\n"
             }
             _ => "",
         }

@@ -40,7 +40,10 @@ impl fmt::Display for Down {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (since, met) = (self.since.mailq(), self.met.mailq());
         let reason = &self.reason;
-        write!(f, "takes no mail since {since}, last tried {met}: {reason}")
+        write!(
+            f,
+            "has taken no mail since {since}, last tried {met}: {reason}"
+        )
     }
 }
 
@@ -95,7 +98,7 @@ impl Outages {
             kind: Kind::Outage,
             headline: format!("{host}: {what} works again"),
             text: format!(
-                "{what} works again since {}.\nIt did not since {}.\n",
+                "{what} has worked again since {}.\nIt had not worked since {}.\n",
                 now.rfc5322(),
                 outage.since.rfc5322()
             ),

@@ -385,8 +385,8 @@ impl Recipients {
                 "does not answer"
             };
             let doing = match self.meanwhile(place, settings, now) {
-                Verified::Unverified => "everybody gets small mail",
-                _ => "who is known gets mail, others come again",
+                Verified::Unverified => "small mail is accepted for everybody",
+                _ => "only mail for known recipients is accepted",
             };
             format!(
                 "verification: {place} {what} since {}: {}; {doing}",
@@ -396,7 +396,7 @@ impl Recipients {
         });
         let all = self.catch_alls.iter().filter(|(_, (_, is))| *is);
         let all = all.map(|(domain, _)| {
-            format!("verification says nothing for {domain}: every name is taken there")
+            format!("verification has no effect for {domain}: every recipient is accepted there")
         });
         outages.chain(all).collect()
     }

@@ -181,7 +181,7 @@ fn attend(stream: UnixStream, request: &[u8], control: &Control) -> io::Result<(
     serve::serve_request(&stream, request, |request, asker, say| {
         let own = rustix::process::geteuid().as_raw();
         if asker.uid != 0 && asker.uid != own {
-            let text = "only root and the user that smarthost runs as may ask";
+            let text = "only root and the daemon's user may ask";
             return say(&Answer::Queue(order::Answer::Refused(text.to_owned())));
         }
         control.answer(request, say)
@@ -400,7 +400,9 @@ impl Control {
                 .chain(setup.enrolled.alarms())
                 .chain(setup.namesakes())
                 .chain((!setup.knows_logins()).then(|| {
-                    "nobody can log in, for nobody knows who may: smarthost passwd NAME, or the line \"# empty\" in the file of auth.users".to_owned()
+                    "nobody can log in, because it is not known who may: run smarthost passwd \
+                     NAME, or write the line \"# empty\" into the file of auth.users"
+                        .to_owned()
                 }))
                 .collect(),
             fault: self.server.current.fault().map(|fault| {
@@ -417,7 +419,10 @@ fn ends_soon(validity: Validity) -> Option<String> {
     let soon = validity.ends_soon(clock::now());
     let ends = validity.until.rfc3339();
     soon.then(|| {
-        format!("the certificate of the listeners ends at {ends}: renew it, then smarthost reload, which makes another where tls.certificate names none")
+        format!(
+            "the certificate of the listeners expires at {ends}: renew it, then run smarthost \
+             reload; if tls.certificate is not set, the reload makes a new one"
+        )
     })
 }
 

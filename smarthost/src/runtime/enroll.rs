@@ -55,7 +55,7 @@ fn invite(setup: &Setup, invitation: &Invitation) -> Result<Answer, String> {
     let (name, now) = (&invitation.name, clock::now());
     if let Some(who) = setup.namesake(name.as_str()) {
         return Err(format!(
-            "{name} is {who}, too: what both send would be counted as one; take another name"
+            "{name} is {who}, too: the mail of both would be counted together; use another name"
         ));
     }
     let digest = secret.digest(name);
@@ -93,13 +93,14 @@ fn door(config: &Config, relay: Option<&str>) -> Result<(String, Offer, u16), St
         // One that is forwarded from elsewhere.
         let offer = door.map_or_else(|| Offer::usual(port), |door| door.offer);
         if !offer.asks_for_keys() {
-            return Err(format!("no machine shows a key at port {port}"));
+            return Err(format!("machines cannot show a key at port {port}"));
         }
         return Ok((host, offer, port));
     }
     let wrapped = doors().find(|door| door.offer.tls == ListenTls::Wrapped);
     let door = wrapped.or_else(|| doors().next()).ok_or(
-        "no port asks machines for keys: add one such as 465 or 587 to listen (submission = true)",
+        "no port accepts keys of machines: add one such as 465 or 587 to listen (submission = \
+         true)",
     )?;
     Ok((host, door.offer, door.address.port()))
 }

@@ -73,7 +73,7 @@ fn named(server: &Server, to: Option<&str>) -> Result<Vec<Address>, String> {
     let Some(to) = to else {
         let admins = server.current.get().config.admins.clone();
         if admins.is_empty() {
-            return Err("admins names nobody: say to which address".to_owned());
+            return Err("admins names nobody: give an address".to_owned());
         }
         return Ok(admins);
     };

@@ -189,7 +189,7 @@ impl Connection {
             all.transaction.mail.sender = mail.sender;
         }
         if envelope.recipients.is_empty() {
-            let hold = "it took away all recipients, who are kept".to_owned();
+            let hold = "it removed all recipients; they are kept".to_owned();
             return Ok(Some(hold));
         }
         all.transaction.recipients = envelope.recipients;
@@ -394,7 +394,11 @@ impl Wanted {
             Edit::Sender(mail) => self.sender = Some(Mail::clone(mail)),
             Edit::AddRecipient(rcpt) => {
                 let Mailbox::Address(address) = &rcpt.to else {
-                    return Err(format!("it adds the recipient {}, who is none", rcpt.to));
+                    return Err(format!(
+                        "it adds the recipient {}, which is not an \
+                         address",
+                        rcpt.to
+                    ));
                 };
                 may_receive(address)?;
                 if self.recipients.len() >= mail::limits::RECIPIENTS {

@@ -153,7 +153,7 @@ pub(crate) fn of_fault(server: &Server, fault: &Fault) {
     let text = format!(
         "The configuration of smarthost on {host}, or a file that it names, is wrong:\n\n{}\n\n\
          No mail is lost: {}.\n\
-         The daemon takes the mended file by itself. See also: smarthost check\n",
+         The daemon loads the mended file by itself. See also: smarthost check\n",
         fault.text,
         fault.consequence(),
     );
@@ -172,8 +172,8 @@ pub(crate) fn of_no_listener(server: &Server, deaf: &[String]) {
     }
     let host = &server.current.get().config.hostname;
     let text = format!(
-        "On {host} smarthost does not listen everywhere:\n\n{}\n\n\
-         Mail is taken where it does. See also: smarthost status\n",
+        "On {host}, smarthost cannot listen on all its addresses:\n\n{}\n\n\
+         The other addresses accept mail. See also: smarthost status\n",
         deaf.join("\n")
     );
     server.dispatch.news().tell(Event::News(News {
@@ -192,9 +192,9 @@ pub(super) fn of_no_room(server: &Server, error: &SpoolError) {
     }
     let host = &server.current.get().config.hostname;
     let text = format!(
-        "No mail could be taken on {host}:\n\n{error}\n\n\
-         Clients are told to come again (452 or 451); what was taken before is kept and delivered.\n\
-         It ends by itself with the first mail that is taken. See also: smarthost check\n"
+        "{host} could not accept mail:\n\n{error}\n\n\
+         Clients get a temporary error (452 or 451); mail accepted before is kept and delivered.\n\
+         This ends by itself with the first mail that is accepted. See also: smarthost check\n"
     );
     news.tell(Event::Began(OutageReport {
         what: DISK.to_owned(),

@@ -51,10 +51,10 @@ pub(super) fn of_list(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<New
             let host = &setup.config.hostname;
             let headline = format!("{host}: the block list {list} is switched off");
             let text = format!(
-                "The block list {list} is not asked any more: {why}.\n\
-                 No mail was refused for it. It is tested again every ten minutes, and used as soon as it works.\n\
-                 Lists refuse questions that come over a public or a busy name server: see the setting `resolver`,\n\
-                 and whether the list wants a key.\n"
+                "The block list {list} is no longer asked: {why}.\n\
+                 No mail was refused because of this. The list is tested again every ten minutes, and used as soon as it works.\n\
+                 Lists refuse questions from a public or busy name server: see the setting `resolver`,\n\
+                 and whether the list needs a key.\n"
             );
             line(
                 Level::Error,
@@ -113,10 +113,12 @@ pub(super) fn of_verification(
             );
             let headline = format!("{host}: recipients cannot be verified at {place}");
             let meanwhile = if refuses {
-                "Recipients that are known get mail, others are told to come again, until it takes questions of this machine."
+                "Mail for known recipients is accepted; for others clients get a temporary error, \
+                 until it answers this machine again."
             } else {
-                "What is done meanwhile says the setting verify.outage; by default recipients that are known get mail, others are \
-                 told to come again, and after a day everybody gets small mail."
+                "The setting verify.outage decides what happens meanwhile. By default, mail for \
+                 known recipients is accepted; for others clients get a temporary error, and \
+                 after a day small mail is accepted for everybody."
             };
             let text = format!(
                 "{place} {what}:\n\n{why}\n\n{meanwhile}\nThis ends by itself with its next answer. See also: smarthost status\n"
@@ -139,7 +141,7 @@ pub(super) fn of_verification(
             server.dispatch.news().tell(Event::Ended { what });
         }
         Some(verify::News::CatchAll { place, domain }) => {
-            let text = "takes every name: reject_unverified_recipient refuses nobody there";
+            let text = "accepts every recipient: reject_unverified_recipient refuses nobody there";
             line(
                 Level::Warning,
                 &format_args!("verification: {place} {text} ({domain})"),

@@ -93,7 +93,8 @@ impl Services {
             due
         });
         if tell {
-            let text = "mail is deferred (451) meanwhile: does it run and listen there? Else take check_policy_service out";
+            let text = "mail is deferred (451) meanwhile: is it running, and does it listen \
+                 there? Otherwise remove check_policy_service";
             line(
                 Level::Warning,
                 &format_args!("policy server {endpoint}: {why}; {text}"),

@@ -28,9 +28,9 @@ impl Transports {
                 patience: Duration::ZERO,
                 headline: format!("{host}: {what} refuses mail of this server"),
                 text: format!(
-                    "{what} refuses mail, and not for what is in it:\n\n{reason}\n\n\
+                    "{what} refuses mail of this server, whatever is in it:\n\n{reason}\n\n\
                      No mail is lost: it goes by another relayhost, or waits. \
-                     A mail tells when this is over.\n\
+                     Another mail tells you when this is over.\n\
                      To look further: smarthost status\n"
                 ),
                 lasts: true,

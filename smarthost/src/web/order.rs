@@ -37,7 +37,7 @@ impl Wanted {
         if word == "raise" {
             let client = said("client").ok_or("It names no client.")?;
             let client = client.parse();
-            let client = client.map_err(|why| format!("This is no client: {why}"))?;
+            let client = client.map_err(|why| format!("This is not a client: {why}"))?;
             return Ok(Self::Raise { client });
         }
         let order = Order::ALL.into_iter().find(|order| order.word() == word);

@@ -221,7 +221,7 @@ fn an_order_to_empty_a_server_ends_with_whoever_gave_it_and_waits_for_the_answer
         let why = String::from_utf8_lossy(&other.stderr).into_owned();
         assert_eq!(other.status.code(), Some(1), "{why}");
         assert!(!why.contains("is being emptied"), "{why}");
-        (!why.contains("another order asks")).then_some(())
+        (!why.contains("another drain is asking")).then_some(())
     });
     assert!(!status(&pair.old).contains("draining"));
     send(&pair.old, 1);

@@ -70,12 +70,14 @@ impl Budget {
         } else if wrong.is_empty() && missing > 0 {
             let told = link.told.join(", ");
             wrong.push(format!(
-                "waits for {missing} of {nodes} smarthosts to tell what they know; there: {told}"
+                "waits for {missing} of {nodes} smarthosts to say what they have counted; there: \
+                 {told}"
             ));
         } else if let Some((node, limits)) = link.differing.first().filter(|_| wrong.is_empty()) {
             let own = locked(&self.limits).shared_words();
             wrong.push(format!(
-                "{node} has other limits, {limits}, than this one, {own}: each lets through what it has itself; make them the same"
+                "{node} has other limits ({limits}) than this one ({own}): each applies its own; \
+                 make them the same"
             ));
         }
         let works = wrong.is_empty();

@@ -32,7 +32,7 @@ fn what_is_not_taken_does_not_count_and_attempts_without_end_have_a_limit_of_the
     };
     let told = format!("{}\n{}", news.headline, news.text);
     assert!(
-        told.contains("10.0.0.7 tries too often what is not taken"),
+        told.contains("10.0.0.7 has made too many attempts that were not accepted"),
         "{told}"
     );
     assert!(told.contains("limits reset 10.0.0.7"), "{told}");
@@ -349,7 +349,7 @@ fn strangers_cannot_fill_the_administrators_mailbox_and_many_clients_make_one_ma
     let notice = limits.next_notice(START).unwrap();
     assert_eq!(
         notice.subject,
-        "mx.example: clients came near the limit of their mail 200 times"
+        "mx.example: clients came near their mail limit 200 times"
     );
     assert!(
         notice.text.contains("And 150 more") && notice.text.len() < 30_000,
@@ -358,7 +358,7 @@ fn strangers_cannot_fill_the_administrators_mailbox_and_many_clients_make_one_ma
     let notice = limits.next_notice(START).unwrap();
     assert_eq!(
         notice.subject,
-        "mx.example: clients reached the limit of their mail 200 times"
+        "mx.example: clients reached their mail limit 200 times"
     );
     limits.count(ip("10.0.0.7"), START);
     limits.count(ip("10.0.0.7"), START);

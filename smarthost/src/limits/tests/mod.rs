@@ -329,7 +329,7 @@ fn whoever_is_stopped_by_a_short_limit_is_told_which_setting_lets_more_through()
         }
         let told = |text: &str| last.text.contains(text);
         let order = "To raise:  smarthost limits raise 10.0.0.7 50 --until tomorrow";
-        let setting = "To raise what is taken in 10 minutes: \"5/10m\" of limits.per_client";
+        let setting = "To allow more in 10 minutes: raise \"5/10m\" of limits.per_client";
         assert_eq!(
             (told(order), told(setting)),
             (orders, short),
