@@ -33,12 +33,12 @@ pub const EVENTS: &[Event] = &[
     event(
         Smarthost,
         "connect from {client}",
-        "A client has connected: its name that DNS confirms, else \"unknown\", and its address.",
+        "A client has connected: its name as confirmed by DNS, or \"unknown\", and its address.",
     ),
     event(
         Smarthost,
         "Anonymous TLS connection established from {client}: {summary}",
-        "TLS is on; the client showed no key that is known.",
+        "TLS is on; the client showed no known key.",
     ),
     event(
         Smarthost,
@@ -48,7 +48,7 @@ pub const EVENTS: &[Event] = &[
     event(
         Smarthost,
         "TLS handshake with {client} failed: {why}",
-        "The client went on in clear text, or away.",
+        "The client then continued in clear text, or left.",
     ),
     event(
         Smarthost,
@@ -58,57 +58,59 @@ pub const EVENTS: &[Event] = &[
     event(
         Smarthost,
         "too many failed logins from {client}: {what}",
-        "No login is tried from there for ten minutes.",
+        "Logins from there are not checked for ten minutes.",
     ),
     event(
         Smarthost,
         "Connection concurrency limit exceeded: {count} from {client} for service smtp",
-        "The client has as many sessions as it may.",
+        "The client already has as many sessions as it may have.",
     ),
     event(
         Smarthost,
         "NOQUEUE: {action}: {step} from {client}: {reply}; {about}proto={protocol} helo=<{name}>",
-        "A refusal: \"reject\", or what else was done (\"warn\", \"reject_warning\", \"milter-reject\"); the step of the session, the reply, sender and recipient as far as they were known.",
+        "A refusal: the action (\"reject\", \"warn\", \"reject_warning\" or \"milter-reject\"), \
+         the step of the session, the reply, and sender and recipient as far as they were known.",
     ),
     event(
         Smarthost,
         "{id}: {action}: END-OF-MESSAGE from {client}: {reply}; {about}proto={protocol} helo=<{name}>",
-        "The same of a message that had an id.",
+        "The same for a message that already had an id.",
     ),
     event(
         Smarthost,
         "{what} after {command} from {client}",
-        "The session broke off: \"lost connection\", \"timeout\", \"too many errors\"; behind \"after\" the last command.",
+        "The session was cut off: \"lost connection\", \"timeout\" or \"too many errors\", after \
+         the named command.",
     ),
     event(
         Smarthost,
         "disconnect from {client} messages={count} refused={count}",
-        "The end of a session: messages that were taken, and refusals.",
+        "The end of a session: the numbers of accepted messages and of refusals.",
     ),
     event(
         Smarthost,
         "{id}: client={client}, sasl_method={method}, sasl_username={login}",
-        "The message was brought by this client, which had logged in.",
+        "This client sent the message, and had logged in.",
     ),
     event(
         Smarthost,
         "{id}: client={client}",
-        "The message was brought by this client.",
+        "This client sent the message.",
     ),
     event(
         Smarthost,
         "{id}: written by {who}",
-        "Who wrote it on the machine that brought it, as its kernel said: user, unit, program.",
+        "Who wrote it on the machine that sent it, according to its kernel: user, unit, program.",
     ),
     event(
         Both,
         "{id}: message-id={message-id}",
-        "Under which Message-ID others know it.",
+        "Its Message-ID, under which others know it.",
     ),
     event(
         Agent,
         "lost connection from {user}: {why}",
-        "A program of this user went away in the midst of a session.",
+        "A program of this user closed its connection in the middle of a session.",
     ),
     event(
         Agent,
@@ -118,7 +120,8 @@ pub const EVENTS: &[Event] = &[
     event(
         Both,
         "{id}: from=<{sender}>, size={bytes}, nrcpt={count} (queue active){more}",
-        "It is in the queue and on disk; behind it, of a client that is counted, the count and the limit, or on a machine who sent it.",
+        "It is in the queue and on disk. At the end: the count and limit of a counted client, or, \
+         on a machine, who sent it.",
     ),
     event(
         Both,
@@ -128,12 +131,12 @@ pub const EVENTS: &[Event] = &[
     event(
         Agent,
         "{id}: from=<{sender}>, one more like it, {count} now (counted for the digest){more}",
-        "The same mail again: counted, and told in a digest.",
+        "The same mail again: it is counted and reported in a digest.",
     ),
     event(
         Agent,
         "{id}: digest of {count} messages: {id}",
-        "The digest goes in place of so many that were counted.",
+        "The digest is sent in place of this many counted messages.",
     ),
     event(
         Agent,
@@ -143,12 +146,12 @@ pub const EVENTS: &[Event] = &[
     event(
         Agent,
         "{id}: goes, within the budget of {budget}",
-        "It waited for the budget, and goes now.",
+        "It waited for the budget, and is sent now.",
     ),
     event(
         Agent,
         "{id}: says the same as on {time}, waits for the digest",
-        "A report that says nothing new waits for its digest.",
+        "A report with nothing new waits for its digest.",
     ),
     event(
         Smarthost,
@@ -158,32 +161,33 @@ pub const EVENTS: &[Event] = &[
     event(
         Both,
         "{trust} TLS connection established to {relay}: {summary}",
-        "\"Verified\": the next hop's key is known, by a pin, DANE or a certificate; \"Trusted\", \"Untrusted\" and \"Anonymous\" as Postfix says it.",
+        "\"Verified\": the next hop's key is known by a pin, DANE or a certificate. \"Trusted\", \
+         \"Untrusted\" and \"Anonymous\" mean the same as in Postfix.",
     ),
     event(
         Both,
         "TLS does not work, going on in clear text: {why}",
-        "Where anybody would have been believed.",
+        "Only where any key would have been accepted.",
     ),
     event(
         Both,
         "{id}: to=<{recipient}>, {more}relay={relay}, delay={seconds}, dsn={code}, status=sent ({reply})",
-        "The next hop has it; behind the recipient, orig_to=<…> where an alias named him.",
+        "The next hop has accepted it. If an alias named the recipient, orig_to=<…> follows.",
     ),
     event(
         Both,
         "{id}: to=<{recipient}>, {more}relay={relay}, delay={seconds}, dsn={code}, status=deferred ({why})",
-        "Not now: it is tried again.",
+        "Deferred: it is tried again.",
     ),
     event(
         Both,
         "{id}: to=<{recipient}>, {more}relay={relay}, delay={seconds}, dsn={code}, status=bounced ({why})",
-        "Not at all: the sender is told.",
+        "Failed for good: the sender is told.",
     ),
     event(
         Smarthost,
         "delivery to {destination} temporarily suspended until {time}: {why}",
-        "A destination does not take mail; one delivery tries it then.",
+        "A destination accepts no mail; at that time one delivery tries it again.",
     ),
     event(
         Agent,
@@ -193,17 +197,17 @@ pub const EVENTS: &[Event] = &[
     event(
         Smarthost,
         "a relayhost refuses mail of this server: {why}",
-        "While another one takes it.",
+        "Another relayhost accepts it meanwhile.",
     ),
     event(
         Smarthost,
         "{hosts}: too many connections, {count} at once from now on",
-        "The hosts have said how many they take.",
+        "The hosts have said how many connections they accept.",
     ),
     event(
         Both,
         "{id}: from=<{sender}>, status=expired, returned to sender",
-        "It was tried for as long as retry.lifetime says.",
+        "It has been tried for the time set in retry.lifetime.",
     ),
     event(
         Both,
@@ -218,12 +222,12 @@ pub const EVENTS: &[Event] = &[
     event(
         Both,
         "{id}: sender delivery status notification: {id}",
-        "The news of its arrival, which the sender had asked for.",
+        "The notification of its delivery that the sender had asked for.",
     ),
     event(
         Both,
         "{id}: kept on hold, its failure can be told to nobody: {why}",
-        "Dead mail: smarthost queue list shows it.",
+        "Dead mail; smarthost queue list shows it.",
     ),
     event(
         Both,
@@ -233,12 +237,12 @@ pub const EVENTS: &[Event] = &[
     event(
         Agent,
         "{id}: its user (uid {uid}) orders: {order}",
-        "Hold, release, delete, bounce or flush, of his own mail.",
+        "The user's order about his own mail: hold, release, delete, bounce or flush.",
     ),
     event(
         Both,
         "{id}: removed",
-        "It has left the queue: each recipient has had his end.",
+        "It has left the queue; all its recipients are settled.",
     ),
     event(
         Both,
@@ -253,7 +257,7 @@ pub const EVENTS: &[Event] = &[
     event(
         Both,
         "queue: {count} messages, {bytes} bytes of a torn write cut",
-        "The queue as it was found at the start.",
+        "The queue as found at the start.",
     ),
     event(
         Agent,
@@ -269,7 +273,7 @@ pub const EVENTS: &[Event] = &[
     event(
         Smarthost,
         "clients pin this key: {pin}",
-        "What machines write into their configuration.",
+        "Machines put this pin into their configuration.",
     ),
     event(
         Smarthost,
@@ -284,7 +288,7 @@ pub const EVENTS: &[Event] = &[
     event(
         Smarthost,
         "`{setting}` takes effect at the next restart",
-        "It changed, and is not in force yet.",
+        "It has changed, but is not in force yet.",
     ),
     event(
         Smarthost,
@@ -294,12 +298,12 @@ pub const EVENTS: &[Event] = &[
     event(
         Smarthost,
         "reload failed, the old configuration stays in force: {why}",
-        "With the place and the remedy.",
+        "The text gives the place and the remedy.",
     ),
     event(
         Both,
         "notice: {subject}",
-        "The administrators were written to.",
+        "A notice was sent to the administrators.",
     ),
 ];
 
