@@ -364,7 +364,7 @@ fn an_answer_that_is_not_asked_for_is_not_dropped_and_tls_that_fails_is_told() {
             .find(|line| line.starts_with("WARN  relayhost"));
         let line = line.unwrap_or_else(|| panic!("{said}"));
         let (_, reason) = line
-            .split_once("no TLS, because it offers STARTTLS, which does not work: ")
+            .split_once("no TLS, because its STARTTLS does not work: ")
             .unwrap();
         assert!(reason.contains(why), "{line}");
     }

@@ -40,8 +40,7 @@ pub(super) fn relayhost(config: &Config, findings: &mut Findings) {
             Ok((found, None)) => ways.ok("relayhost", format!("{relayhost}: {found}")),
             Ok((found, Some(why))) => ways.warn(
                 "relayhost",
-                format!("{relayhost}: {found}, because it offers STARTTLS, which does not work: \
-                     {why}"),
+                format!("{relayhost}: {found}, because its STARTTLS does not work: {why}"),
                 "mail goes there in clear text; ask its administrator, or demand TLS: relay_tls = { level = \"starttls\" }",
             ),
             Err(why) => ways.fail(

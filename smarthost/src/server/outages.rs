@@ -52,7 +52,8 @@ pub(super) fn of_list(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<New
             let headline = format!("{host}: the block list {list} is switched off");
             let text = format!(
                 "The block list {list} is no longer asked: {why}.\n\
-                 No mail was refused because of this. The list is tested again every ten minutes, and used as soon as it works.\n\
+                 No mail was refused because of this.\n\
+                 The list is tested again every ten minutes, and used as soon as it works.\n\
                  Lists refuse questions from a public or busy name server: see the setting `resolver`,\n\
                  and whether the list needs a key.\n"
             );

@@ -39,13 +39,10 @@ const fn family(
 #[rustfmt::skip]
 pub const FAMILIES: &[Family] = &[
     family("smarthost_build", "info", "", &["version"], "The version that runs."),
-    family("smarthost_start_time_seconds", "gauge", "seconds", &[], "When the daemon started, in \
-         seconds since 1970."),
-    family("smarthost_ready", "gauge", "", &[], "1 while mail is accepted and sent, as \
-         /health/ready reports."),
+    family("smarthost_start_time_seconds", "gauge", "seconds", &[], "When the daemon started, in seconds since 1970."),
+    family("smarthost_ready", "gauge", "", &[], "1 while mail is accepted and sent, as /health/ready reports."),
     family("smarthost_configuration_ok", "gauge", "", &[], "0 while the configuration's files are wrong and older settings are in force."),
-    family("smarthost_alarms", "gauge", "", &[], "Problems that need an administrator; smarthost \
-         status lists them."),
+    family("smarthost_alarms", "gauge", "", &[], "Problems that need an administrator; smarthost status lists them."),
     family("smarthost_sessions", "gauge", "", &[], "SMTP sessions of clients now."),
     family("smarthost_queue_messages", "gauge", "", &[], "Messages in the queue."),
     family("smarthost_queue_recipients", "gauge", "", &["destination"], "Recipients that wait, by their domain; the ten largest, of the 20000 oldest messages."),
@@ -53,23 +50,18 @@ pub const FAMILIES: &[Family] = &[
     family("smarthost_queue_age_seconds", "gauge", "seconds", &["destination"], "Age of the oldest message for a domain; the ten that have most."),
     family("smarthost_queue_oldest_age_seconds", "gauge", "seconds", &[], "Age of the oldest message in the queue; 0 if it is empty."),
     family("smarthost_deliveries_active", "gauge", "", &[], "Deliveries under way."),
-    family("smarthost_received_messages", "counter", "", &[], "Messages of clients that were \
-         accepted (250)."),
+    family("smarthost_received_messages", "counter", "", &[], "Messages of clients that were accepted (250)."),
     family("smarthost_received_bytes", "counter", "bytes", &[], "Their size."),
-    family("smarthost_rejected", "counter", "", &["rule"], "MAIL, RCPT and messages that were \
-         refused, also for now, by the rule as written in restrictions."),
-    family("smarthost_deferred", "counter", "", &["class"], "Deferred attempts, one per \
-         recipient, by what they failed at."),
+    family("smarthost_rejected", "counter", "", &["rule"], "MAIL, RCPT and messages that were refused, also for now, by the rule as written in restrictions."),
+    family("smarthost_deferred", "counter", "", &["class"], "Deferred attempts, one per recipient, by what they failed at."),
     family("smarthost_delivery_seconds", "histogram", "seconds", &["outcome"], "Age of a message when a recipient of it was delivered to or given up; each recipient once, at the end."),
     family("smarthost_deleted_recipients", "counter", "", &[], "Recipients whose mail an administrator deleted."),
     family("smarthost_clients", "gauge", "", &[], "Clients that are counted for limits."),
     family("smarthost_client_messages", "gauge", "", &["client"], "Messages of a client within its longest limit's time; the 50 that sent most."),
     family("smarthost_client_limit_ratio", "gauge", "ratio", &["client"], "Part of a limit that a client has used, 1 for all of it; the ten nearest to one."),
     family("smarthost_service_up", "gauge", "", &["kind", "name"], "1 while what the daemon asks works: resolver, DNSSEC, block lists, policy servers, milters, verification, and where it keeps its counters."),
-    family("smarthost_learned_connections", "gauge", "", &["transport", "hosts"], "Simultaneous \
-         connections to hosts that have said how many they accept; the ten that said so last."),
-    family("smarthost_certificate_end_time_seconds", "gauge", "seconds", &[], "When the \
-         certificate of the listeners expires, in seconds since 1970."),
+    family("smarthost_learned_connections", "gauge", "", &["transport", "hosts"], "Simultaneous connections to hosts that have said how many they accept; the ten that said so last."),
+    family("smarthost_certificate_end_time_seconds", "gauge", "seconds", &[], "When the certificate of the listeners expires, in seconds since 1970."),
     family("smarthost_spool_ok", "gauge", "", &[], "1 while the spool accepts mail."),
     family("smarthost_spool_free_bytes", "gauge", "bytes", &[], "Free space of the spool's disk."),
     family("smarthost_spool_sync_seconds", "gauge", "seconds", &[], "How long the spool's last commit took to be on disk."),
