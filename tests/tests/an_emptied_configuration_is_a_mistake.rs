@@ -16,7 +16,7 @@ use tests::{
 const LAST_GOOD: &str = "the last good configuration stays in force";
 /// What the advice says to write where the defaults are meant.
 const MEANT: &str = "# empty\n";
-const EMPTY: &str = "is gone or empty; write it anew";
+const EMPTY: &str = "is gone or empty; write it again";
 
 fn said(output: &Output) -> String {
     let all = [&output.stdout[..], &output.stderr[..]].concat();

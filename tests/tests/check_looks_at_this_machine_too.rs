@@ -201,7 +201,11 @@ fn a_key_that_the_daemon_may_not_read_is_told_with_what_lets_it() {
     let key = directory.join("our.key");
     for (group, bits, told) in [
         (0, 0o600, "may not read "),
-        (0, 0o640, "copy certificate and key by a deploy hook"),
+        (
+            0,
+            0o640,
+            "let a deploy hook of the program that renews them",
+        ),
         (1, 0o640, "group daemon may: usermod -aG daemon "),
     ] {
         chown(&key, Some(0), Some(group)).unwrap();

@@ -244,7 +244,7 @@ fn a_script_answers_beforehand_and_an_administrators_file_is_never_lost() {
     let nobody = machine.init(&[]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(
-        told(&nobody).contains("no terminal to ask in"),
+        told(&nobody).contains("no terminal to ask questions on"),
         "{nobody:?}"
     );
     for (answer, why) in [

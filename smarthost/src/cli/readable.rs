@@ -147,7 +147,7 @@ mod tests {
     fn the_remedy_follows_from_who_may_read_the_key() {
         let by_group =
             "group ssl-cert may: usermod -aG ssl-cert smarthost, then systemctl restart smarthost";
-        let copied = "copy certificate and key by a deploy hook";
+        let copied = "let a deploy hook of the program that renews them";
         for (path, is_folder, mode, group, name, expected) in [
             (
                 "/etc/ssl/private",
@@ -196,7 +196,7 @@ mod tests {
                 0o40750,
                 999,
                 None,
-                "may not enter /etc/acme: copy",
+                "may not enter /etc/acme: let a deploy hook",
             ),
         ] {
             let obstacle = Obstacle {

@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(of_one(&spaced), Ok(()));
         let other = Key::read(&Key::make_ed25519().unwrap()).unwrap();
         for (text, why) in [
-            ("", "no key"),
+            ("", "not a key"),
             ("v=spf1 -all", "v= is not DKIM1"),
             ("v=DKIM1; p=", "revoked"),
             (&format!("p={public}"), "a key for rsa"),
@@ -194,7 +194,7 @@ mod tests {
         let both = [text.to_owned(), "v=DKIM1; p=".to_owned()];
         let said = is_published(&both, &key).unwrap_err();
         assert!(
-            said.why.contains("ours is among them") && said.remedy.is_some(),
+            said.why.contains("ours among them") && said.remedy.is_some(),
             "{said:?}"
         );
         let said = is_published(&[], &key).unwrap_err();

@@ -16,7 +16,7 @@ async fn one_order_at_a_time_asks_a_server_and_a_stop_ends_it() {
     let first = claim(&draining, "mx2").unwrap().unwrap();
     for to in ["mx2", "mx3"] {
         let why = claim(&draining, to).unwrap_err();
-        assert!(why.contains("asks mx2"), "{why}");
+        assert!(why.contains("is asking mx2"), "{why}");
     }
     let stopped = draining.stop(0).unwrap();
     assert!(stopped.progress.is_none());

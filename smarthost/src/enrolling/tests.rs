@@ -224,7 +224,7 @@ fn a_machine_that_is_revoked_stays_out_though_that_cannot_be_written_and_it_is_w
     let told = enrolled
         .change(|book| book.revoke(&vm1, clock::now()))
         .unwrap_err();
-    assert!(told.contains("who was shut out stays out"), "{told}");
+    assert!(told.contains("one that it shut out stays out"), "{told}");
     assert_eq!(known(&enrolled, 1), Found::Ended(vm1.clone()));
     assert!(is_in(&enrolled, 2));
     assert_eq!(enrolled.alarms(), [told]);

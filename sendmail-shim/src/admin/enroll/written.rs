@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(pins(&now), ["04", "02"]);
         let third = wanted(&[line("mx3", "starttls", 4)]);
         let why = write(spool, third).unwrap_err();
-        assert!(why.contains("TLS begins otherwise"), "{why}");
+        assert!(why.contains("TLS begins in another way"), "{why}");
     }
 
     #[test]
