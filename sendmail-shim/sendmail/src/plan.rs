@@ -4,13 +4,16 @@
 //! knows; a submission without recipients asks for them from the header.
 //! Failures: a [`Refusal`] with its exit status. A malformed recipient does not stop the good ones:
 //! it is kept in [`Submission::problems`], and the exit status tells at the end. In place of a
-//! malformed sender the caller sends.
+//! malformed sender the caller sends, and a malformed wish (`-N`, `-R`, `-V`) is none.
 
 mod selector;
+
+use std::collections::HashSet;
 
 use mail::{
     address::list::{self, Problem},
     envelope::{Mail, Notify, Rcpt, Ret},
+    message::Misplaced,
 };
 use system::sysexits::Exit;
 
@@ -82,7 +85,11 @@ impl Plan {
             let unknown = unknown.join(", ");
             return Err(usage(format!("{unknown} (see sendmail --help)")));
         }
-        let wishes = Wishes::of(&typed)?;
+        let mut wishes = Wishes::of(&typed);
+        // Whoever typed it meant something; but the mail is worth more.
+        if !brings_mail && let Some(refusal) = wishes.wrong.pop() {
+            return Err(refusal);
+        }
         if let Some(why) = takes_no_words(typed.mode)
             && let Some(word) = typed.recipients.first()
         {
@@ -128,26 +135,43 @@ fn takes_no_words(mode: Mode) -> Option<&'static str> {
 }
 
 /// What is wished of delivery status notifications.
+#[derive(Default)]
 struct Wishes {
     notify: Notify,
     ret: Option<Ret>,
     envid: Option<String>,
+    /// What is wrong with the others.
+    wrong: Vec<Refusal>,
 }
 
 impl Wishes {
-    /// Whatever the mode: who typed it meant something.
-    fn of(typed: &Typed) -> Result<Self, Refusal> {
-        let notify = typed.notify.as_deref().map(notify).transpose()?;
-        Ok(Self {
-            notify: notify.unwrap_or_default(),
-            ret: typed.ret.as_deref().map(ret).transpose()?,
-            envid: typed.envid.clone().map(envid).transpose()?,
-        })
+    fn of(typed: &Typed) -> Self {
+        let mut wishes = Self::default();
+        let notify = typed.notify.as_deref().map(notify);
+        wishes.notify = wishes.usable(notify).unwrap_or_default();
+        wishes.ret = wishes.usable(typed.ret.as_deref().map(ret));
+        wishes.envid = wishes.usable(typed.envid.clone().map(envid));
+        wishes
+    }
+
+    fn usable<T>(&mut self, wish: Option<Result<T, Refusal>>) -> Option<T> {
+        match wish? {
+            Ok(wish) => Some(wish),
+            Err(refusal) => {
+                self.wrong.push(refusal);
+                None
+            }
+        }
     }
 }
 
 fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
-    let Wishes { notify, ret, envid } = wishes;
+    let Wishes {
+        notify,
+        ret,
+        envid,
+        wrong,
+    } = wishes;
     let mut recipients = Vec::new();
     let mut problems = Vec::new();
     for text in &typed.recipients {
@@ -165,7 +189,8 @@ fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
     }
     let name = typed.full_name.as_deref().map(full_name);
     let name = name.filter(|name| !name.is_empty());
-    let mut notes = Vec::new();
+    let unused = |refusal: Refusal| format!("{}; what was typed is not used", refusal.text);
+    let mut notes: Vec<String> = wrong.into_iter().map(unused).collect();
     // Programs with a sender that is none would lose their mail.
     let mail = sender(typed.sender.as_deref(), name.clone()).unwrap_or_else(|refusal| {
         notes.push(format!("{}; you are the sender", refusal.text));
@@ -187,10 +212,27 @@ pub fn malformed(problem: &Problem) -> String {
     format!("bad address \"{}\": {}", problem.text, problem.error)
 }
 
-/// A Bcc field that stood where it is none, for standard error.
-pub fn withheld(field: &str) -> String {
-    let field = field.escape_debug();
-    format!("\"{field}\" is no field where it stands: it was left out, and goes to nobody")
+/// Recipients that were named where no field can be, for standard error: what was left out, and,
+/// where the header names recipients (`-t`), who is not among those that are served.
+pub fn misplaced(found: &[Misplaced], from_header: bool, served: &[Rcpt]) -> Vec<String> {
+    let served: HashSet<String> = served.iter().map(|rcpt| rcpt.to.key()).collect();
+    let is_served = |it: &Misplaced| {
+        let list = list::parse(it.field.as_bytes());
+        let mut keys = list.entries.iter().map(|entry| entry.target.key());
+        !list.entries.is_empty() && keys.all(|key| served.contains(&key))
+    };
+    let told = |it: &&Misplaced| it.withheld || from_header && !is_served(it);
+    found.iter().filter(told).map(not_served).collect()
+}
+
+fn not_served(misplaced: &Misplaced) -> String {
+    let field = misplaced.field.escape_debug();
+    let what = if misplaced.withheld {
+        "it was left out, and goes to nobody"
+    } else {
+        "it stays as it is, and goes to nobody"
+    };
+    format!("\"{field}\" is no field where it stands: {what}")
 }
 
 fn usage(text: String) -> Refusal {
@@ -365,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn delivery_status_wishes_are_read_or_refused() {
+    fn delivery_status_wishes_are_read_and_a_mail_with_a_bad_one_goes_without_it() {
         let submission =
             plan(&["-N", "success,delay", "-R", "hdrs", "-V", "job 7", "root"]).unwrap();
         assert_eq!(
@@ -386,7 +428,12 @@ mod tests {
             ["-R", "half", "root"],
             ["-V", "a\nb", "root"],
         ] {
-            assert_eq!(plan(&line).unwrap_err().exit, Exit::Usage, "{line:?}");
+            let submission = plan(&line).unwrap();
+            let none = (Notify::default(), None, None);
+            let mail = submission.mail;
+            assert_eq!((submission.notify, mail.ret, mail.envid), none, "{line:?}");
+            let note = submission.notes.join("|");
+            assert!(note.starts_with(line[0]), "{line:?}: {note}");
         }
         assert_eq!(plan(&[]).unwrap_err().exit, Exit::Usage);
         for line in [["-bp", "-N", "sometimes"], ["-q", "-R", "half"]] {

@@ -58,9 +58,6 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
         read::message(input, &mut || settings.message_size)
     }
     .map_err(|error| CommandError::new(error.exit(), error))?;
-    for field in &message.withheld {
-        complain("sendmail-shim", plan::withheld(field));
-    }
     let mut tables = Tables::new(settings);
     let (rules, problems) = tables.refresh(clock::now());
     for problem in problems {
@@ -77,6 +74,10 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
     if let Some(name) = &options.full_name {
         caller.full_name.clone_from(name);
     }
+    let recipients = recipients(options, &message);
+    for told in plan::misplaced(&message.misplaced, options.from_header, &recipients) {
+        complain("sendmail-shim", told);
+    }
     let submitted = Submitted {
         caller: &caller,
         uid,
@@ -84,7 +85,7 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
         now: clock::now(),
         mail: &plan::sender(options.sender.as_deref(), None)
             .map_err(|refusal| CommandError::new(refusal.exit, refusal.text))?,
-        recipients: &recipients(options, &message),
+        recipients: &recipients,
         content: message.content,
         charset: message.charset,
     };

@@ -106,7 +106,7 @@ fn ready(settings: &Settings, target: Mailbox) -> Result<Ready, String> {
             content,
             charset: "utf-8",
             body,
-            withheld: Vec::new(),
+            misplaced: Vec::new(),
         },
         recipients: vec![Rcpt::from(target)],
     })

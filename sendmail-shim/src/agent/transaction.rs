@@ -10,7 +10,7 @@ use mail::{
     clock::{self, Timestamp},
     envelope::{Envelope, Mail, Rcpt},
     message::{
-        Splitter,
+        Arrived, Incoming,
         rewrite::{Caller, RewriteError, Rules},
         writer::Writer,
     },
@@ -38,7 +38,7 @@ pub(super) struct Transaction<'a> {
     caller: Caller,
     mail: Mail,
     recipients: Vec<Rcpt>,
-    splitter: Splitter,
+    incoming: Incoming,
     draft: Option<Draft>,
     /// For our own smarthost.
     writer: Option<Writer>,
@@ -79,7 +79,7 @@ impl<'a> Transaction<'a> {
             caller,
             mail,
             recipients: Vec::new(),
-            splitter: Splitter::arriving(),
+            incoming: Incoming::of_ours(),
             draft: None,
             writer: None,
             unit: String::new(),
@@ -127,12 +127,12 @@ impl<'a> Transaction<'a> {
             bytes: piece.len() as u64,
             recipients: 0,
         };
-        let taken = match self.splitter.split(piece) {
+        let taken = match self.incoming.feed(piece) {
             Ok(body) => self
                 .claim
                 .grow(&self.agent.dispatch.spool, more)
                 .and_then(|()| draft.write(body).map_err(|error| unavailable(&error))),
-            Err(_) => Err(Reply::literal("552 5.3.4 the header section is too big")),
+            Err(_) => Err(too_big()),
         };
         if let Err(fault) = taken {
             self.fault = Some(fault);
@@ -146,9 +146,16 @@ impl<'a> Transaction<'a> {
         if let Some(fault) = self.fault.take() {
             return Verdict::Refuse(fault);
         }
-        let Some(draft) = self.draft.take() else {
+        let Some(mut draft) = self.draft.take() else {
             return Verdict::Refuse(Reply::literal("503 5.5.1 no message"));
         };
+        let rest = match self.incoming.end() {
+            Ok(rest) => draft.write(rest).map_err(|error| unavailable(&error)),
+            Err(_) => Err(too_big()),
+        };
+        if let Err(fault) = rest {
+            return Verdict::Refuse(fault);
+        }
         let mut prepared = match self.prepare(&draft) {
             Ok(prepared) => prepared,
             Err(error) => return Verdict::Refuse(refusal(&error)),
@@ -298,9 +305,14 @@ impl<'a> Transaction<'a> {
     }
 
     fn prepare(&mut self, draft: &Draft) -> Result<Prepared, PrepareError> {
-        let splitter = std::mem::take(&mut self.splitter);
-        let charset = splitter.charset();
-        let (header, content) = splitter.finish();
+        let incoming = std::mem::replace(&mut self.incoming, Incoming::of_ours());
+        // What is misplaced is nobody's loss: the envelope has all recipients.
+        let Arrived {
+            header,
+            content,
+            charset,
+            ..
+        } = incoming.finish();
         if self.mail.queued {
             // Who hands it over has not written it.
             self.caller.full_name.clear();
@@ -328,6 +340,10 @@ impl<'a> Transaction<'a> {
             prepare(&submitted, header, rules)
         })
     }
+}
+
+fn too_big() -> Reply {
+    Reply::literal("552 5.3.4 the header section is too big")
 }
 
 /// Header, empty line and body, bytes.

@@ -22,6 +22,13 @@ pub fn is_unseen(c: char) -> bool {
         )
 }
 
+/// Whether a character leaves no ink where it stands: blanks of all kinds, and what has no width.
+pub fn is_blank_or_unseen(c: char) -> bool {
+    c.is_whitespace()
+        || is_unseen(c)
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200c}' | '\u{200d}')
+}
+
 /// With a question mark in the place of each of those.
 pub fn printable(text: &str) -> String {
     text.chars()

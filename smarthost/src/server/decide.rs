@@ -304,12 +304,13 @@ impl Connection {
     }
 
     fn begin(&mut self) -> Verdict {
+        let ours = self.is_ours();
         let Some(transaction) = &mut self.transaction else {
             return Verdict::Refuse(Reply::literal("503 5.5.1 Error: need MAIL command"));
         };
         match self.server.dispatch.spool().draft() {
             Ok(draft) => {
-                transaction.begin(draft);
+                transaction.begin(draft, ours);
                 Verdict::Accept
             }
             Err(error) => Verdict::Refuse(no_room(&self.server, &error)),

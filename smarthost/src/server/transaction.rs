@@ -12,7 +12,7 @@ use mail::{
     clock,
     envelope::{Content, Recipient},
     limits,
-    message::{Header, Splitter},
+    message::{Arrived, Header, Incoming},
 };
 use smtp::session::{Mail, Rcpt};
 use spool::{Draft, QueueId, SpoolError};
@@ -49,7 +49,7 @@ const FIELDS: usize = 50;
 struct Message {
     id: QueueId,
     draft: Draft,
-    splitter: Splitter,
+    incoming: Incoming,
     fault: Option<Fault>,
 }
 
@@ -144,12 +144,16 @@ impl Transaction {
         });
     }
 
-    /// The message begins.
-    pub(super) fn begin(&mut self, draft: Draft) {
+    /// The message begins. `ours`: a client of ours wrote it.
+    pub(super) fn begin(&mut self, draft: Draft, ours: bool) {
         self.message = Some(Message {
             id: draft.id(),
             draft,
-            splitter: Splitter::arriving(),
+            incoming: if ours {
+                Incoming::of_ours()
+            } else {
+                Incoming::of_strangers()
+            },
             fault: None,
         });
     }
@@ -176,7 +180,7 @@ impl Transaction {
         else {
             return;
         };
-        let written = match message.splitter.split(piece) {
+        let written = match message.incoming.feed(piece) {
             Err(_) => Err(Fault::HeaderTooLong),
             Ok(body) if is_file(&message.draft, body) => {
                 block_in_place(|| message.draft.write(body)).map_err(Fault::Disk)
@@ -188,12 +192,18 @@ impl Transaction {
 
     /// The message is complete.
     pub(super) fn finish(&mut self) -> Result<Received, Fault> {
-        let message = self.message.take().ok_or(Fault::NoMessage)?;
+        let mut message = self.message.take().ok_or(Fault::NoMessage)?;
         if let Some(fault) = message.fault {
             return Err(fault);
         }
-        let charset = message.splitter.charset();
-        let (header, content) = message.splitter.finish();
+        let rest = message.incoming.end().map_err(|_| Fault::HeaderTooLong)?;
+        message.draft.write(rest).map_err(Fault::Disk)?;
+        let Arrived {
+            header,
+            content,
+            charset,
+            ..
+        } = message.incoming.finish();
         Ok(Received {
             charset,
             id: message.id,

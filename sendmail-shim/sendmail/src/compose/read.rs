@@ -15,8 +15,7 @@ use mail::{
     envelope::Content,
     limits,
     message::{
-        Header, HeaderTooLong, Splitter,
-        intake::Intake,
+        Header, HeaderTooLong, Incoming, Misplaced, Splitter,
         long_lines::Longest,
         mime::{self, Wanted},
     },
@@ -33,8 +32,8 @@ pub struct Message {
     /// What the body's text is to be called, if it has 8 bits.
     pub charset: &'static str,
     pub body: Body,
-    /// Bcc fields that stood where they are none ([`Intake::withheld`]).
-    pub withheld: Vec<String>,
+    /// Recipients that were named where no field can be.
+    pub misplaced: Vec<Misplaced>,
 }
 
 /// Why there is no message.
@@ -86,10 +85,8 @@ impl From<HeaderTooLong> for ComposeError {
 pub fn message(input: impl Read, limit: &mut dyn FnMut() -> u64) -> Result<Message, ComposeError> {
     let mut input = BufReader::with_capacity(limits::PIECE, input);
     let mut reader = Reader {
-        intake: Intake::default(),
-        splitter: Splitter::default(),
+        incoming: Incoming::piped(),
         body: Body::default(),
-        canonical: Vec::new(),
         longest: Longest::default(),
     };
     let mut total = 0u64;
@@ -152,36 +149,29 @@ impl<R: BufRead> Read for UntilDot<R> {
 }
 
 struct Reader {
-    intake: Intake,
-    splitter: Splitter,
+    incoming: Incoming,
     body: Body,
-    canonical: Vec<u8>,
     longest: Longest,
 }
 
 impl Reader {
     fn feed(&mut self, piece: &[u8]) -> Result<(), ComposeError> {
-        self.canonical.clear();
-        self.intake.feed(piece, &mut self.canonical);
-        let body = self.splitter.split(&self.canonical)?;
+        let body = self.incoming.feed(piece)?;
         self.longest.feed(body);
         self.body.write(body).map_err(ComposeError::Spill)
     }
 
     fn finish(mut self) -> Result<Message, ComposeError> {
-        self.canonical.clear();
-        self.intake.finish(&mut self.canonical);
-        let body = self.splitter.split(&self.canonical)?;
+        let body = self.incoming.end()?;
         self.longest.feed(body);
         self.body.write(body).map_err(ComposeError::Spill)?;
-        let charset = self.splitter.charset();
-        let (header, content) = self.splitter.finish();
+        let arrived = self.incoming.finish();
         let message = Message {
-            charset,
-            header,
-            content,
+            charset: arrived.charset,
+            header: arrived.header,
+            content: arrived.content,
             body: self.body,
-            withheld: self.intake.withheld().to_vec(),
+            misplaced: arrived.misplaced,
         };
         if self.longest.too_long() {
             return message.with_short_lines().map_err(ComposeError::Spill);
@@ -212,7 +202,7 @@ impl Message {
             content,
             charset,
             body,
-            withheld: self.withheld,
+            misplaced: self.misplaced,
         })
     }
 

@@ -28,7 +28,7 @@ use crate::{
         tables::Tables,
     },
     identity,
-    plan::{Submission, malformed, withheld},
+    plan::{Submission, malformed, misplaced},
     prepare::{Submitted, prepare},
 };
 
@@ -110,7 +110,6 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     };
     let message = composed.map_err(|error| Report::fault(error.exit(), error.to_string()))?;
     let mut problems: Vec<_> = submission.problems.iter().map(malformed).collect();
-    problems.extend(message.withheld.iter().map(|field| withheld(field)));
     let mut recipients = submission.recipients.clone();
     if submission.from_header {
         let named = recipients::extract(&message.header);
@@ -121,6 +120,11 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
         problems.extend(named.problems.iter().map(malformed));
     }
     let recipients = distinct(recipients);
+    problems.extend(misplaced(
+        &message.misplaced,
+        submission.from_header,
+        &recipients,
+    ));
     match (recipients.len(), problems.first()) {
         (0, None) => Err(Report::fault(
             Exit::Usage,

@@ -188,8 +188,8 @@ impl Takeover<'_> {
             let mut most = || self.settings.message_size;
             let message = read::message(queued.content.as_slice(), &mut most)
                 .map_err(|error| Stays::Left(error.to_string()))?;
-            for field in &message.withheld {
-                say(format_args!("{program} {name}: {}", plan::withheld(field)));
+            for told in plan::misplaced(&message.misplaced, false, &[]) {
+                say(format_args!("{program} {name}: {told}"));
             }
             let aside = self.aside(place)?;
             self.hand_over(&queued, &message)?;

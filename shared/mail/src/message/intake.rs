@@ -13,9 +13,12 @@
 //!   field or a continuation it is part of the header, and goes (RFC 5322 §4.2). Input without any
 //!   field is all body.
 //!
-//! - a Bcc field never leaves: where it stands among what follows such a line, up to the first
-//!   empty one, or continues a field of text, it is withheld and told ([`Intake::withheld`]).
-//!   (Postfix, Exim and sendmail show it to all who get the message.)
+//! - a field of recipients is one however its name is damaged (`meant`), and goes on in lines
+//!   that are not indented where it is open, and nothing but addresses stands there;
+//! - one that stands where no field can be (behind the line that ends the header, up to the first
+//!   empty one; behind a CR or a line separator inside of another field) is told
+//!   ([`Intake::misplaced`]); a blind one never leaves. (Postfix, Exim and sendmail show it to all
+//!   who get the message.)
 //!
 //! What comes out, put in again, comes out unchanged. Memory: one header line, at most
 //! [`limits::HEADER`]. A longer one is text if it could be no field; a longer field comes out as a
@@ -23,11 +26,12 @@
 //! RFC 5322 §2.1, §2.2; RFC 5321 §2.3.8 (no bare CR or LF).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use crate::{
-    address::list::{BLIND, RECIPIENTS},
-    limits,
-    message::header::name_length,
+use super::{
+    lines::{blank_separators, clean_header_line, cut_end, end_line, parts},
+    meant::{self, Follows, Manner, Meant, Open},
+    misplaced::{Misplaced, Watch},
 };
+use crate::{limits, message::header::name_length};
 
 /// Turns raw input into canonical CRLF lines, in pieces: strips CR before LF line by line, makes
 /// other CRs and NULs harmless, drops leading `From ` and `>From ` lines, puts the missing empty
@@ -35,8 +39,12 @@ use crate::{
 #[derive(Default, Debug)]
 pub struct Intake {
     part: Part,
+    /// Lines end in CRLF already, and the body stays as it is.
+    of_lines: bool,
     /// The header line that is not complete yet, raw.
     line: Vec<u8>,
+    /// How much of it is a line that is nothing but a name: its colon may stand on the next.
+    name: Option<usize>,
     /// Lines that are text unless a field follows, raw: mbox lines before the first field, further
     /// lines of blanks behind it.
     held: Vec<u8>,
@@ -47,19 +55,25 @@ pub struct Intake {
     pending_cr: bool,
     /// In the body: bytes were written since the last CRLF.
     line_open: bool,
-    /// The field that is continued holds recipients: each of them is served.
-    addresses: bool,
-    /// The last line was of a Bcc field that is withheld; so are its continuations.
-    withholding: bool,
+    /// The field that is continued.
+    field: Continued,
+    /// Recipients where no field can be.
+    watch: Watch,
     /// The rest of a line that is too long to be kept is text, and shown or not.
     passing: Option<bool>,
-    /// Bcc fields that stand where they are none, as they were written.
-    withheld: Vec<String>,
 }
 
-/// Fields that are withheld, and that are told; longest text of one, bytes.
-const WITHHELD: usize = 20;
-const SHOWN: usize = 200;
+/// What a continuation line continues.
+#[derive(Default, Debug)]
+enum Continued {
+    /// Text, in which a field may still be meant.
+    #[default]
+    Text,
+    /// A signature, which names fields.
+    Names,
+    /// Recipients, of whom each is served; they are blind or not.
+    Recipients(bool, Open),
+}
 
 #[derive(Default, PartialEq, Eq, Debug)]
 enum Part {
@@ -78,6 +92,14 @@ impl Intake {
     pub fn of_body() -> Self {
         Self {
             part: Part::Body,
+            ..Self::default()
+        }
+    }
+
+    /// Of lines that end in CRLF, as SMTP has them.
+    pub fn of_lines() -> Self {
+        Self {
+            of_lines: true,
             ..Self::default()
         }
     }
@@ -103,16 +125,8 @@ impl Intake {
             }
             self.line.extend_from_slice(head);
             let too_long = self.line.len().saturating_add(self.held.len()) > limits::HEADER;
-            if too_long && self.part == Part::Text {
-                let clean = clean_header_line(&self.line);
-                let shown = !self.withholds(&clean);
-                self.text_line(&clean, out);
-                self.passing = Some(shown).filter(|_| end.is_none());
-            } else if too_long && !self.is_header_line() {
-                self.leave_header(out);
-                self.passing = Some(true).filter(|_| end.is_none() && self.part == Part::Text);
-            } else if too_long || end.is_some() {
-                self.header_line(out);
+            if too_long || end.is_some() {
+                self.lines(too_long, end.is_none(), out);
             }
         }
         if self.part == Part::Body {
@@ -120,14 +134,24 @@ impl Intake {
         }
     }
 
-    /// Bcc fields that were no fields where they stood: nobody of them is served, and none is
-    /// shown.
-    pub fn withheld(&self) -> &[String] {
-        &self.withheld
+    /// Recipients that were named where no field can be: nobody of them is served by it.
+    pub fn misplaced(&self) -> &[Misplaced] {
+        self.watch.found()
+    }
+
+    /// The same, at the end.
+    pub fn into_misplaced(self) -> Vec<Misplaced> {
+        self.watch.into_found()
+    }
+
+    /// Whether all that follows comes out as it goes in.
+    pub(super) fn changes_nothing_more(&self) -> bool {
+        self.of_lines && self.part == Part::Body
     }
 
     /// End of input: completes the last line (and the empty line after a header without body).
     pub fn finish(&mut self, out: &mut Vec<u8>) {
+        self.join_name(out);
         if self.part != Part::Body && !self.line.is_empty() {
             self.header_line(out);
         }
@@ -139,19 +163,67 @@ impl Intake {
         }
     }
 
+    /// A line is complete, or `too_long` to be kept; `partial`: more of it follows.
+    fn lines(&mut self, too_long: bool, partial: bool, out: &mut Vec<u8>) {
+        self.join_name(out);
+        if self.part == Part::Body {
+            return;
+        }
+        if !partial && !too_long && self.is_name_alone() {
+            self.name = Some(self.line.len());
+        } else if too_long && (self.part == Part::Text || !self.is_header_line()) {
+            let shown = match self.part {
+                Part::Text => self.text_line(out),
+                _ => self.leave_header(out),
+            };
+            self.passing = Some(shown).filter(|_| partial && self.part == Part::Text);
+        } else {
+            self.header_line(out);
+        }
+    }
+
+    fn is_name_alone(&self) -> bool {
+        !matches!(self.line.first(), Some(b' ' | b'\t')) && meant::is_name_alone(&self.line)
+    }
+
+    /// A line that was nothing but a name: joined with the colon that follows it, or text.
+    fn join_name(&mut self, out: &mut Vec<u8>) {
+        let Some(length) = self.name.take() else {
+            return;
+        };
+        let behind = self.line.split_off(length);
+        if meant::begins_with_colon(&behind) {
+            let (name, _) = cut_end(&self.line);
+            self.line.truncate(name.len());
+            self.line.extend_from_slice(&behind);
+            return;
+        }
+        self.header_line(out);
+        self.line = behind;
+        if self.part == Part::Body {
+            let line = std::mem::take(&mut self.line);
+            self.body(&line, out);
+        }
+    }
+
     /// Whether what is there of a line makes it a field, or the continuation of one.
     fn is_header_line(&self) -> bool {
         let continues = matches!(self.line.first(), Some(b' ' | b'\t'));
-        (continues && self.part == Part::Header)
-            || name_length(&clean_header_line(&self.line)).is_some()
+        let clean = clean_header_line(&self.line);
+        let recipients = || meant::field(&clean).is_some_and(|it| it.manner != Manner::Odd);
+        match continues {
+            true => self.part == Part::Header,
+            false => name_length(&clean).is_some() || recipients(),
+        }
     }
 
     /// Decides what a complete line is, as long as the body has not begun.
     fn header_line(&mut self, out: &mut Vec<u8>) {
-        let clean = clean_header_line(&self.line);
         if self.part == Part::Text {
-            return self.text_line(&clean, out);
+            self.text_line(out);
+            return;
         }
+        let clean = clean_header_line(&self.line);
         if self.part == Part::Start && is_mbox_line(&clean) {
             self.held.append(&mut self.line);
             return;
@@ -173,57 +245,189 @@ impl Intake {
                 self.line.clear();
             }
             self.begin_body(out);
-        } else if name_length(&clean).is_some() || (continues && self.part == Part::Header) {
-            self.held.clear();
-            self.line.clear();
-            self.blank = false;
-            self.part = Part::Header;
-            if !continues {
-                self.withholding = false;
-                // Of these the whole value is read as addresses, whatever stands in it.
-                self.addresses = is_one_of(&clean, RECIPIENTS);
-            } else if !self.addresses && self.withholds(&clean) {
-                return;
+        } else if continues && self.part == Part::Header {
+            self.continuation(&clean, out);
+        } else if let Some(meant) = meant::field(&clean).filter(|_| !continues) {
+            self.recipients(meant, &clean, out);
+        } else if name_length(&clean).is_some() {
+            self.other_field(&clean, out);
+        } else {
+            self.no_field(&clean, out);
+        }
+    }
+
+    /// The line is of the header: what was held is none of the body.
+    fn keep(&mut self) -> Vec<u8> {
+        self.held.clear();
+        self.blank = false;
+        self.part = Part::Header;
+        std::mem::take(&mut self.line)
+    }
+
+    fn recipients(&mut self, meant: Meant, clean: &[u8], out: &mut Vec<u8>) {
+        if meant.manner == Manner::Odd {
+            if meant.is_blind() {
+                // It neither begins a header nor ends it.
+                self.line.clear();
+                self.field = Continued::Text;
+                self.watch.begin(meant, clean);
+            } else if name_length(clean).is_some() {
+                self.other_field(clean, out);
+                self.watch.begin(meant, clean);
+            } else {
+                self.leave_header(out);
             }
-            out.extend_from_slice(&clean);
-            out.extend_from_slice(b"\r\n");
+            return;
+        }
+        let addressed = clean.contains(&b'@');
+        if self.part == Part::Start && meant.manner == Manner::Unseen && !addressed {
+            // A text may begin with it.
+            self.leave_header(out);
+            return;
+        }
+        self.keep();
+        self.watch.end();
+        let mut value = clean.get(meant.value..).unwrap_or_default().to_vec();
+        blank_separators(&mut value);
+        self.field = Continued::Recipients(meant.is_blind(), Open::of(&value));
+        if meant.manner == Manner::Sound {
+            out.extend_from_slice(clean.get(..meant.value).unwrap_or_default());
+        } else {
+            out.extend_from_slice(meant.name.as_bytes());
+            out.push(b':');
+        }
+        end_line(&value, out);
+    }
+
+    /// A field that names no recipients.
+    fn other_field(&mut self, clean: &[u8], out: &mut Vec<u8>) {
+        let line = self.keep();
+        self.watch.end();
+        let name = name_length(clean).and_then(|length| clean.get(..length));
+        let name = name
+            .unwrap_or_default()
+            .trim_ascii_end()
+            .to_ascii_lowercase();
+        if name.ends_with(b"signature") {
+            self.field = Continued::Names;
+            return end_line(clean, out);
+        }
+        self.field = Continued::Text;
+        let kept = self.shown(&line, true);
+        end_line(&clean_header_line(&kept), out);
+    }
+
+    fn continuation(&mut self, clean: &[u8], out: &mut Vec<u8>) {
+        let line = self.keep();
+        match &mut self.field {
+            Continued::Recipients(_, open) => {
+                let mut clean = clean.to_vec();
+                blank_separators(&mut clean);
+                open.feed(&clean);
+                end_line(&clean, out);
+            }
+            Continued::Names => end_line(clean, out),
+            Continued::Text => {
+                let mut kept = clean_header_line(&self.shown(&line, false));
+                if kept.trim_ascii().is_empty() {
+                    return;
+                }
+                if !matches!(kept.first(), Some(b' ' | b'\t')) {
+                    kept.insert(0, b' ');
+                }
+                end_line(&kept, out);
+            }
+        }
+    }
+
+    /// The parts of a raw header line that can be shown. `field`: a field's name is in the first.
+    fn shown(&mut self, line: &[u8], field: bool) -> Vec<u8> {
+        let (line, _) = cut_end(line);
+        let mut kept = Vec::with_capacity(line.len());
+        for (index, (separator, part)) in parts(line).enumerate() {
+            if (field && index == 0) || !self.watch.withholds(part, false) {
+                kept.extend_from_slice(separator);
+                kept.extend_from_slice(part);
+            }
+        }
+        kept
+    }
+
+    /// A line that is no field may go on with the recipients before it.
+    fn no_field(&mut self, clean: &[u8], out: &mut Vec<u8>) {
+        let follows = match &mut self.field {
+            Continued::Recipients(blind, open) => Some((*blind, open.followed_by(clean))),
+            _ if self.watch.goes_on(clean) => return self.line.clear(),
+            _ => None,
+        };
+        match follows {
+            Some((_, Follows::GoesOn)) => {
+                let line = [b"\t", clean].concat();
+                self.continuation(&line, out);
+            }
+            Some((blind, Follows::Unclear)) => self.beside(blind, clean, out),
+            Some((true, Follows::Beside)) if !self.blank => self.beside(true, clean, out),
+            _ => {
+                self.leave_header(out);
+            }
+        }
+    }
+
+    /// An address stands beside a field of recipients: who it is for is not clear.
+    fn beside(&mut self, blind: bool, clean: &[u8], out: &mut Vec<u8>) {
+        let open = match std::mem::take(&mut self.field) {
+            Continued::Recipients(_, open) => open,
+            _ => Open::default(),
+        };
+        if blind {
+            self.keep();
         } else {
             self.leave_header(out);
         }
+        self.watch.behind(blind, open, clean);
     }
 
-    /// A line came that no header has.
-    fn leave_header(&mut self, out: &mut Vec<u8>) {
+    /// A line came that no header has; whether it was shown.
+    fn leave_header(&mut self, out: &mut Vec<u8>) -> bool {
         // A line of blanks was the empty line that ended it.
-        let abrupt = self.part == Part::Header && !self.blank;
-        self.begin_body(out);
-        if abrupt {
-            self.part = Part::Text;
+        if self.part == Part::Header && self.blank {
+            self.begin_body(out);
+            return true;
         }
-    }
-
-    /// A complete line behind one that no header has.
-    fn text_line(&mut self, clean: &[u8], out: &mut Vec<u8>) {
         let line = std::mem::take(&mut self.line);
-        if clean.trim_ascii().is_empty() {
-            self.part = Part::Body;
-        } else if self.withholds(clean) {
-            return;
-        }
-        self.body(&line, out);
+        self.begin_body(out);
+        self.line = line;
+        self.part = Part::Text;
+        self.watch.end();
+        self.text_line(out)
     }
 
-    /// Whether a line is one of a Bcc field, which is told.
-    fn withholds(&mut self, clean: &[u8]) -> bool {
-        let begins = is_one_of(clean.trim_ascii_start(), BLIND);
-        let continues = self.withholding && clean.first().is_some_and(u8::is_ascii_whitespace);
-        self.withholding = begins || continues;
-        if begins && self.withheld.len() < WITHHELD {
-            let shown = clean.get(..clean.len().min(SHOWN)).unwrap_or_default();
-            let shown = String::from_utf8_lossy(shown.trim_ascii()).into_owned();
-            self.withheld.push(shown);
+    /// A complete line behind the header, in what may have been meant as one; whether it, or its
+    /// end, was shown.
+    fn text_line(&mut self, out: &mut Vec<u8>) -> bool {
+        let line = std::mem::take(&mut self.line);
+        let (text, end) = cut_end(&line);
+        if text.trim_ascii().is_empty() {
+            // One of blanks can stand inside of a list.
+            if text.is_empty() || !self.watch.is_open() {
+                self.part = Part::Body;
+            }
+            self.body(&line, out);
+            return true;
         }
-        self.withholding
+        let (mut any, mut last) = (false, true);
+        for (separator, part) in parts(text) {
+            last = !self.watch.withholds(part, true);
+            if last {
+                self.body(separator, out);
+                self.body(part, out);
+                any = true;
+            }
+        }
+        if any {
+            self.body(end, out);
+        }
+        last
     }
 
     /// Writes the empty line; what is held or half read is the body's first text.
@@ -239,6 +443,9 @@ impl Intake {
     }
 
     fn body(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        if self.of_lines {
+            return out.extend_from_slice(input);
+        }
         let special = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
         let mut rest = input;
         while let Some(&first) = rest.first() {
@@ -273,29 +480,6 @@ impl Intake {
     }
 }
 
-fn is_one_of(line: &[u8], names: &[&str]) -> bool {
-    let name = name_length(line).and_then(|length| line.get(..length));
-    let name = name.unwrap_or_default().trim_ascii_end();
-    names
-        .iter()
-        .any(|it| it.as_bytes().eq_ignore_ascii_case(name))
-}
-
-/// Without line end and NULs; other CRs are blanks.
-fn clean_header_line(raw: &[u8]) -> Vec<u8> {
-    let line = raw.strip_suffix(b"\n").unwrap_or(raw);
-    let mut line: Vec<u8> = line.iter().copied().filter(|&byte| byte != 0).collect();
-    while line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    for byte in &mut line {
-        if *byte == b'\r' {
-            *byte = b' ';
-        }
-    }
-    line
-}
-
 /// `From `, with any number of `>` before it.
 pub(super) fn is_mbox_line(line: &[u8]) -> bool {
     let marks = line.iter().take_while(|&&byte| byte == b'>').count();
@@ -303,5 +487,7 @@ pub(super) fn is_mbox_line(line: &[u8]) -> bool {
         .is_some_and(|rest| rest.starts_with(b"From "))
 }
 
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod tests;

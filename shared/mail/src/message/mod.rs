@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`Header`], [`Field`] | fields in order, each byte for byte as it came (RFC 5322 §2.2) |
 //! | [`Splitter`] | cuts a stream into header section and body |
+//! | [`Incoming`] | a message as it comes in, at every door: the intake, then the splitter |
 //! | [`intake`] | what programs pipe in (LF or CRLF, `From ` lines, no header at all) made into canonical CRLF lines |
+//! | `meant`, `misplaced` | lines that are meant as fields of recipients, damaged or where no field can be |
 //! | [`recipients`] | who is named in To, Cc, Bcc (`-t`); fields that never leave the machine |
 //! | [`rewrite`](mod@rewrite) | one policy for envelope and header: revaliases, aliases, domain |
 //! | [`conform`](mod@conform) | fields that a strict relayhost refuses, written as they were meant |
@@ -24,9 +26,13 @@ pub mod decoded_words;
 mod downgrade;
 pub mod encoded_words;
 mod header;
+mod incoming;
 pub mod intake;
+mod lines;
 pub mod long_lines;
+mod meant;
 pub mod mime;
+mod misplaced;
 mod parameters;
 mod q_encoding;
 pub mod recipients;
@@ -36,4 +42,6 @@ pub mod trace;
 pub mod writer;
 
 pub use header::{Field, Header};
+pub use incoming::{Arrived, Incoming};
+pub use misplaced::Misplaced;
 pub use splitter::{HeaderTooLong, Splitter};
