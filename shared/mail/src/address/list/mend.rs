@@ -14,7 +14,7 @@ use super::{
     List,
     element::{apart, name, target, without_route},
     parse, phrase,
-    token::{Bracket, Kind, Token, closed, is_closed, q_word, tokens},
+    token::{Bracket, Kind, Token, closed, is_closed, q_word, tokens, visible},
 };
 use crate::address::{Mailbox, is_atext};
 
@@ -41,7 +41,7 @@ pub struct Mended {
 
 /// `None`: it is well-formed.
 pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
-    let closed = closed(&sound_words(bytes), false).into_owned();
+    let closed = closed(&visible(&sound_words(bytes)), false).into_owned();
     if matches!(role, Role::Recipients(_))
         && let list = parse(&closed)
         && list.guessed

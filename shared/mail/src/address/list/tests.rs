@@ -74,6 +74,34 @@ fn a_final_dot_and_blanks_in_the_place_of_commas_leave_no_doubt_about_what_is_me
 }
 
 #[test]
+fn what_cannot_be_seen_around_an_address_is_none_of_it() {
+    for unseen in [
+        "\u{200b}", "\u{202a}", "\u{202c}", "\u{a0}", "\u{feff}", "\u{200e}", "\u{2060}",
+        "\u{3000}",
+    ] {
+        for text in [
+            "?x@d.example",
+            "x@d.example?",
+            "<?x@d.example?>",
+            "?<x@d.example>?",
+            " ?? x@d.example ?",
+            "Jo?Smith? <?x@d.example>",
+            "?x@d.example,?",
+        ] {
+            let text = text.replace('?', unseen);
+            assert_eq!(targets(&text), ["x@d.example"], "{text:?}");
+            let mended = mend::mend(text.as_bytes(), mend::Role::Recipients(&|_| true)).unwrap();
+            let bare = mended.text.rsplit(' ').next().unwrap();
+            assert!(bare.is_ascii(), "{text:?}: {}", mended.text);
+        }
+        let inside = format!("x{unseen}y@d.example");
+        assert_ne!(targets(&inside), ["xy@d.example"]);
+    }
+    assert_eq!(parse(b"\xa0x@d.example, a@d.example").entries.len(), 2);
+    assert_eq!(targets("\u{e0}@d.example"), ["\u{e0}@d.example"]);
+}
+
+#[test]
 fn the_name_that_cron_puts_into_a_comment_is_found() {
     let list = parse(b"root (Cron Daemon)");
     let entry = &list.entries[0];

@@ -2,11 +2,13 @@
 //! 5322 §3.2).
 //!
 //! Contract: total, linear, no recursion; tokens come in order and do not overlap; white space and
-//! folding fall between them. An unclosed string, comment or literal ends with the text; [`closed`]
+//! folding fall between them, and so does what cannot be seen at the edges of an atom. An unclosed string, comment or literal ends with the text; [`closed`]
 //! reads it as none. An encoded word in Q is an atom, whatever stands in it.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{borrow::Cow, ops::Range};
+
+use crate::text::is_blank_or_unseen;
 
 /// What a token is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,8 +105,7 @@ pub(super) fn tokens(bytes: &[u8]) -> impl Iterator<Item = Token> {
     let mut position = 0usize;
     std::iter::from_fn(move || {
         let rest = bytes.get(position..)?;
-        let blanks = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        let start = position.saturating_add(blanks);
+        let start = position.saturating_add(blanks(rest));
         let rest = bytes.get(start..)?;
         let &first = rest.first()?;
         let (kind, length) = match first {
@@ -112,11 +113,7 @@ pub(super) fn tokens(bytes: &[u8]) -> impl Iterator<Item = Token> {
             b'(' => (Kind::Comment, delimited(rest, Some(b'('), b')')),
             b'[' => (Kind::Literal, delimited(rest, None, b']')),
             b'<' | b'>' | b'@' | b',' | b';' | b':' | b'.' => (Kind::Special(first), 1),
-            _ => (
-                Kind::Atom,
-                q_word(rest)
-                    .unwrap_or_else(|| rest.iter().take_while(|&&b| in_atom(b)).count().max(1)),
-            ),
+            _ => (Kind::Atom, q_word(rest).unwrap_or_else(|| atom(rest))),
         };
         position = start.saturating_add(length);
         Some(Token {
@@ -124,6 +121,72 @@ pub(super) fn tokens(bytes: &[u8]) -> impl Iterator<Item = Token> {
             range: start..position,
         })
     })
+}
+
+/// How much cannot be seen before the next token: what was copied with an address is none of it.
+fn blanks(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some(&first) = rest.first() {
+        let length = match first {
+            _ if first.is_ascii_whitespace() => 1,
+            _ if first.is_ascii() => break,
+            _ => match first_char(rest) {
+                Some(c) if is_blank_or_unseen(c) => c.len_utf8(),
+                // ISO 8859-1.
+                None if first == 0xa0 => 1,
+                _ => break,
+            },
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    text.len().saturating_sub(rest.len())
+}
+
+fn first_char(text: &[u8]) -> Option<char> {
+    text.get(..text.len().min(4))?
+        .utf8_chunks()
+        .next()?
+        .valid()
+        .chars()
+        .next()
+}
+
+/// Length of the atom that the text begins with, without what cannot be seen at its end.
+fn atom(text: &[u8]) -> usize {
+    let length = text.iter().take_while(|&&byte| in_atom(byte)).count();
+    let mut word = text.get(..length).unwrap_or_default();
+    while !word.last().is_none_or(u8::is_ascii) {
+        let starts = |&at: &usize| word.get(at).is_some_and(|byte| byte & 0xc0 != 0x80);
+        let last = (word.len().saturating_sub(4)..word.len())
+            .rev()
+            .find(starts);
+        let Some((before, last)) = last.and_then(|last| word.split_at_checked(last)) else {
+            break;
+        };
+        if !std::str::from_utf8(last).is_ok_and(|c| c.chars().all(is_blank_or_unseen)) {
+            break;
+        }
+        word = before;
+    }
+    word.len().max(1)
+}
+
+/// With blanks in the place of what cannot be seen between the tokens.
+pub(super) fn visible(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if bytes.is_ascii() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = bytes.to_vec();
+    let mut end = 0usize;
+    let last = bytes.len()..bytes.len();
+    for range in tokens(bytes).map(|token| token.range).chain([last]) {
+        let gap = out.get_mut(end..range.start).unwrap_or_default();
+        gap.iter_mut()
+            .filter(|byte| !byte.is_ascii())
+            .for_each(|byte| *byte = b' ');
+        end = range.end;
+    }
+    Cow::Owned(out)
 }
 
 fn in_atom(byte: u8) -> bool {
