@@ -203,11 +203,11 @@ fn files_of_nullmailer_lose_nothing_unsaid() {
                 ("/etc/nullmailer/pausetime", "10m\n"),
                 ("/etc/nullmailer/maxpause", "60\n"),
             ],
-            "relayhost = [\"[a.example]:465\", \"[b.example]:465\"]\ntls = \"wrapped\"\ndomain = \"vm1.site.example\"\nhostname = \"vm1.site.example\"\nfrom_override = true\n\
+            "relayhost = \"[a.example]:465\"\ntls = \"wrapped\"\ndomain = \"vm1.site.example\"\nhostname = \"vm1.site.example\"\nfrom_override = true\n\
              auth.user = \"a b\"\nauth.password_file = \"password\"\nretry.maximal = \"60s\"\n*:robot@site.example\n",
             "x#y",
             &["allmailfrom", "pausetime"],
-            &["user other"],
+            &["b.example", "user other"],
         ),
         case(
             &[

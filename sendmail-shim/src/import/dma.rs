@@ -163,7 +163,8 @@ fn logins(plan: &mut Plan, source: &Source, host: &str) {
                     let text = "dma did not read what follows a #";
                     plan.note(Verdict::Unmapped, at, user, text);
                 }
-                plan.login(source, at, user, password);
+                let of = plan.relayhost.clone();
+                plan.login(source, at, (user, password), &of);
             } else {
                 plan.note(Verdict::Unmapped, at, of, "a password for another host");
             }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    logins::by_entry,
     ours::Ours,
     plan::{Plan, Verdict, Words},
     source::{Lookup, Place, Source, lines, words},
@@ -88,8 +89,6 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
         };
         plan.name(at, "/etc/mailname", name, Ours::Domain);
     }
-    let why = "Exim checked no certificate, and sent in clear text where TLS was not offered";
-    plan.unchecked(start, "dc_smarthost", why);
     if lookup(INSTEAD).is_some() {
         let text = "Exim read this file instead of all others: look there for the relayhost";
         plan.about(Verdict::Insecure, INSTEAD, "exim4.conf", text);
@@ -104,7 +103,10 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     }
     if let Some(passwords) = lookup(PASSWORDS) {
         logins(&mut plan, &passwords);
+        plan.leave_out_strangers();
     }
+    let why = "Exim checked no certificate, and sent in clear text where TLS was not offered";
+    plan.unchecked(start, "dc_smarthost", why);
     if let Some(table) = lookup(SENDERS) {
         senders(&mut plan, &table);
     }
@@ -206,7 +208,8 @@ fn relays(plan: &mut Plan, at: Place<'_>, key: &str, list: &str) {
 
 fn relay(plan: &mut Plan, at: Place<'_>, key: &str, text: &str) {
     if text.parse::<Ipv6Addr>().is_ok() {
-        return plan.relay(at, key, text, None);
+        plan.relay(at, key, text, None);
+        return;
     }
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (host, port) = bracketed.unwrap_or_else(|| text.split_once(':').unwrap_or((text, "")));
@@ -215,7 +218,9 @@ fn relay(plan: &mut Plan, at: Place<'_>, key: &str, text: &str) {
     let host = if doubled { &once } else { host };
     match port.trim_start_matches(':') {
         // Ours defaults to the same port.
-        "" => plan.relay(at, key, host, None),
+        "" => {
+            plan.relay(at, key, host, None);
+        }
         port => {
             let port = plan.port(at, key, port);
             plan.relay(at, key, host, port);
@@ -223,25 +228,29 @@ fn relay(plan: &mut Plan, at: Place<'_>, key: &str, text: &str) {
     }
 }
 
-/// `host:user:password`; the host may be a pattern, and a password may have colons of its own.
+/// `host:user:password`; the host may be a pattern, and a password may have colons of its own. The
+/// first line that fits a host is its login.
 fn logins(plan: &mut Plan, source: &Source) {
-    for (at, line) in lines(source) {
+    let entries = lines(source).filter_map(|(at, line)| {
         let line = line.trim();
-        let parts = line
+        let (host, login) = line
             .split_once([':', ' ', '\t'])
-            .filter(|_| !line.starts_with('#'));
-        let Some((host, login)) = parts else { continue };
-        let Some((user, password)) = login.trim_start().split_once(':') else {
-            continue;
-        };
-        let first = plan
-            .relayhost
-            .iter()
-            .any(|relay| matches(host, &relay.host));
-        if first && plan.credentials.is_none() {
-            plan.login(source, at, user, password);
-        } else {
-            plan.note(Verdict::Unmapped, at, host, "a password for another host");
+            .filter(|_| !line.starts_with('#'))?;
+        Some((at, host, login.trim_start().split_once(':')?))
+    });
+    let entries: Vec<_> = entries.collect();
+    let used = by_entry(&plan.relayhost, |relay| {
+        let mut hosts = entries.iter().map(|(_, host, _)| host);
+        hosts.position(|host| matches(host, &relay.host))
+    });
+    for (nth, of) in &used {
+        if let Some((at, _, login)) = entries.get(*nth) {
+            plan.login(source, *at, *login, of);
+        }
+    }
+    for (nth, (at, host, _)) in entries.iter().enumerate() {
+        if used.iter().all(|(used, _)| *used != nth) {
+            plan.note(Verdict::Unmapped, *at, host, "a password for another host");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`plan`], `ours`, `written` | what was understood, what was not, and our configuration written from it |
+//! | `logins`, `unreadable` | who may hear our login; what was not written in UTF-8 |
 //! | [`ssmtp`], [`nullmailer`], [`dma`], [`msmtp`], [`postfix`], [`exim`] | one grammar each, quirks included |
 //! | `maincf`, `passwords` | of Postfix: the places of its settings, and its tables of passwords; crate `postfix` reads the text |
 //! | [`person`] | who reads root's mail |
@@ -16,6 +17,7 @@
 
 pub mod dma;
 pub mod exim;
+mod logins;
 mod maincf;
 pub mod msmtp;
 pub mod nullmailer;
@@ -27,9 +29,12 @@ pub mod postfix;
 pub mod queue;
 pub mod source;
 pub mod ssmtp;
+mod unreadable;
 mod written;
 
 #[cfg(test)]
 mod by_hand;
+#[cfg(test)]
+mod logins_tests;
 #[cfg(test)]
 mod tests;

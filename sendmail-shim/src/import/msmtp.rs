@@ -159,7 +159,10 @@ fn login(plan: &mut Plan, source: &Source, account: &Account<'_>, off: bool) {
     let user = value("user").unwrap_or_default();
     match value("password") {
         _ if off => plan.note(Verdict::Unneeded, at, "user", "auth is off: none logged in"),
-        Some(password) => plan.login(source, at, user, password),
+        Some(password) => {
+            let of = plan.relayhost.clone();
+            plan.login(source, at, (user, password), &of);
+        }
         None => {
             let text = "its password is not in this file (a command, .netrc, a keyring, or none): set auth.user and auth.password_file";
             plan.note(Verdict::Insecure, at, &format!("user {user}"), text);

@@ -5,6 +5,8 @@
 //! remote has TLS settings of its own, ours are common to all.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use mail::nexthop::Nexthop;
+
 use super::{
     ours::Ours,
     plan::{Plan, Tls, Verdict},
@@ -40,11 +42,12 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
         let mut kinds = Vec::new();
         for (at, line) in lines(&source) {
             if !line.trim().is_empty() && !line.starts_with('#') {
-                let before = plan.relayhost.len();
-                let kind = remote(&mut plan, &source, at, line);
-                kinds.extend((plan.relayhost.len() > before).then_some(kind));
+                kinds.extend(remote(&mut plan, &source, at, line));
             }
         }
+        plan.leave_out_strangers();
+        let taken = kinds.iter().filter(|(it, _)| plan.relayhost.contains(it));
+        let mut kinds: Vec<_> = taken.map(|(_, kind)| *kind).collect();
         kinds.dedup();
         plan.tls = kinds.first().copied().flatten();
         if kinds.len() > 1 {
@@ -119,8 +122,13 @@ fn single(plan: &mut Plan, at: Place<'_>, file: &str, value: &str) {
     }
 }
 
-/// One relay; its kind of TLS.
-fn remote(plan: &mut Plan, source: &Source, at: Place<'_>, line: &str) -> Option<Tls> {
+/// One relay, and its kind of TLS.
+fn remote(
+    plan: &mut Plan,
+    source: &Source,
+    at: Place<'_>,
+    line: &str,
+) -> Option<(Nexthop, Option<Tls>)> {
     let words = words(line);
     let host = words.first()?;
     let mut tls = None;
@@ -160,7 +168,7 @@ fn remote(plan: &mut Plan, source: &Source, at: Place<'_>, line: &str) -> Option
         }
     }
     // Ours defaults to the same ports.
-    plan.relay(at, host, host, port);
+    let relay = plan.relay(at, host, host, port);
     match (tls, unchecked) {
         (None, _) => plan.unchecked(
             at,
@@ -172,8 +180,14 @@ fn remote(plan: &mut Plan, source: &Source, at: Place<'_>, line: &str) -> Option
     }
     if user.is_some() || password.is_some() {
         let [user, password] = [user, password].map(Option::unwrap_or_default);
-        plan.login(source, at, &user, &password);
+        match &relay {
+            Some(_) => plan.login(source, at, (&user, &password), relay.as_slice()),
+            None => {
+                let text = "a login at a relay that is not taken over";
+                plan.note(Verdict::Unmapped, at, &format!("user {user}"), text);
+            }
+        }
     }
     plan.certificate(at, "x509certfile", [certificate.as_deref(), key.as_deref()]);
-    tls
+    Some((relay?, tls))
 }

@@ -5,12 +5,14 @@
 //! one before.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use mail::nexthop::Nexthop;
 use postfix::{
     Settings, members,
     tables::{self, Table},
 };
 
 use super::{
+    logins::by_entry,
     maincf::{CONFIG, place},
     plan::{Plan, Verdict},
     source::{Lookup, Place, Source},
@@ -42,9 +44,10 @@ pub(super) fn read(plan: &mut Plan, lookup: &Lookup<'_>, settings: &Settings) {
         return plan.token(at(filter), filter);
     }
     let at = at(MAPS);
+    let mut known = Vec::new();
     for map in members(&maps) {
         let before = plan.credentials.is_some();
-        let read = one(plan, lookup, at, map).and_then(|()| {
+        let read = one(plan, &mut known, lookup, at, map).and_then(|()| {
             let found = before || plan.credentials.is_some();
             let none = || "no login for the relayhost was found there".to_owned();
             found.then_some(()).ok_or_else(none)
@@ -56,17 +59,28 @@ pub(super) fn read(plan: &mut Plan, lookup: &Lookup<'_>, settings: &Settings) {
     }
 }
 
-fn one(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, map: &str) -> Result<(), String> {
+fn one(
+    plan: &mut Plan,
+    known: &mut Vec<Nexthop>,
+    lookup: &Lookup<'_>,
+    at: Place<'_>,
+    map: &str,
+) -> Result<(), String> {
     match tables::named(map, "hash") {
         Table::Text(file) => {
             let source = lookup(file).ok_or_else(|| format!("{file} is not there as text"))?;
-            table(plan, &source);
+            table(plan, known, &source);
         }
-        Table::Static(login) => found(plan, &own(), at, login),
+        // Every host had it.
+        Table::Static(login) => {
+            let of = without(plan, known);
+            found(plan, known, &own(), at, login, &of);
+        }
         Table::Inline(entries) => {
             let entries = tables::inline(entries)?;
             choose(
                 plan,
+                known,
                 &own(),
                 entries.iter().map(|(key, value)| (at, key, value)),
             );
@@ -89,35 +103,54 @@ fn own() -> Source {
 }
 
 /// `[host]:port user:password`, a line each.
-fn table(plan: &mut Plan, source: &Source) {
+fn table(plan: &mut Plan, known: &mut Vec<Nexthop>, source: &Source) {
     let entries = tables::entries(&source.text);
     let entries = entries.iter().map(|(line, key, value)| {
         let line = usize::try_from(*line).unwrap_or(1);
         let path = source.path.as_str();
         (Place { path, line }, key, value)
     });
-    choose(plan, source, entries);
+    choose(plan, known, source, entries);
 }
 
-/// The login of the first relayhost that has one: by its host, then as the next hop.
+/// The logins of the relayhosts, that of the first one first; those that have one are `known` then.
 fn choose<'a>(
     plan: &mut Plan,
+    known: &mut Vec<Nexthop>,
     source: &Source,
     entries: impl Iterator<Item = (Place<'a>, &'a String, &'a String)> + Clone,
 ) {
-    let keys = entries.clone().map(|(_, key, _)| key.as_str());
-    let mut relays = plan.relayhost.iter();
-    let place = relays.find_map(|relay| tables::key_of(relay, keys.clone()));
-    for (nth, (at, key, login)) in entries.enumerate() {
-        if Some(nth) == place {
-            found(plan, source, at, login);
-        } else {
-            plan.note(Verdict::Unmapped, at, key, "a password for another host");
+    let entries: Vec<_> = entries.collect();
+    let keys = entries.iter().map(|(_, key, _)| key.as_str());
+    let without = without(plan, known);
+    let used = by_entry(&without, |relay| tables::key_of(relay, keys.clone()));
+    for (nth, of) in &used {
+        if let Some((at, _, login)) = entries.get(*nth) {
+            found(plan, known, source, *at, login, of);
+        }
+    }
+    for (nth, (at, key, _)) in entries.iter().enumerate() {
+        if used.iter().all(|(used, _)| *used != nth) {
+            plan.note(Verdict::Unmapped, *at, key, "a password for another host");
         }
     }
 }
 
-fn found(plan: &mut Plan, source: &Source, at: Place<'_>, login: &str) {
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    plan.login(source, at, user, password);
+/// The relayhosts for which no table before had a login.
+fn without(plan: &Plan, known: &[Nexthop]) -> Vec<Nexthop> {
+    let relays = plan.relayhost.iter();
+    relays.filter(|it| !known.contains(it)).cloned().collect()
+}
+
+fn found(
+    plan: &mut Plan,
+    known: &mut Vec<Nexthop>,
+    source: &Source,
+    at: Place<'_>,
+    login: &str,
+    of: &[Nexthop],
+) {
+    let login = login.split_once(':').unwrap_or((login, ""));
+    plan.login(source, at, login, of);
+    known.extend_from_slice(of);
 }

@@ -15,8 +15,10 @@ use sendmail::config::forms::{MAXIMAL, MINIMAL};
 use settings::{Span, form::Form};
 
 use super::{
+    logins::Credentials,
     ours::Ours,
-    source::{Lookup, Place, Source},
+    source::{Lookup, Place},
+    unreadable::{UNREADABLE, is_readable},
 };
 
 /// What became of a key.
@@ -44,21 +46,8 @@ pub struct Note {
     pub text: String,
     /// What must be in the result if this is to be true.
     promised: Option<Ours>,
-}
-
-/// User and password at the relayhost.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub user: String,
-    pub password: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
-    }
+    /// The relayhost that it is about.
+    pub(super) relay: Option<Nexthop>,
 }
 
 /// TLS towards the relayhost, as the other program had it.
@@ -84,6 +73,8 @@ pub struct Plan {
     pub lifetime: Option<Duration>,
     pub aliases: Option<String>,
     pub credentials: Option<Credentials>,
+    /// The relayhosts that had this login.
+    pub(super) hears_it: Vec<Nexthop>,
     /// Certificate and key with which this machine shows itself.
     pub client_certificate: Option<(String, String)>,
     /// Where programs speak SMTP to this machine.
@@ -114,6 +105,7 @@ impl Plan {
             key: free_text(&key.collect::<String>()),
             text: free_text(&text.into()),
             promised: None,
+            relay: None,
         });
     }
 
@@ -137,6 +129,8 @@ impl Plan {
 
     /// The last word, when all is read: what was promised and is not in the result was not taken.
     pub fn conclude(&mut self, main: &str) {
+        self.leave_out_strangers();
+        self.leave_out_unreadable(main);
         self.break_promises();
         self.waits();
         self.break_promises();
@@ -155,6 +149,28 @@ impl Plan {
             if let Some(ours) = lost {
                 note.verdict = Verdict::Unmapped;
                 note.text = format!("could not be used: set {}", ours.name());
+                note.promised = None;
+            }
+        }
+    }
+
+    /// The port of relayhosts without one.
+    pub fn usual_port(&mut self, port: u16) {
+        let noted = self.notes.iter_mut().filter_map(|note| note.relay.as_mut());
+        let relays = self.relayhost.iter_mut().chain(noted);
+        relays.for_each(|relay| relay.port = relay.port.or(Some(port)));
+    }
+
+    /// What was said of these relayhosts when they were read is not so.
+    pub(super) fn left_out(&mut self, relays: &[Nexthop], text: &str) {
+        for note in &mut self.notes {
+            if note.relay.as_ref().is_some_and(|it| relays.contains(it)) {
+                let relay = note
+                    .relay
+                    .take()
+                    .map_or_else(String::new, |it| it.to_string());
+                note.verdict = Verdict::Insecure;
+                note.text = format!("{relay} {text}");
                 note.promised = None;
             }
         }
@@ -311,8 +327,14 @@ impl Plan {
         }
     }
 
-    /// One more relayhost.
-    pub fn relay(&mut self, at: Place<'_>, key: &str, host: &str, port: Option<u16>) {
+    /// One more relayhost, where its name is one.
+    pub fn relay(
+        &mut self,
+        at: Place<'_>,
+        key: &str,
+        host: &str,
+        port: Option<u16>,
+    ) -> Option<Nexthop> {
         let bare = host
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
@@ -322,46 +344,28 @@ impl Plan {
             None => format!("[{host}]"),
         };
         match Nexthop::parse(&text) {
-            Ok(nexthop) => {
-                self.mapped(at, key, Ours::Relayhost);
-                // The same one twice is one.
-                if !self.relayhost.contains(&nexthop) {
-                    self.relayhost.push(nexthop);
-                }
+            Ok(nexthop) => self.nexthop(at, key, nexthop),
+            Err(error) => {
+                self.note(Verdict::Unmapped, at, key, error.to_string());
+                None
             }
-            Err(error) => self.note(Verdict::Unmapped, at, key, error.to_string()),
         }
     }
 
-    /// User and password; a file that everybody can read has told them to everybody. The first of
-    /// several logins is that of the first relayhost.
-    pub fn login(&mut self, source: &Source, at: Place<'_>, user: &str, password: &str) {
-        let key = format!("user {user}");
-        let credentials = Credentials {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        };
-        let other = |known: &Credentials| *known != credentials;
-        if self.credentials.as_ref().is_some_and(other) {
-            let text = "another login: here there is one, for all relayhosts";
-            return self.note(Verdict::Insecure, at, &key, text);
+    /// One more relayhost; the same one twice is one.
+    pub fn nexthop(&mut self, at: Place<'_>, key: &str, nexthop: Nexthop) -> Option<Nexthop> {
+        if !is_readable(&nexthop.host) {
+            self.note(Verdict::Insecure, at, key, UNREADABLE);
+            return None;
         }
-        let usable = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-        if !usable(user) || !usable(password) {
-            let text = "without a user or a password: set auth.user and auth.password_file";
-            return self.note(Verdict::Unmapped, at, &key, text);
+        self.mapped(at, key, Ours::Relayhost);
+        if let Some(note) = self.notes.last_mut() {
+            note.relay = Some(nexthop.clone());
         }
-        let text = "auth, with the password in a file of its own";
-        self.mapped_as(at, &key, Ours::Auth, text);
-        if source.world_readable {
-            self.note(
-                Verdict::Insecure,
-                at,
-                &key,
-                "everybody on this machine could read the password: change it at the relayhost",
-            );
+        if !self.relayhost.contains(&nexthop) {
+            self.relayhost.push(nexthop.clone());
         }
-        self.credentials = Some(credentials);
+        Some(nexthop)
     }
 
     /// The other program logged in with a token of OAuth 2.0, which is good for an hour: it is no

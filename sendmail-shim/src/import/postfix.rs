@@ -55,8 +55,14 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
         setting(&mut plan, lookup, place(key), key, &settings.value(key));
     }
     listeners(&mut plan, lookup, &settings);
-    security(&mut plan, &settings);
+    if settings.is_yes("smtp_tls_wrappermode") {
+        plan.tls = Some(Tls::Wrapped);
+        // Without a port Postfix used 25 even then.
+        plan.usual_port(25);
+    }
     passwords::read(&mut plan, lookup, &settings);
+    plan.leave_out_strangers();
+    security(&mut plan, &settings);
     let files = ["smtp_tls_cert_file", "smtp_tls_key_file"].map(|key| settings.value(key));
     let files = [Some(files[0].as_str()), Some(files[1].as_str())];
     plan.certificate(place("smtp_tls_cert_file"), "smtp_tls_cert_file", files);
@@ -98,8 +104,7 @@ fn relays(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
                     let text = "without brackets Postfix asked for MX records: here the host itself is meant; is it a mail server?";
                     plan.note(Verdict::Insecure, at, key, text);
                 }
-                plan.mapped(at, key, Ours::Relayhost);
-                plan.relayhost.push(nexthop);
+                plan.nexthop(at, key, nexthop);
             }
             Err(error) => plan.note(Verdict::Unmapped, at, key, error.to_string()),
         }
@@ -288,12 +293,6 @@ fn time(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, ours: Ours) {
 
 fn security(plan: &mut Plan, settings: &Settings) {
     let place = |key: &str| place(settings, key);
-    if settings.is_yes("smtp_tls_wrappermode") {
-        plan.tls = Some(Tls::Wrapped);
-        // Without a port Postfix used 25 even then.
-        let bare = plan.relayhost.iter_mut().filter(|it| it.port.is_none());
-        bare.for_each(|nexthop| nexthop.port = Some(25));
-    }
     let key = "smtp_tls_security_level";
     let at = place(key);
     match settings.value(key).as_str() {

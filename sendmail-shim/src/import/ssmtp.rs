@@ -147,7 +147,9 @@ fn conclude(plan: &mut Plan, source: &Source, seen: &Seen<'_>) {
         );
     }
     if let Some((at, user)) = seen.user.or(seen.password.map(|(at, _)| (at, ""))) {
-        plan.login(source, at, user, seen.password.map_or("", |(_, it)| it));
+        let password = seen.password.map_or("", |(_, it)| it);
+        let of = plan.relayhost.clone();
+        plan.login(source, at, (user, password), &of);
     }
     if let Some((at, certificate)) = seen.certificate {
         plan.certificate(at, "TLSCert", [Some(certificate), seen.key]);

@@ -89,7 +89,7 @@ fn nullmailer_is_taken_over_with_its_quoting() {
     );
     assert_eq!(
         config(&plan),
-        "relayhost = [\"[mail.example.org]:465\", \"[backup.example.org]\"]\ntls = \"wrapped\"\nhostname = \"vm1.example.org\"\n\
+        "relayhost = \"[mail.example.org]:465\"\ntls = \"wrapped\"\nhostname = \"vm1.example.org\"\n\
          admin = \"admins@example.org\"\nfrom_override = true\nauth.user = \"vm1\"\nauth.password_file = \"password\"\nretry.lifetime = \"86400s\"\n"
     );
     assert_eq!(plan.credentials.as_ref().unwrap().password, "two words\"");
@@ -204,7 +204,7 @@ fn what_listened_for_all_listens_for_this_machine_and_the_rest_is_told() {
 fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
     let config_file = "# comment\ndc_eximconfig_configtype='satellite'\ndc_other_hostnames='vm1'\ndc_readhost='example.org'\n\
                        dc_smarthost='mail.example.org::587; [2001::db8::::1]::2525'\nCFILEMODE='644'\ndc_hide_mailname='true'\ndc_local_interfaces='127.0.0.1 ; ::1; 192.0.2.7.26'\n";
-    let passwords = "# x\nother.example:u:p\n*.example.org:vm1:pa=s#s: w\n";
+    let passwords = "# x\nother.example:u:p\n*:vm1:pa=s#s: w\n";
     let senders = "# x\nroot: admins@example.org\n";
     let plan = read_with(
         exim::read,

@@ -1,9 +1,12 @@
 //! What is read, and the one way into the result: through our own settings, which say whether they
 //! understand it.
 
-use std::{cmp::Ordering, collections::BTreeMap, path::Path};
+use std::{char::REPLACEMENT_CHARACTER, cmp::Ordering, collections::BTreeMap, path::Path};
 
-use mail::masked::{MASK, free_text, names_secret};
+use mail::{
+    maps::{LogicalLine, logical_lines},
+    masked::{MASK, free_text, names_secret},
+};
 use postfix::{Service, Settings, expand::level, members, services};
 use settings::{ConfigError, rows::quote};
 
@@ -235,6 +238,10 @@ impl<'a> Reader<'a> {
 
     /// Puts a setting into the result, if our settings are right with it; else says what is wrong.
     pub(super) fn put(&mut self, key: &str, value: Value) -> Result<(), String> {
+        // It stands for bytes that are no UTF-8: written, they would be others.
+        if value.to_string().contains(REPLACEMENT_CHARACTER) {
+            return Err("has bytes that are no UTF-8".to_owned());
+        }
         let before = self.import.settings.clone();
         let settings = &mut self.import.settings;
         settings.retain(|(known, _)| known != key);
@@ -315,6 +322,13 @@ impl<'a> Reader<'a> {
 
     /// A file that is written beside `config.toml`.
     pub(super) fn file(&mut self, name: &str, content: String, secret: bool, from: &str) {
+        let of_other_bytes = |line: LogicalLine<'_>| line.text.contains(REPLACEMENT_CHARACTER);
+        if logical_lines(&content).any(of_other_bytes) {
+            let text = format!(
+                "has bytes that are no UTF-8: the copy {name} has {REPLACEMENT_CHARACTER} there, write these lines by hand"
+            );
+            self.say(Verdict::Decide, from.to_owned(), name, text);
+        }
         self.import.files.push(NewFile {
             name: name.to_owned(),
             content,
