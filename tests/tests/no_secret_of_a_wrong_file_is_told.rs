@@ -65,6 +65,24 @@ const WRONG: [&str; 37] = [
     "relay_auth = { user = \"x\", token = { command = [\"/bin/token\", \"§\"], usr = 1 } }",
 ];
 
+/// The same in the place of an address or of a file.
+const PLACES: [&str; 14] = [
+    "relayhost = \"[mail.example.org]:587:me:§\"",
+    "relayhost = \"[mail.example.org]:587 user=me pass=§\"",
+    "budget = { store = \"redis://§@store.example.org/0\", nodes = 2 }",
+    "budget = { store = \"redis://store.example.org/0?password=§\", nodes = 2 }",
+    "budget = { store = \"redis://store.example.org?pass=§\", nodes = 2 }",
+    "budget = { store = \"redis://store.example.org:1/§\", nodes = 2 }",
+    "budget = { store = \"tcp://me:§@store.example.org\", nodes = 2 }",
+    "budget = { store = \"redis+unix:///run/r.sock?pass=§\", nodes = 2 }",
+    "budget = { store = \"unix:/run/r.sock?db=0&pass=§\", nodes = 2 }",
+    "restrictions = [\"permit_mynetworks\", \"check_policy_service inet:me:§@policy.example.org:1\"]",
+    "milters = [\"inet:me:§@milter.example.org:1\"]",
+    "milters = \"inet:milter.example.org:1:me:§\"",
+    "tls = { certificate = \"c.pem\", key = \"-----BEGIN PRIVATE KEY-----\\n§\" }",
+    "dkim = [{ domain = \"example.org\", selector = \"s\", key = \"-----BEGIN PRIVATE KEY----- §\" }]",
+];
+
 fn filled_in(text: &str, secret: &str) -> String {
     text.replace(HERE, secret)
 }
@@ -81,7 +99,7 @@ fn told(text: &str) -> [String; 2] {
 
 #[test]
 fn whatever_is_wrong_with_a_line_neither_program_quotes_its_secret() {
-    for text in WRONG {
+    for text in WRONG.into_iter().chain(PLACES) {
         let told = told(&filled_in(text, SECRET));
         assert!(told.iter().all(|it| !it.is_empty()), "{text}");
         for told in told {
@@ -92,6 +110,21 @@ fn whatever_is_wrong_with_a_line_neither_program_quotes_its_secret() {
             );
         }
     }
+    // A right configuration shows no more of it.
+    let right = filled_in(
+        "budget = { store = \"redis://§@store.example.org:1/3\", password_file = \"/etc/p\", nodes = 2 }\n\
+         dnsbl.lists = [\"§0123456789.zen.dq.spamhaus.net=127.0.0.2\"]",
+        SECRET,
+    );
+    let config = Config::parse(Path::new("/etc/r.toml"), &right, "mail.example.org").unwrap();
+    let all = config
+        .settings()
+        .into_iter()
+        .map(|it| it.to_string() + "\n");
+    let all: String = all.collect();
+    assert!(!all.contains(SECRET), "{all}");
+    assert!(all.contains("redis://***@store.example.org:1/3"), "{all}");
+    assert!(all.contains("***.zen.dq.spamhaus.net"), "{all}");
     // What is none is quoted.
     for (text, shown) in [
         (

@@ -5,13 +5,19 @@
 //! |---|---|
 //! | [`names_secret`] | what has such a name: `password`, `AuthPass`, `api_key`, also misspelt |
 //! | [`user_info`] | user and password of a URL: `smtp://user:password@host` |
+//! | [`behind_host`] | what a URL asks for, which may be a password: `redis://host/0?pass=password` |
+//! | [`behind_port`] | a login behind host and port: `host:587 user:password` |
 //! | [`list_keys`] | a customer's key in the name of a block list: `abc….zen.dq.spamhaus.net` |
 //! | [`free_text`] | all of these in a sentence or a line of a file |
 //!
 //! Contract: pure, total, in linear time. What only looks like a secret is hidden, too.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod url;
+
 use std::ops::Range;
+
+pub use url::{behind_host, behind_port};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
@@ -166,6 +172,12 @@ pub fn free_text(text: &str) -> String {
     without(text, hidden)
 }
 
+/// A value without what is a secret in its URLs and names of block lists.
+pub fn places_only(value: &str) -> String {
+    let hidden = list_keys(value).into_iter().chain(urls(value));
+    without(value, hidden.collect())
+}
+
 /// A sentence without those of its quoted parts.
 pub fn requoted(what: &str, quote: char, hides: &dyn Fn(&str) -> bool) -> String {
     let parts = what.split(quote).enumerate();
@@ -231,6 +243,9 @@ fn urls(line: &str) -> Vec<Range<usize>> {
         if word.contains("//")
             && let Some(range) = user_info(word)
         {
+            found.push(range.start.saturating_add(from)..range.end.saturating_add(from));
+        }
+        if let Some(range) = behind_host(word) {
             found.push(range.start.saturating_add(from)..range.end.saturating_add(from));
         }
         from = from.saturating_add(word.len());

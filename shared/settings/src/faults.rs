@@ -31,6 +31,9 @@ use super::{
 
 /// How the library begins to say that there is no such setting.
 const UNKNOWN: &str = "unknown field";
+/// What is said of a key in the place of its file.
+const INLINE: &str = "this is the key or certificate itself, and everybody who reads this file has it: \
+     write it into a file of its own, and the path of that here";
 /// Times that something is taken out and the rest is read again.
 const READINGS: usize = 200;
 
@@ -181,6 +184,9 @@ fn at_once<C>(layers: &[Layer], made: &dyn Fn(DeTable<'_>) -> Result<C, Wrong>) 
 /// Once in the program: it is most of what reading a configuration is made of.
 #[inline(never)]
 fn form<T: DeserializeOwned>(table: DeTable<'_>) -> Result<T, Wrong> {
+    if let Some(place) = shown::pem(&table) {
+        return Err(Wrong::at(place, INLINE));
+    }
     let table = Deserializer::from(Spanned::new(0..0, table));
     T::deserialize(table).map_err(|error| Wrong::of_form(&error))
 }

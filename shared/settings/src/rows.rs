@@ -13,7 +13,7 @@
 
 use std::fmt::{self, Display};
 
-use mail::masked::{free_text, names_secret};
+use mail::masked::{free_text, names_secret, places_only};
 
 use super::form::{Described, Form, Value};
 pub use super::written::{array, list, one_or_list, path, quote, span};
@@ -222,7 +222,7 @@ pub struct Setting {
 impl Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
-            Some(value) => write!(f, "{} = {value}", self.key),
+            Some(value) => write!(f, "{} = {}", self.key, places_only(value)),
             None => write!(f, "# {} is not set", self.key),
         }
     }

@@ -13,7 +13,7 @@ mod tests;
 
 use std::ops::Range;
 
-use mail::masked::{MASK, list_keys, names_secret, requoted, user_info};
+use mail::masked::{MASK, behind_host, behind_port, list_keys, names_secret, requoted, user_info};
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -133,7 +133,9 @@ impl<'a> Hidden<'a> {
         match value.get_ref() {
             DeValue::Table(table) => self.table(table, names),
             DeValue::Array(items) => items.iter().for_each(|item| self.value(item, names)),
-            DeValue::String(text) if is_secret(names) && !is_place(names, text) => {
+            DeValue::String(text)
+                if is_pem(text) || (is_secret(names) && !is_place(names, text)) =>
+            {
                 self.hide(value.span(), true);
                 self.secrets.push((text.to_string(), None));
                 self.secrets.push((text.escape_debug().to_string(), None));
@@ -157,7 +159,8 @@ impl<'a> Hidden<'a> {
             self.secrets.extend(apart.map(|it| (it.to_owned(), None)));
             self.hide(shift(login), true);
         }
-        for key in list_keys(written) {
+        let behind = behind_host(written).into_iter().chain(behind_port(written));
+        for key in behind.chain(list_keys(written)) {
             self.hide(shift(key), true);
         }
     }
@@ -228,6 +231,24 @@ impl<'a> Hidden<'a> {
 
 fn is_secret(names: &[String]) -> bool {
     names_secret(&names.join("."))
+}
+
+/// A key or certificate itself.
+fn is_pem(text: &str) -> bool {
+    text.contains("-----BEGIN")
+}
+
+/// Where the first of them stands.
+pub(super) fn pem(table: &DeTable<'_>) -> Option<Range<usize>> {
+    fn within(value: &Spanned<DeValue<'_>>) -> Option<Range<usize>> {
+        match value.get_ref() {
+            DeValue::Table(table) => pem(table),
+            DeValue::Array(items) => items.iter().find_map(within),
+            DeValue::String(text) => is_pem(text).then(|| value.span()),
+            _ => None,
+        }
+    }
+    table.values().find_map(within)
 }
 
 /// The place of a file in which a secret is.

@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use relay::trust::Pin;
 use serde::Deserialize;
 use settings::{
     OneOrMany,
     form::{Form, Number},
 };
+
+use super::store::StoreUrl;
 
 /// Longest name of one.
 const MAX_NAME: usize = 64;
@@ -59,11 +60,6 @@ impl Default for OnOutage {
     }
 }
 
-/// Where the store is: `redis://HOST:PORT/DB`, `rediss://…` with TLS, `unix:/PATH`.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct StoreUrl(String);
-
 /// A name without blanks and colons.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -88,53 +84,6 @@ impl Budget {
         if let Some(file) = &mut self.password_file {
             *file = directory.join(&*file);
         }
-    }
-}
-
-impl StoreUrl {
-    /// As the library takes it.
-    pub(crate) fn connection(&self) -> Option<ConnectionInfo> {
-        self.0.as_str().into_connection_info().ok()
-    }
-
-    /// Whether the store shows a key: `rediss://`.
-    pub(super) fn is_with_tls(&self) -> bool {
-        let known = self.connection();
-        known.is_some_and(|it| matches!(it.addr(), ConnectionAddr::TcpTls { .. }))
-    }
-}
-
-impl TryFrom<String> for StoreUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        const FORMS: &str = "write \"redis://127.0.0.1:6379/0\", \"rediss://store.example.org\" (TLS) or \
-             \"unix:/run/redis/redis.sock\"";
-        let url = Self(text);
-        let known = url.connection().filter(|it| it.addr().is_supported());
-        let Some(connection) = known else {
-            let shown = url.0.escape_debug();
-            return Err(format!("`{shown}` is not the address of a store; {FORMS}"));
-        };
-        if connection.redis_settings().password().is_some() {
-            return Err(
-                "anybody who can read config.toml can read this password; write it to a file of \
-                 its own, and set password_file to its path"
-                    .to_owned(),
-            );
-        }
-        if matches!(
-            connection.addr(),
-            ConnectionAddr::TcpTls { insecure: true, .. }
-        ) {
-            return Err("#insecure would accept any certificate; leave it out".to_owned());
-        }
-        Ok(url)
-    }
-}
-impl fmt::Display for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -173,29 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_named_without_its_password_and_checked_with_its_certificate() {
-        for right in [
-            "redis://127.0.0.1:6379/0",
-            "redis://store.example.org",
-            "redis://user@store.example.org/3",
-            "rediss://store.example.org",
-            "unix:/run/redis/redis.sock",
-        ] {
-            assert!(StoreUrl::try_from(right.to_owned()).is_ok(), "{right}");
-        }
-        for (wrong, told) in [
-            ("", "write \"redis:"),
-            ("127.0.0.1:6379", "write \"redis:"),
-            ("http://store.example.org", "write \"redis:"),
-            ("redis://:secret@store.example.org", "password_file"),
-            ("rediss://store.example.org/#insecure", "leave it out"),
-        ] {
-            let why = StoreUrl::try_from(wrong.to_owned()).unwrap_err();
-            assert!(
-                why.contains(told) && !why.contains("secret@"),
-                "{wrong}: {why}"
-            );
-        }
+    fn a_node_has_a_plain_name_and_is_one_of_several() {
         assert!(NodeName::try_from("mx1:2".to_owned()).is_err());
         assert!(Nodes::try_from(Number(1)).is_err() && Nodes::try_from(Number(2)).is_ok());
     }

@@ -17,7 +17,7 @@
 //! | [`macros`] | macros in the arguments of programs |
 //! | [`signing`] | what is added to mail on its way out |
 //! | [`web`] | where the status page listens |
-//! | [`budget`] | where several smarthosts meet for one budget |
+//! | [`budget`], [`store`] | how several smarthosts share one budget, and where they meet |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line,
 //! column and remedy.
@@ -36,6 +36,7 @@ pub mod rows;
 mod sense;
 mod settings;
 mod signing;
+mod store;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -140,6 +140,7 @@ impl Config {
             return Some(Wrong::of(&["lmtp"], what).with(&["hostname", "listen"]));
         }
         let others = self.key_twice().or_else(|| self.pins_without_tls());
+        let others = others.or_else(|| self.user_without_password());
         others.or_else(|| self.contradiction_of_relay())
     }
 
@@ -150,6 +151,15 @@ impl Config {
             let what = "without TLS the store shows no key; write rediss:// in budget.store, or \
                  remove the pins";
             Wrong::of(&["budget", "pins"], what).with(&["budget.store"])
+        })
+    }
+
+    fn user_without_password(&self) -> Option<Wrong> {
+        let budget = self.budget.as_ref()?;
+        let in_vain = budget.password_file.is_none() && budget.store.has_user();
+        in_vain.then(|| {
+            let what = "what stands before the @ is a user, who needs a password; if it is the password itself, write it into a file of its own, and its path to password_file";
+            Wrong::of(&["budget", "store"], what).with(&["budget.password_file"])
         })
     }
 

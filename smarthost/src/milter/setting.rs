@@ -9,7 +9,7 @@ use serde::{
 };
 use settings::Span;
 
-use crate::policy::endpoint::Endpoint;
+use crate::policy::endpoint::{self, Endpoint};
 
 /// A filter.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,7 +99,7 @@ impl TryFrom<String> for Place {
                 format!(
                     "`{}` is not the address of a milter; write \"unix:/run/rspamd/milter.sock\" \
                      or \"inet:127.0.0.1:11332\"",
-                    text.escape_debug()
+                    endpoint::shown(&text)
                 )
             })
     }

@@ -155,6 +155,7 @@ mod tests {
             "inet:127.0.0.1:10023",
             "inet:[::1]:10023",
             "inet:policy.example:1",
+            "inet:192.0.2.1:1",
             "unix:/run/p",
             "unix:private/p",
         ] {
@@ -176,6 +177,20 @@ mod tests {
                     .contains("inet:127.0.0.1:10023"),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn a_login_before_a_servers_place_is_no_place_and_shown_to_nobody() {
+        for bad in [
+            "inet:u:s3cret@h:1",
+            "inet:s3cret@h:1",
+            "inet:h:1:u:s3cret",
+            "u:s3cret@h:1",
+            "inet:u:s3cr@et@h:1",
+        ] {
+            let why = Endpoint::parse(bad).unwrap_err();
+            assert!(why.contains("***") && !why.contains("s3cr"), "{bad}: {why}");
         }
     }
 

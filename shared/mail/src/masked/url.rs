@@ -1,0 +1,110 @@
+//! What stands behind a host and is nobody's business.
+
+use std::ops::Range;
+
+use super::is_edge;
+
+/// Schemes of stores, behind whose host a number stands.
+const STORES: [&str; 4] = ["redis:", "rediss:", "valkey:", "valkeys:"];
+
+/// What stands behind the `?` of a URL or of `unix:PATH`, and what a store has in the place of its
+/// database and is no number.
+pub fn behind_host(value: &str) -> Option<Range<usize>> {
+    let slashes = value.find("//").map(|at| at.saturating_add(2));
+    let socket = value.find("unix:").map(|at| at.saturating_add(5));
+    let start = slashes.or(socket)?;
+    let (scheme, rest) = value.split_at_checked(start)?;
+    let word = rest.split(is_edge).next()?;
+    // A password may have slashes and question marks.
+    let login = word.rfind('@').map_or(0, |at| at.saturating_add(1));
+    let (start, rest) = (start.saturating_add(login), word.get(login..)?);
+    let scheme = scheme.trim_end_matches('/').to_lowercase();
+    let is_store = STORES.iter().any(|store| scheme.ends_with(store));
+    let path = rest.find('/').filter(|_| is_store);
+    let is_number = |at: usize| {
+        let path = rest.get(at..).unwrap_or_default();
+        path.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+    };
+    let from = path.filter(|at| !is_number(*at)).or(rest.find('?'))?;
+    let range = start.saturating_add(from).saturating_add(1)..start.saturating_add(rest.len());
+    (!range.is_empty()).then_some(range)
+}
+
+/// What stands behind host and port of a value, as some write a login there: `host:587 user:pw`,
+/// `[host]:587:user:pw`, `host:587 user=u pass=pw`.
+pub fn behind_port(value: &str) -> Option<Range<usize>> {
+    // An address, a network, a time.
+    if value
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || b":.[]/\"' -+T".contains(&byte))
+    {
+        return None;
+    }
+    let colons = value.match_indices(':').map(|(at, _)| at.saturating_add(1));
+    let mut places = colons.filter_map(|at| {
+        let rest = value.get(at..)?;
+        let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_port = (1..=5).contains(&rest.len().saturating_sub(behind.len()));
+        let login = behind.strip_prefix(|c: char| c == ':' || c.is_whitespace());
+        let login = login.filter(|_| is_port)?;
+        let end = login.find(['"', '\'']).unwrap_or(login.len());
+        let login = login.get(..end)?;
+        let mut signs = login.match_indices([':', '=']);
+        let is_login = signs.any(|(sign, _)| {
+            let next = login.get(sign.saturating_add(1)..);
+            next.is_some_and(|next| !next.is_empty() && !next.starts_with(['/', ' ']))
+        });
+        let start = value.len().saturating_sub(behind.len()).saturating_add(1);
+        is_login.then(|| start..start.saturating_add(login.len()))
+    });
+    places.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_behind_a_port_is_found_and_an_address_or_a_table_is_none() {
+        for (text, hidden) in [
+            ("\"[h]:587:u:s3cret\"", "u:s3cret"),
+            ("\"[h]:587 user=u pass=s3cret\"", "user=u pass=s3cret"),
+            ("mail.example.org:587 u:s3cret", "u:s3cret"),
+            ("inet:h:1:u:s3cret", "u:s3cret"),
+            ("\"[h]:587\"", ""),
+            ("\"inet:127.0.0.1:10023\"", ""),
+            (
+                "check_policy_service inet:a:1 check_helo_access hash:/etc/x",
+                "",
+            ),
+            ("\"2001:db8:1:2:3::1\"", ""),
+            ("\"[2001:db8::1]:25\"", ""),
+            ("2026-11-30T12:00:01+01:00", ""),
+            ("redis://h:1/0", ""),
+        ] {
+            let found = behind_port(text).map_or("", |range| &text[range]);
+            assert_eq!(found, hidden, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_behind_the_host_of_a_url_is_found() {
+        for (text, hidden) in [
+            ("redis://h:1/s3cret", "s3cret"),
+            ("redis://h:1/0?password=s3cret", "0?password=s3cret"),
+            ("\"rediss://h?pass=s3cret\" x", "pass=s3cret"),
+            ("unix:/run/r.sock?pass=s3cret", "pass=s3cret"),
+            ("redis+unix:///run/r.sock?pass=s3cret", "pass=s3cret"),
+            ("https://h/path?token=s3cret#x", "token=s3cret#x"),
+            ("redis://h:1/0", ""),
+            ("redis://h:1/", ""),
+            ("redis://h", ""),
+            ("https://h/path", ""),
+            ("unix:/run/r.sock", ""),
+            ("what is it?", ""),
+        ] {
+            let found = behind_host(text).map_or("", |range| &text[range]);
+            assert_eq!(found, hidden, "{text}");
+        }
+    }
+}
