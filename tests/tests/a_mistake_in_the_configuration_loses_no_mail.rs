@@ -390,7 +390,7 @@ fn an_agent_whose_mail_waits_takes_the_file_that_was_changed_for_it() {
         },
         &|sink| {
             format!(
-                "{}\nauth = {{ user = \"u\", password_file = \"missing\" }}",
+                "{}\nauth = {{ user = \"u\", password_file = \"./missing\" }}",
                 good(sink)
             )
         },

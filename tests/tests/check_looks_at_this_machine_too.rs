@@ -141,7 +141,7 @@ fn what_this_machine_lacks_or_what_leads_nowhere_is_not_called_right() {
             "are one",
         ),
         (
-            "relay_auth = { user = \"u\", password_file = \"p\" }\n",
+            "relay_auth = { user = \"u\", password_file = \"./p\" }\n",
             "this login is for the relayhost, but none is set",
         ),
         (

@@ -25,7 +25,7 @@ const HERE: char = '§';
 const SECRET: &str = "Zq7mark9Xk";
 
 /// What people write where a secret is near; each makes the whole file wrong in both programs.
-const WRONG: [&str; 37] = [
+const WRONG: [&str; 46] = [
     "auth = { password = \"§\", usr = \"x\" }",
     "auth = { user = \"x\", passwrd = \"§\" }",
     "relay_auth = { user = \"x\", pasword = \"§\", password_file = 5 }",
@@ -63,6 +63,15 @@ const WRONG: [&str; 37] = [
     "nonsense = \"§\"\n[more]\nnonsense = [1, \"§\"]",
     "auth = { user = \"x\", token = { command = [\"/bin/token\", \"§\"], usr = 1 } }",
     "relay_auth = { user = \"x\", token = { command = [\"/bin/token\", \"§\"], usr = 1 } }",
+    "relayhost = \"mail.example.org:587 me:§\"",
+    "relayhost = [\"a.example.org\", \"[mail.example.org] me:§\"]",
+    "auth = { user = \"me:§\" }",
+    "relay_auth = { user = \"me:§\", password_file = \"/p\" }",
+    "auth = { user = \"x\", password_file = \"§\" }",
+    "relay_auth = { user = \"x\", password_file = \"§\" }",
+    "auth = { user = \"x\", token = { file = \"§\" } }",
+    "relay_auth = { user = \"x\", token = { command = \"/bin/token --secret=§\" } }",
+    "auth = { user = \"x\", token = { command = \"/bin/token §\" } }",
 ];
 
 /// The same in the place of an address or of a file.
@@ -203,12 +212,13 @@ fn is_discreet(what: &str, all: &[(&str, String)]) {
 }
 
 /// Mistakes of each kind: a name, a form, what is no TOML, a URL.
-const TYPED: [&str; 5] = [
+const TYPED: [&str; 6] = [
     "passwrd = \"§\"",
     "password = §",
     "[relay.example.org]:587 me:§",
     "budget = { server = \"redis://:§@h\" }\nauth = \"§\"",
     "relayhost = \"smtp://me:§@h\"",
+    "relayhost = \"smtp.example.org:587 me:§\"",
 ];
 
 /// The mail that the program itself has written, when it has come.

@@ -7,6 +7,7 @@
 //! | [`user_info`] | user and password of a URL: `smtp://user:password@host` |
 //! | [`behind_host`] | what a URL asks for, which may be a password: `redis://host/0?pass=password` |
 //! | [`behind_port`] | a login behind host and port: `host:587 user:password` |
+//! | [`login_behind_host`] | a line of a table of passwords: `mail.example.org user:password` |
 //! | [`list_keys`] | a customer's key in the name of a block list: `abc….zen.dq.spamhaus.net` |
 //! | [`free_text`] | all of these in a sentence or a line of a file |
 //!
@@ -48,9 +49,13 @@ const KEYED: [&str; 2] = [".dq.spamhaus.net", ".mail.abusix.zone"];
 /// that of a user.
 pub fn names_secret(name: &str) -> bool {
     let all = words(name);
+    !names_user(name) && all.iter().any(|word| is_secret(word))
+}
+
+/// Whether what has this name is a user.
+pub fn names_user(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
-    let is_user = USERS.contains(&last.trim_matches(['"', '\'']).to_lowercase().as_str());
-    !is_user && all.iter().any(|word| is_secret(word))
+    USERS.contains(&last.trim_matches(['"', '\'']).to_lowercase().as_str())
 }
 
 fn is_secret(word: &str) -> bool {
@@ -121,6 +126,20 @@ pub fn user_info(value: &str) -> Option<Range<usize>> {
         }
     };
     (range.start < range.end).then_some(range)
+}
+
+/// `user:password` behind a host and a blank, as tables of passwords have it.
+pub fn login_behind_host(value: &str) -> Option<Range<usize>> {
+    let quotes = ['"', '\'', '`'];
+    let inner = value.trim_end().trim_end_matches(quotes);
+    let (host, behind) = inner.split_once(char::is_whitespace)?;
+    let host = host.trim_start_matches(quotes);
+    let is_host = host.contains(['.', ']', ':']) && !host.contains(['/', '=', ',']);
+    let (user, password) = behind.trim().split_once(':')?;
+    // `host hash:/table` is none.
+    let is_login = !user.is_empty() && !password.is_empty() && !password.starts_with('/');
+    let start = inner.len().saturating_sub(behind.trim_start().len());
+    (is_host && is_login).then_some(start..inner.len())
 }
 
 /// Where a word of a line begins or ends.
@@ -373,6 +392,19 @@ mod tests {
             assert_eq!(free_text(text), shown, "{text}");
         }
         assert_eq!(user_info("user:s3cret@mail.example.org:587"), Some(0..11));
+        for (line, login) in [
+            ("smtp.example.org:587 u:s3cret", Some("u:s3cret")),
+            ("\"[mail]:587  u@a:s3 c:t\"", Some("u@a:s3 c:t")),
+            ("mail.example.org hash:/etc/table", None),
+            ("check_client_access hash:table", None),
+            ("mail.example.org u", None),
+            ("mail.example.org:587", None),
+            (" :", None),
+            ("a. :", None),
+        ] {
+            let found = login_behind_host(line).and_then(|range| line.get(range));
+            assert_eq!(found, login, "{line}");
+        }
         assert_eq!(user_info("smtp://user:s3cret"), Some(7..18));
         assert_eq!(user_info("redis://127.0.0.1:6379/0"), None);
         assert_eq!(user_info("redis://[2001:db8::1]:6379"), None);

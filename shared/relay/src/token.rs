@@ -6,7 +6,9 @@
 //! (RFC 6749 §5.1: `access_token`, `expires_in`); a token that says when it ends is kept until
 //! shortly before, another for [`UNSAID`]. A file is read each time. One fetches, others wait for
 //! it, and get what it got, token or failure: a program that hangs keeps nobody longer.
-//! Failures: a text without the token.
+//! Failures: a text without the token, and without what the program has said: that may quote its
+//! arguments, and the text goes to whoever's mail waits. What it said is for the log and for
+//! administrators ([`complaint`]).
 
 use std::{
     ffi::OsString,
@@ -21,6 +23,7 @@ use serde::Deserialize;
 use settings::rows::{list, path};
 use smtp::sasl::{Credentials, Secret};
 use system::{
+    log::{Level, line},
     program::{self, End, Program},
     secret,
 };
@@ -40,7 +43,7 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     Command(Words),
-    File(PathBuf),
+    File(#[serde(deserialize_with = "settings::secret_file")] PathBuf),
 }
 
 /// As a setting is written, in TOML.
@@ -72,6 +75,12 @@ impl TryFrom<Written> for Words {
     type Error = &'static str;
     fn try_from(written: Written) -> Result<Self, &'static str> {
         let words = match written {
+            Written::One(line) if line.contains(char::is_whitespace) => {
+                return Err(
+                    "write a list of words: [\"/usr/local/bin/token\", \"argument\"]; no shell reads \
+                     them, so that nothing takes this text apart",
+                );
+            }
             Written::One(program) => vec![program],
             Written::Many(words) => words,
         };
@@ -98,9 +107,28 @@ struct Kept {
 }
 
 static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
+static SAID: Mutex<Option<String>> = Mutex::new(None);
 
 fn kept() -> MutexGuard<'static, Option<Kept>> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&KEPT)
+}
+
+fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the program said when it failed last, until it works: for administrators alone.
+pub fn complaint() -> Option<String> {
+    lock(&SAID).clone()
+}
+
+/// It has failed with these words, or works; the log hears what is new.
+fn said(complaint: Option<String>) {
+    let mut known = lock(&SAID);
+    if let Some(text) = complaint.as_ref().filter(|it| known.as_ref() != Some(it)) {
+        line(Level::Warning, text);
+    }
+    *known = complaint;
 }
 
 impl Kept {
@@ -158,8 +186,14 @@ fn token(source: &Source) -> Result<String, String> {
                 return known;
             }
             let (token, life) = match fetch(&words.0) {
-                Ok((token, life)) => (Ok(token), life),
-                Err(why) => (Err(why), Some(Duration::ZERO)),
+                Ok((token, life)) => {
+                    said(None);
+                    (Ok(token), life)
+                }
+                Err(failed) => {
+                    said(failed.said);
+                    (Err(failed.why), Some(Duration::ZERO))
+                }
             };
             let life = life.map_or(UNSAID, |life| life.saturating_sub(MARGIN.min(life / 10)));
             let until = Instant::now().checked_add(life);
@@ -173,7 +207,14 @@ fn token(source: &Source) -> Result<String, String> {
     }
 }
 
-fn fetch(words: &[String]) -> Result<(String, Option<Duration>), String> {
+/// Why there is no token.
+struct Failed {
+    why: String,
+    /// The same with what the program said, if it said anything.
+    said: Option<String>,
+}
+
+fn fetch(words: &[String]) -> Result<(String, Option<Duration>), Failed> {
     let name = words.first().map_or("", String::as_str);
     let mut environment = vec![("PATH", PATH.to_owned()), ("LANG", "C.UTF-8".to_owned())];
     if let Some(directory) = secret::credentials_directory() {
@@ -188,6 +229,7 @@ fn fetch(words: &[String]) -> Result<(String, Option<Duration>), String> {
         errors_apart: true,
     };
     let ended = program::run(&program, &mut io::empty());
+    let tell = |why: &str| format!("{name}: {}", escape(why.as_bytes(), 300));
     let why = match ended.end {
         End::Exited(status) if status.success() => match ended.output.len() {
             LONGEST => "it prints too much for a token".to_owned(),
@@ -197,16 +239,19 @@ fn fetch(words: &[String]) -> Result<(String, Option<Duration>), String> {
             },
         },
         End::Exited(status) => {
-            let said = String::from_utf8_lossy(&ended.errors).trim().to_owned();
-            format!("{status}: {said}")
+            let how = status.code().map(|code| format!("exit status {code}"));
+            let how = how.unwrap_or_else(|| status.to_string());
+            format!("the token program failed ({how})")
         }
         End::TimedOut => format!("it takes more than {} seconds", PATIENCE.as_secs()),
         End::Failed(error) => error.to_string(),
     };
-    Err(format!(
-        "{name}: {}",
-        escape(why.trim_end_matches(": ").as_bytes(), 300)
-    ))
+    let said = String::from_utf8_lossy(&ended.errors);
+    let said = Some(said.trim()).filter(|said| !said.is_empty());
+    Err(Failed {
+        said: said.map(|said| tell(&format!("{why}; it said: {said}"))),
+        why: tell(&why),
+    })
 }
 
 /// What a token server answers.
@@ -318,32 +363,31 @@ mod tests {
     }
 
     #[test]
-    fn a_program_says_why_it_has_no_token_and_floods_nobody() {
+    fn a_program_says_to_administrators_why_it_has_no_token_and_floods_nobody() {
         let run = |script: &str| {
             let words = ["/bin/sh", "-c", script].map(str::to_owned);
             fetch(&words).map(|(token, _)| token)
         };
-        assert_eq!(run("echo careful >&2; echo tok1").as_deref(), Ok("tok1"));
+        let works = run("echo careful >&2; echo tok1");
+        assert_eq!(works.ok().as_deref(), Some("tok1"));
+        let failed = run("echo no client: s3cret >&2; exit 3").err().unwrap();
+        let open = "/bin/sh: the token program failed (exit status 3)";
+        assert_eq!(failed.why, open);
+        let said = format!("{open}; it said: no client: s3cret");
+        assert_eq!(failed.said, Some(said));
         for (script, told) in [
-            (
-                "echo 'no client secret' >&2; exit 3",
-                "exit status: 3: no client secret",
-            ),
-            ("exit 1", "exit status: 1"),
+            ("exit 1", "the token program failed (exit status 1)"),
             ("head -c 1000000 /dev/zero | tr '\\0' x", "too much"),
             ("true", "no token in it"),
             ("kill -9 $$", "signal: 9"),
         ] {
-            let why = run(script).unwrap_err();
+            let Failed { why, said } = run(script).err().unwrap();
             assert!(
-                why.starts_with("/bin/sh: ") && why.contains(told),
+                why.starts_with("/bin/sh: ") && why.contains(told) && said.is_none(),
                 "{script}: {why}"
             );
         }
-        assert!(
-            fetch(&["/nowhere/token".to_owned()])
-                .unwrap_err()
-                .contains("No such file")
-        );
+        let nowhere = fetch(&["/nowhere/token".to_owned()]).err().unwrap();
+        assert!(nowhere.why.contains("No such file"));
     }
 }

@@ -220,6 +220,17 @@ pub const MESSAGE_SIZE: Form<Size> = Form::new("message_size", Size(limits::MESS
     "0 would let nothing through, and there is always a limit; leave it out for the default",
 );
 
+/// What is to be said of a limit below what every server must take (RFC 5321 §4.5.3.1.7).
+pub fn small_messages(most: u64) -> Option<String> {
+    const LEAST: u64 = 64 * 1024;
+    (most < LEAST).then(|| {
+        format!(
+            "message_size is {most} bytes, and larger mail is refused: a number alone is bytes; write \
+             at least \"64KiB\", or leave it out for the default"
+        )
+    })
+}
+
 /// How many of something.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
 #[serde(try_from = "i64")]

@@ -11,6 +11,7 @@
 //! | [`Size`] | `"25MiB"`, or bytes as a number |
 //! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
 //! | [`NameServer`] | `"127.0.0.1"` or `"127.0.0.1:5353"` |
+//! | [`user`], [`secret_file`] | a login: a user, and the file of a secret, not the secret itself |
 //! | [`table`] | a table, never an array |
 //! | [`Pattern`] | a text with stars that stand for anything |
 //! | [`HostName`] | a name that is no address |
@@ -25,6 +26,7 @@ pub mod faults;
 pub mod form;
 pub mod last_good;
 pub mod layers;
+mod login;
 mod pattern;
 pub mod provision;
 pub mod rows;
@@ -35,6 +37,7 @@ mod words;
 mod written;
 
 pub use error::{ConfigError, error_at, first, parse};
+pub use login::{optional_secret_file, secret_file, user};
 pub use pattern::Pattern;
 pub use units::{HostName, LONGEST, NameServer, OneOrMany, Size, Span, optional_table, table};
 pub use words::suggestion;

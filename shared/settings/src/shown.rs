@@ -13,18 +13,22 @@ mod tests;
 
 use std::ops::Range;
 
-use mail::masked::{MASK, behind_host, behind_port, list_keys, names_secret, requoted, user_info};
+use mail::masked::{
+    MASK, behind_host, behind_port, list_keys, login_behind_host, names_secret, names_user,
+    requoted, user_info,
+};
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::syntax::{self, Unread};
+use super::{
+    login,
+    syntax::{self, Unread},
+};
 
 /// Words in a setting's name by which it is the place of a file.
 const PLACES: [&str; 8] = [
     "file", "files", "path", "key", "keys", "secrets", "users", "command",
 ];
-/// How such a place begins.
-const BEGINNINGS: [&str; 3] = ["/", "./", "../"];
 /// Fewest characters of a secret that is looked for outside of quotes.
 const CLEAR: usize = 4;
 
@@ -134,7 +138,9 @@ impl<'a> Hidden<'a> {
             DeValue::Table(table) => self.table(table, names),
             DeValue::Array(items) => items.iter().for_each(|item| self.value(item, names)),
             DeValue::String(text)
-                if is_pem(text) || (is_secret(names) && !is_place(names, text)) =>
+                if is_pem(text)
+                    || (is_secret(names) && !is_place(names, text))
+                    || is_login(names, text) =>
             {
                 self.hide(value.span(), true);
                 self.secrets.push((text.to_string(), None));
@@ -159,8 +165,13 @@ impl<'a> Hidden<'a> {
             self.secrets.extend(apart.map(|it| (it.to_owned(), None)));
             self.hide(shift(login), true);
         }
-        let behind = behind_host(written).into_iter().chain(behind_port(written));
-        for key in behind.chain(list_keys(written)) {
+        let login = behind_port(written).or_else(|| login_behind_host(written));
+        if let Some(login) = login {
+            let both = written.get(login.clone()).unwrap_or_default();
+            self.secrets.push((both.to_owned(), None));
+            self.hide(shift(login), true);
+        }
+        for key in behind_host(written).into_iter().chain(list_keys(written)) {
             self.hide(shift(key), true);
         }
     }
@@ -255,10 +266,14 @@ pub(super) fn pem(table: &DeTable<'_>) -> Option<Range<usize>> {
 fn is_place(names: &[String], value: &str) -> bool {
     let last = names.last().map_or("", String::as_str);
     let is_file = last.split(['_', '-']).any(|word| PLACES.contains(&word));
-    let plain = |c: char| c.is_alphabetic() || matches!(c, '.' | '-' | '_');
-    let is_path = BEGINNINGS.iter().any(|it| value.starts_with(it));
-    // `relay.password`, but not what may be the password itself.
-    is_file && (is_path || (names_secret(value) && value.chars().all(plain)))
+    // Of a command that is no list, the arguments stand behind its place.
+    let is_one = last != "command" || !value.contains(char::is_whitespace);
+    is_file && is_one && login::is_place(value)
+}
+
+/// A user's name with what is no part of it.
+fn is_login(names: &[String], value: &str) -> bool {
+    names.last().is_some_and(|name| names_user(name)) && value.contains(':')
 }
 
 /// Whether a name of a secret is in it, also where something has got between its letters.

@@ -22,6 +22,7 @@ const MAX_NAME: usize = 64;
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     pub store: StoreUrl,
+    #[serde(default, deserialize_with = "settings::optional_secret_file")]
     pub password_file: Option<PathBuf>,
     /// Keys of the store, of which it shows one; none: a web authority knows it.
     #[serde(default)]

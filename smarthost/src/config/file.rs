@@ -303,7 +303,9 @@ pub(super) struct WrittenTlsOut {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RelayAuth {
+    #[serde(deserialize_with = "settings::user")]
     pub user: String,
+    #[serde(default, deserialize_with = "settings::optional_secret_file")]
     pub password_file: Option<PathBuf>,
     pub token: Option<Spanned<Source>>,
 }

@@ -393,6 +393,7 @@ impl Control {
                 .cloned()
                 .chain(self.deaf.alarms())
                 .chain(self.server.dispatch.spool().alarms())
+                .chain(relay::token::complaint())
                 .chain(quarantined(&setup.config.spool))
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))

@@ -118,8 +118,10 @@ impl From<Security> for Tls {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
+    #[serde(deserialize_with = "settings::user")]
     pub user: String,
     /// Without it: systemd's credential `relay-password`.
+    #[serde(default, deserialize_with = "settings::optional_secret_file")]
     pub password_file: Option<PathBuf>,
     /// Instead of a password.
     pub token: Option<Source>,

@@ -11,6 +11,7 @@ use ::relay::{
     net::{Connection, Target, addresses, names::Names},
     relayhost::By,
     tls::ClientTls,
+    token,
     trust::{PeerKey, Validity},
 };
 use control::findings::{Findings, Level};
@@ -203,7 +204,9 @@ fn one(
                 Some(remedy) => remedy.to_owned(),
                 None => remedy(settings, nexthop, &failure),
             };
-            findings.fail(subject, failure.log_text(), &remedy);
+            let said = token::complaint().filter(|_| failure.stage == Stage::Local);
+            let text = said.unwrap_or_else(|| failure.log_text());
+            findings.fail(subject, text, &remedy);
             None
         }
     }

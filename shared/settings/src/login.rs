@@ -1,0 +1,50 @@
+//! A login as it is written: a user's name, and the place of the file in which its secret is. Who
+//! writes the secret itself there is told so, and nothing repeats what was written.
+
+use std::path::PathBuf;
+
+use mail::masked::names_secret;
+use serde::{Deserialize as _, Deserializer, de::Error as _};
+
+/// How the place of a file begins.
+const BEGINNINGS: [&str; 3] = ["/", "./", "../"];
+
+/// Whether this is surely the place of a file, and not what may be the secret itself:
+/// `/etc/relay`, `./relay`, `relay.password`.
+pub(crate) fn is_place(value: &str) -> bool {
+    let plain = |c: char| c.is_alphabetic() || matches!(c, '.' | '-' | '_' | '/');
+    let begins = BEGINNINGS.iter().any(|begin| value.starts_with(begin));
+    begins || (names_secret(value) && value.chars().all(plain))
+}
+
+/// The place of a file with a secret, for `deserialize_with`.
+pub fn secret_file<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    let value = String::deserialize(from)?;
+    if is_place(&value) {
+        return Ok(value.into());
+    }
+    Err(D::Error::custom(
+        "this may be the secret itself; write that into a file for the program's user alone, and \
+         here where the file is: \"/etc/…\", or \"./name\" beside the configuration",
+    ))
+}
+
+/// The same where none may be set.
+pub fn optional_secret_file<'de, D>(from: D) -> Result<Option<PathBuf>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    secret_file(from).map(Some)
+}
+
+/// The name of a user, for `deserialize_with`.
+pub fn user<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let name = String::deserialize(from)?;
+    if name.contains(':') {
+        return Err(D::Error::custom(
+            "a user's name has no colon; a password is not written here, but into a file of its \
+             own, which password_file names",
+        ));
+    }
+    Ok(name)
+}
