@@ -109,7 +109,7 @@ fn an_agent_that_stands_still_with_a_full_backlog_does_not_keep_the_caller() {
     machine.send(&["root"], CRON);
     assert_eq!(sink.journal().len(), 1);
     let output = machine.sendmail(&["-bs"], "QUIT\r\n");
-    assert_eq!(status(&output).0, Some(69), "{output:?}");
+    assert_eq!(status(&output).0, Some(75), "{output:?}");
 }
 
 /// Stopped, as by a debugger or the freezer of cgroups: its socket takes connections all the same.
@@ -120,7 +120,7 @@ fn an_agent_that_is_stopped_does_not_keep_whoever_speaks_smtp() {
     machine.daemon().signal(Signal::STOP);
     let output = machine.sendmail(&["-bs"], "EHLO x\r\nQUIT\r\n");
     machine.daemon().signal(Signal::CONT);
-    assert_eq!(status(&output).0, Some(69), "{output:?}");
+    assert_eq!(status(&output).0, Some(75), "{output:?}");
     assert!(output.stdout.starts_with(b"421 "), "{output:?}");
 }
 

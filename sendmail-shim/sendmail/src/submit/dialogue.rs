@@ -38,6 +38,8 @@ pub struct Dialogue {
     line: Line,
     /// Whether the first line ended in a bare LF; `None` before it did.
     lenient: Option<bool>,
+    /// The message has lines that end in a bare LF, and none of these can end it.
+    unix: bool,
     /// Replies that are still to come.
     owed: usize,
     /// The reply line so far, as much of it as matters.
@@ -110,6 +112,7 @@ impl Default for Dialogue {
             chunk_cr: false,
             line: START,
             lenient: None,
+            unix: false,
             owed: 1,
             reply: Vec::new(),
             over: false,
@@ -247,6 +250,11 @@ impl Dialogue {
         matches!(self.place, Place::Content | Place::Chunk(_)) && !self.over
     }
 
+    /// Whether that message has lines that end in LF alone, in a session whose lines end in CRLF.
+    pub fn has_lines_of_unix(&self) -> bool {
+        self.unix && self.place == Place::Content
+    }
+
     /// The code of the last reply that was for whoever typed, for the report.
     pub fn last_code(&self) -> Option<String> {
         self.code
@@ -327,6 +335,7 @@ impl Dialogue {
         let Line {
             dot, after_crlf, ..
         } = self.line;
+        self.unix |= !lenient && !crlf && self.place == Place::Content;
         self.line = Line {
             after_crlf: crlf,
             ..START
@@ -402,7 +411,10 @@ impl Dialogue {
             return;
         }
         self.place = match (self.place, &code) {
-            (Place::Data, b"354") => Place::Content,
+            (Place::Data, b"354") => {
+                self.unix = false;
+                Place::Content
+            }
             (Place::Quit, b"221") => Place::Ended,
             (Place::Data | Place::Quit, _) => Place::Command,
             (place, _) => place,

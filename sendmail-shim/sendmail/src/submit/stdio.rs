@@ -3,9 +3,10 @@
 //! Contract: the agent decides all; on the way line ends become CRLF
 //! ([`dialogue`](super::dialogue)). Exit status 0 means that everything typed was answered. An
 //! agent that goes away between transactions (it is started again, say) is followed by the next
-//! one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421 and the
-//! exit status 69; where it goes away otherwise, or is silent while it owes a reply or the end of
-//! the session, or where the input ends within a message, a 421 ends it, and the status is 75.
+//! one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421; where it
+//! goes away otherwise, or is silent while it owes a reply or the end of the session, or where the
+//! input ends within a message, a 421 ends the session. The exit status is 75 then: nothing that
+//! was not answered is taken.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -65,13 +66,17 @@ pub fn relay() -> Report {
             if relay.dialogue.has_begun() {
                 return relay.over(Report::fault(Exit::TempFail, text));
             }
-            unavailable(Report::fault(Exit::Unavailable, text))
+            unavailable(Report::fault(Exit::TempFail, text))
         }
     }
 }
 
 /// Standard input ended within a message.
 const CUT_OFF: &str = "the input ended within a message, which is not accepted";
+
+/// What was probably meant as its end.
+const LINES_OF_UNIX: &str =
+    "lines of the message end in LF alone, and the session's in CRLF, so that its end must, too";
 
 /// The caller hears it in place of a greeting, or of what is not answered any more.
 fn unavailable(report: Report) -> Report {
@@ -135,10 +140,15 @@ impl Relay {
 
     /// Whoever typed hears why, in place of what the agent makes of it.
     fn cut_off(&self) -> Report {
+        let why = if self.dialogue.has_lines_of_unix() {
+            format!("{CUT_OFF}: {LINES_OF_UNIX}")
+        } else {
+            CUT_OFF.to_owned()
+        };
         if !self.dialogue.is_told_of_its_end() {
-            let _ = io::stdout().write_all(format!("421 4.4.2 {CUT_OFF}\r\n").as_bytes());
+            let _ = io::stdout().write_all(format!("421 4.4.2 {why}\r\n").as_bytes());
         }
-        Report::fault(Exit::TempFail, CUT_OFF.to_owned())
+        Report::fault(Exit::TempFail, why)
     }
 
     /// Whoever typed hears that nothing more comes, if he has not.
@@ -327,7 +337,7 @@ fn connect() -> Result<UnixStream, Report> {
     };
     system::socket::connect(&socket, PATIENCE).map_err(|error| {
         Report::fault(
-            Exit::Unavailable,
+            Exit::TempFail,
             format!("no agent at {}: {error}", socket.display()),
         )
     })
