@@ -188,7 +188,7 @@ mod tests {
                 0o40700,
                 0,
                 Some("root"),
-                "may not enter /etc/letsencrypt/live: copy",
+                "may not enter /etc/letsencrypt/live: let a deploy hook",
             ),
             (
                 "/etc/acme",
