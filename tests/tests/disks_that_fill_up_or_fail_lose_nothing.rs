@@ -302,3 +302,47 @@ fn writes_that_fail_for_a_while_lose_nothing_on_xfs() {
 fn writes_that_fail_for_a_while_lose_nothing_on_btrfs() {
     a_failing(Filesystem::Btrfs, "writes");
 }
+
+#[test]
+fn while_the_disk_hangs_no_delivery_begins_and_afterwards_each_message_goes_out_once() {
+    let Some(mut world) = World::on(Filesystem::Ext4) else {
+        return;
+    };
+    let later = Script {
+        recipients: vec![("b@example.net".to_owned(), "451 4.2.1 Later".to_owned())],
+        ..Script::default()
+    };
+    let sink = Sink::on(world.relay, later);
+    let attempts = || sink.journal().times_asked_for("b@example.net");
+    until_true("mail is tried", || attempts() >= world.accepted.len());
+    // What is noted of an attempt is not on disk from now on.
+    world.disk.order("hang");
+    let alarm = || {
+        let output = world.smarthost.admin(&["status"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.contains("has not answered since")
+    };
+    until_true("status says that the disk hangs", alarm);
+    sink.play(Script::default());
+    sink.hang_up();
+    let before = attempts();
+    world.smarthost.admin(&["queue", "flush"]);
+    sink.journal().wait_a_moment();
+    assert_eq!(attempts(), before, "attempts while the disk hangs");
+    world.disk.order("work");
+    until_true("the alarm is over", || !alarm());
+    let all_went = || {
+        let all = sink.journal().messages();
+        let names: BTreeSet<_> = all.iter().map(|it| it.field("subject")).collect();
+        names == world.accepted
+    };
+    until_true("all goes out once the disk answers", all_went);
+    let smarthost = &world.smarthost;
+    smarthost.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+    // When an order is answered, all is on disk.
+    world.smarthost.admin(&["queue", "flush"]);
+    world.smarthost.kill();
+    world.smarthost.run();
+    assert!(world.smarthost.mailq().contains("Mail queue is empty"));
+    assert_eq!(sink.journal().len(), world.accepted.len());
+}

@@ -27,7 +27,8 @@ impl Spool {
     /// What an administrator has to look at, a sentence each: why no delivery begins, what could
     /// not be opened or saved at the start, messages that are damaged.
     pub fn alarms(&self) -> Vec<String> {
-        let waits = lock(&self.open.committer.standing).alarm();
+        let committer = &self.open.committer;
+        let waits = lock(&committer.standing).alarm(&committer.layout.root);
         let damaged = self.damaged();
         let first: Vec<_> = damaged.iter().take(NAMED).map(QueueId::to_string).collect();
         let damaged = (!damaged.is_empty()).then(|| {

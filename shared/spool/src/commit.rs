@@ -57,15 +57,20 @@ impl Committer {
         error: Option<&SpoolError>,
     ) -> (Vec<Item>, Vec<Answer>) {
         let (mut failed, mut answers) = (Vec::new(), Vec::new());
+        for (outgoing, effect) in &written {
+            if let (Some(_), Effect::Accepted { new, .. }) = (outgoing.placed, effect)
+                && new.has_file()
+            {
+                // Only a mark: what counts is the record. The index does not wait for the disk.
+                let path = self.layout.body(outgoing.record.id());
+                let _ = self.disk.promise(&path);
+            }
+        }
         let mut index = lock(&self.index);
         for (outgoing, effect) in written {
             let id = outgoing.record.id();
             match (outgoing.placed, effect) {
                 (Some(at), Effect::Accepted { new, done }) => {
-                    if new.has_file() {
-                        // Only a mark: what counts is the record.
-                        let _ = self.disk.promise(&self.layout.body(id));
-                    }
                     index.place(id, new.at(at));
                     answers.push((done, Ok(id)));
                 }

@@ -156,6 +156,7 @@ impl Committer {
         // The index stays locked: events of one message are written in the order of applying.
         let mut intake = lock(&self.intake);
         intake.items.push(Item::Event { id, what, last });
+        lock(&self.standing).waits();
         if intake.due.is_none() {
             intake.due = clock::steady().checked_add(self.linger);
             self.work.notify_one();
@@ -310,18 +311,21 @@ impl Committer {
             let mut items = std::mem::take(&mut intake.retry);
             items.append(&mut intake.items);
             intake.accepts = 0;
+            if items.is_empty() {
+                return Ok(());
+            }
+            // Under the lock: what is recorded from now on waits for the next commit.
+            lock(&self.standing).begins();
             let pause = intake.pause.as_ref();
             let pause = pause.filter(|pause| !at_once && clock::steady() < pause.until);
             (items, pause.map(|pause| pause.why.again()))
         };
-        if items.is_empty() {
-            return Ok(());
-        }
         let refused = why.is_some();
         let (failed, result) = match why {
             Some(why) => (self.refuse(items, |_| true, &why), Err(why)),
             None => self.commit(items),
         };
+        lock(&self.standing).ends(!failed.is_empty());
         let mut intake = lock(&self.intake);
         if !refused {
             intake.pause(result.as_ref().err());

@@ -472,8 +472,9 @@ impl Log {
         }
         let empty = self.active.take_if(|active| active.end == 0);
         if let Some(empty) = empty {
+            let removed = self.disk.remove(&empty.path).is_ok();
             let mut index = lock(index);
-            if self.disk.remove(&empty.path).is_ok() {
+            if removed {
                 index.segments.remove(&empty.number);
             } else if let Some(segment) = index.segments.get_mut(&empty.number) {
                 // It goes later.

@@ -234,7 +234,9 @@ impl Committer {
                 .filter_map(|copy| form(&index, copy))
                 .unzip()
         };
+        lock(&self.standing).copies();
         let result = lock(&self.log).append(&self.index, &mut outgoing);
+        lock(&self.standing).ends(false);
         {
             let mut index = lock(&self.index);
             for (outgoing, about) in outgoing.iter().zip(abouts) {

@@ -4,7 +4,7 @@
 //! decided at the moment of the cut. A flush that fails makes nothing stable.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -15,6 +15,8 @@ use crate::platter::{Cut, Platter};
 
 pub(crate) struct Device {
     inner: Mutex<Inner>,
+    /// It may hang no more.
+    answers: Condvar,
 }
 
 struct Inner {
@@ -30,6 +32,8 @@ struct Inner {
 pub(crate) struct Failing {
     pub(crate) writes: bool,
     pub(crate) flushes: bool,
+    /// Neither works nor fails.
+    pub(crate) hangs: bool,
 }
 
 impl Device {
@@ -42,6 +46,7 @@ impl Device {
                 flush_takes: Duration::ZERO,
                 flushes: 0,
             }),
+            answers: Condvar::new(),
         }
     }
 
@@ -55,6 +60,15 @@ impl Device {
             .ok_or(Errno::IO)
     }
 
+    /// The same once it does not hang.
+    fn answering(&self) -> Result<MutexGuard<'_, Inner>, Errno> {
+        let hangs = |inner: &mut Inner| inner.powered && inner.failing.hangs;
+        let inner = self.answers.wait_while(self.inner(), hangs);
+        Some(inner.unwrap_or_else(PoisonError::into_inner))
+            .filter(|inner| inner.powered)
+            .ok_or(Errno::IO)
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.inner().platter.size()
     }
@@ -64,7 +78,7 @@ impl Device {
     }
 
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
-        let mut inner = self.with_power()?;
+        let mut inner = self.answering()?;
         if inner.failing.writes {
             return Err(Errno::IO);
         }
@@ -77,7 +91,7 @@ impl Device {
     )]
     pub(crate) fn flush(&self) -> Result<(), Errno> {
         let (mark, takes) = {
-            let inner = self.with_power()?;
+            let inner = self.answering()?;
             (inner.platter.mark(), inner.flush_takes)
         };
         thread::sleep(takes);
@@ -96,12 +110,14 @@ impl Device {
 
     pub(crate) fn fail(&self, failing: Failing) {
         self.inner().failing = failing;
+        self.answers.notify_all();
     }
 
     /// The power is off until [`Device::power`].
     pub(crate) fn cut(&self, seed: u64) -> Cut {
         let mut inner = self.inner();
         inner.powered = false;
+        self.answers.notify_all();
         inner.platter.cut(seed)
     }
 

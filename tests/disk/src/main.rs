@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `flush MILLISECONDS` | each flush takes so long from now on |
 //! | `fail writes`, `fail flushes` | they fail with `EIO` |
-//! | `work` | they do not |
+//! | `hang` | what is to be written or flushed is not answered |
+//! | `work` | none of these |
 //! | `cut SEED` | the power fails: all fails, and what was not flushed is lost in part or torn; answers how many sectors were `kept` and `lost` |
 //! | `power` | it is back, and all works |
 //! | `flushes` | how many there were |
@@ -135,6 +136,14 @@ fn carry_out(order: &str, device: &Device) -> Option<String> {
             device.fail(Failing {
                 writes: *what == "writes",
                 flushes: *what == "flushes",
+                ..Failing::default()
+            });
+            Some(String::new())
+        }
+        ["hang"] => {
+            device.fail(Failing {
+                hangs: true,
+                ..Failing::default()
             });
             Some(String::new())
         }

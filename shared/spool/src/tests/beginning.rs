@@ -1,10 +1,10 @@
 //! No delivery begins while its end cannot be recorded.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, Condvar, Mutex, atomic::Ordering};
 
 use super::{
     faults::{BROKEN, NO_SPACE, switched},
-    simulation::{Operation, Sim},
+    simulation::{Operation, Sim, Verdict},
     *,
 };
 
@@ -116,6 +116,71 @@ fn a_reserve_that_something_was_written_to_is_made_anew() {
     faults::write_at(&spare, 5000, b"what is this");
     open(directory.path()).0.close();
     assert!(std::fs::read(&spare).unwrap().iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn on_a_disk_that_hangs_no_delivery_begins_and_administrators_are_told_since_when() {
+    let soon = Options {
+        linger: Duration::from_millis(1),
+        ..QUIET
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let hanging = Hanging::new(directory.path());
+    let (spool, _) =
+        Spool::open_on(Arc::clone(&hanging.disk) as _, directory.path(), soon).unwrap();
+    let ids: Vec<_> = (0..3).map(|_| accept_alone(&spool)).collect();
+    wait_until(|| spool.may_begin().is_ok());
+    // Results first, then new mail alone.
+    for of_results in [true, false] {
+        hanging.hang(true);
+        let other = spool.clone();
+        let sender = (!of_results).then(|| std::thread::spawn(move || accept_alone(&other)));
+        if of_results {
+            spool.record(ids[0], settled(0));
+        }
+        wait_until(|| spool.may_begin().is_err());
+        let alarm = || spool.alarms().concat();
+        wait_until(|| !alarm().is_empty());
+        let root = directory.path().display().to_string();
+        for told in ["no mail goes out", "has not answered since", &root] {
+            assert!(alarm().contains(told), "{}", alarm());
+        }
+        hanging.hang(false);
+        if let Some(sender) = sender {
+            sender.join().unwrap();
+        }
+        wait_until(|| spool.may_begin().is_ok() && spool.alarms().is_empty());
+    }
+    spool.close();
+    assert_eq!(open(directory.path()).0.len(), 3);
+}
+
+/// A disk whose syncs do not end while it hangs.
+struct Hanging {
+    disk: Arc<Sim>,
+    hangs: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Hanging {
+    fn new(directory: &Path) -> Self {
+        let hangs = Arc::new((Mutex::new(false), Condvar::new()));
+        let theirs = Arc::clone(&hangs);
+        let plan = move |_, asked| {
+            if asked == Operation::Sync {
+                let (hangs, told) = &*theirs;
+                let hung = hangs.lock().unwrap();
+                drop(told.wait_while(hung, |hangs| *hangs).unwrap());
+            }
+            Verdict::Work
+        };
+        let disk = Arc::new(Sim::new(directory, plan));
+        Self { disk, hangs }
+    }
+
+    fn hang(&self, hangs: bool) {
+        *self.hangs.0.lock().unwrap() = hangs;
+        self.hangs.1.notify_all();
+    }
 }
 
 fn wait_until(is_so: impl Fn() -> bool) {
