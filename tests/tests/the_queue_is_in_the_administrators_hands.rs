@@ -3,12 +3,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::Stdio;
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use tests::{
     agent::Agent,
+    session::Session,
     sink::{Fault, Script, Sink, nexthop},
-    wait::free_address,
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
 };
 
 fn config(relayhost: &str) -> String {
@@ -292,4 +299,42 @@ fn explain_tells_each_change_with_its_place_and_sends_nothing() {
         "{told}"
     );
     assert!(machine.mailq().contains("is empty") && sink.journal().is_empty());
+}
+
+/// One message waits; nothing of it can be read any more.
+fn lost_in(directory: &Path, admin: &dyn Fn(&[&str]) -> Output) {
+    let listing = || String::from_utf8(admin(&["queue", "list"]).stdout).unwrap();
+    for segment in fs::read_dir(directory.join("spool/segments")).unwrap() {
+        let path = segment.unwrap().path();
+        let mut segment = File::options().write(true).open(path).unwrap();
+        segment.write_all(&[0; 8192]).unwrap();
+    }
+    let listed = listing();
+    for known in ["ann@example.org", "cannot be read: ", "@example.net"] {
+        assert!(listed.contains(known), "{known}: {listed}");
+    }
+    let id = listed.lines().nth(1).unwrap().split([' ', '*']).next();
+    let order = admin(&["queue", "bounce", id.unwrap()]);
+    let told = String::from_utf8_lossy(&order.stdout).into_owned();
+    let told = told + &String::from_utf8_lossy(&order.stderr);
+    assert!(told.contains("returned with what is left of it"), "{told}");
+    until_true("the bounce waits, and nothing else", || {
+        let left = listing();
+        left.contains("MAILER-DAEMON") && !left.contains(id.unwrap())
+    });
+}
+
+#[test]
+fn mail_that_the_disk_has_lost_is_listed_as_far_as_it_is_known_and_its_sender_is_told() {
+    let (ann, bob) = ("ann@example.org", "bob@example.net");
+    let relayhost = format!("{:?}", nexthop(free_address()));
+    let machine = Agent::start(&config(&relayhost));
+    let relay = Smarthost::start(&format!(
+        "relayhost = {relayhost}\nnetworks = [\"127.0.0.0/8\"]\n"
+    ));
+    machine.send(&["-f", ann, bob], "Subject: x\n\nx\n");
+    let message = b"Subject: x\r\n\r\nx\r\n";
+    Session::greeted(relay.address()).delivers(ann, &[bob], message);
+    lost_in(machine.directory(), &|words| machine.admin(words));
+    lost_in(relay.directory(), &|words| relay.admin(words));
 }

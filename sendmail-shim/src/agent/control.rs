@@ -208,7 +208,7 @@ impl Queue for Agent {
             }
             Order::Bounce => {
                 let spool = &self.dispatch.spool;
-                Event::returned(id, &spool.envelope(id), spool.entry(id).as_ref())
+                Event::returned(id, spool.known(id).as_ref(), spool.entry(id).as_ref())
             }
             Order::Delete => {
                 if let Some(duplicates) = &self.duplicates {

@@ -11,10 +11,9 @@ use std::{borrow::Cow, collections::HashSet, io, path::Path, time::Duration};
 
 use mail::{
     clock::Timestamp,
-    envelope::Envelope,
     outcome::{escape, openly},
 };
-use spool::{Entry, Hold, Parties, QueueId, Spool};
+use spool::{Entry, Hold, Known, Parties, QueueId, Spool};
 use system::log::life::ordered;
 
 use crate::{
@@ -124,8 +123,8 @@ impl<Q: Queue> Access<'_, Q> {
                 say(&Answer::Summary(counter.finish(summary::MOST).into()))
             }
             Request::Show { id } => match self.find(id) {
-                Ok((entry, envelope)) => {
-                    say(&Answer::Row(self.row(&entry, &envelope)))?;
+                Ok((entry, known)) => {
+                    say(&Answer::Row(self.row(&entry, &known)))?;
                     say(&self.header(entry.id))
                 }
                 Err(why) => say(&Answer::Refused(why)),
@@ -347,8 +346,12 @@ impl<Q: Queue> Access<'_, Q> {
         (changed, lines)
     }
 
-    fn untold(&self, id: QueueId) -> Option<&'static str> {
-        words::untold(&self.queue.spool().entry(id)?, &self.envelope(id)?)
+    fn untold(&self, id: QueueId) -> Option<String> {
+        let known = self.known(id)?;
+        if let Some(why) = &known.unread {
+            return Some(words::returned_in_part(why));
+        }
+        words::untold(&self.queue.spool().entry(id)?, &known.envelope).map(str::to_owned)
     }
 
     /// Mail that waits for the budget of its owner is not for him to let go, at once or by way of a
@@ -370,9 +373,9 @@ impl<Q: Queue> Access<'_, Q> {
         }
     }
 
-    fn find(&self, text: &str) -> Result<(Entry, Envelope), String> {
+    fn find(&self, text: &str) -> Result<(Entry, Known), String> {
         let id = QueueId::parse(text);
-        id.and_then(|id| Some((self.queue.spool().entry(id)?, self.envelope(id)?)))
+        id.and_then(|id| Some((self.queue.spool().entry(id)?, self.known(id)?)))
             .ok_or_else(|| {
                 let elsewhere = self.queue.elsewhere();
                 format!(
@@ -383,20 +386,24 @@ impl<Q: Queue> Access<'_, Q> {
             })
     }
 
-    /// Whom it is from and for, if the asker may see it.
-    fn envelope(&self, id: QueueId) -> Option<Envelope> {
-        let envelope = self.queue.spool().envelope(id).ok()??;
-        let own = self.owner.is_none() || envelope.uid == self.owner;
-        own.then_some(envelope)
+    /// Whom it is from and for, if the asker may see it; of what cannot be read now, as far as it
+    /// is known.
+    fn known(&self, id: QueueId) -> Option<Known> {
+        let known = self.queue.spool().known(id)?;
+        let own = self.owner.is_none() || known.envelope.uid == self.owner;
+        own.then_some(known)
     }
 
     fn row_of(&self, id: QueueId) -> Option<Row> {
         let entry = self.queue.spool().entry(id)?;
-        Some(self.row(&entry, &self.envelope(id)?))
+        Some(self.row(&entry, &self.known(id)?))
     }
 
-    fn row(&self, entry: &Entry, envelope: &Envelope) -> Row {
-        let standing = self.standing(entry);
+    fn row(&self, entry: &Entry, known: &Known) -> Row {
+        let (mut standing, envelope) = (self.standing(entry), &known.envelope);
+        if let Some(why) = &known.unread {
+            standing.reason = Some(words::unread(why, self.owner.is_some()));
+        }
         let recipients = entry.waiting.iter().filter_map(|waiting| {
             let index = usize::try_from(waiting.recipient).ok()?;
             let reason = standing.reason.as_deref().or(waiting.reason.as_deref());

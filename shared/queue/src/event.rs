@@ -219,15 +219,15 @@ impl<D, O> Event<D, O> {
 
     /// An administrator, or whose mail it is, gives it back to its sender.
     ///
-    /// `read`, `entry`: what the spool says.
+    /// `known`, `entry`: what the spool says.
     pub fn returned(
         id: QueueId,
-        read: &Result<Option<Envelope>, SpoolError>,
+        known: Option<&spool::Known>,
         entry: Option<&spool::Entry>,
     ) -> Self {
         let mut waiting = entry.iter().flat_map(|entry| &entry.waiting);
         let reason = waiting.find_map(|waiting| waiting.reason.as_deref());
-        let null = matches!(read, Ok(Some(envelope)) if envelope.sender == Sender::Null);
+        let null = known.is_some_and(|known| known.envelope.sender == Sender::Null);
         Self::Return {
             id,
             failure: by_hand(reason),

@@ -41,6 +41,11 @@ impl SpoolError {
         }
     }
 
+    /// What is on the disk is damaged, and will not be read later either.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::InvalidData)
+    }
+
     /// No room on the file system of a directory.
     pub(super) fn full(directory: &Path) -> Self {
         let room = system::fs::room(directory);

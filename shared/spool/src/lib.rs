@@ -90,6 +90,7 @@ mod reclaim;
 mod record;
 mod recovered;
 mod recovery;
+mod remains;
 mod reserve;
 mod salvage;
 mod scan;
@@ -115,5 +116,6 @@ pub use message::{Body, Entry, Event, Hold, Repeats, Settlement, Stored, Waiting
 pub use parties::Parties;
 pub use queued::queued;
 pub use recovered::{Recovery, quarantined};
+pub use remains::{Known, UNREADABLE};
 pub use store::{Options, Spool};
 pub use usage::Usage;

@@ -77,12 +77,14 @@ impl Spool {
         damaged.iter().copied().collect()
     }
 
-    /// The same for who tells its sender that it is given up: of one whose body is damaged, all but
-    /// that. What cannot be read now (too many open files) may be whole: that is an error still.
+    /// The same for who tells its sender that it is given up: of one that is damaged, what is left
+    /// (remains.rs). What cannot be read now (too many open files) may be whole: that is an error
+    /// still.
     pub fn load_to_return(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
         self.load(id).or_else(|error| {
             let damaged = lock(&self.open.damaged).contains(&id);
-            let remains = damaged.then(|| self.find(id, Found::remains));
+            let but_the_body = || self.find(id, Found::remains);
+            let remains = damaged.then(|| but_the_body().or_else(|_| Ok(self.remains(id))));
             remains.unwrap_or(Err(error))
         })
     }

@@ -417,6 +417,12 @@ pub(super) fn read_content<'a>(
     (body.len() == expected).then_some((envelope, header, body))
 }
 
+/// The header section alone, of whatever follows the head.
+pub(super) fn read_section<'a>(head: &Head, rest: &'a [u8]) -> Option<&'a [u8]> {
+    let begin = usize::try_from(head.envelope.length).ok()?;
+    rest.get(begin..)?.get(..usize::try_from(head.header).ok()?)
+}
+
 /// Whether this record says that its segment was closed cleanly.
 pub(super) fn is_end(segment: u64, header: &Header, payload: &[u8]) -> bool {
     header.id == NOBODY

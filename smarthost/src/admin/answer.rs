@@ -434,7 +434,7 @@ impl serve::Queue for Controlled<'_> {
             Order::Hold => Event::Hold { id },
             Order::Release => Event::Release { id },
             Order::Delete => Event::Remove { id },
-            Order::Bounce => Event::returned(id, &self.spool.envelope(id), entry.as_ref()),
+            Order::Bounce => Event::returned(id, self.spool.known(id).as_ref(), entry.as_ref()),
         });
         Ok(())
     }

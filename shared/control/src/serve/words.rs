@@ -5,7 +5,7 @@ use mail::{
     clock::Timestamp,
     envelope::{Envelope, Recipient},
 };
-use spool::Entry;
+use spool::{Entry, SpoolError};
 
 use crate::listing::Row;
 
@@ -21,6 +21,24 @@ pub(super) fn untold(entry: &Entry, envelope: &Envelope) -> Option<&'static str>
     recipients
         .all(is_silent)
         .then_some("given up, and nobody is told: its sender wants no report (NOTIFY)")
+}
+
+/// What becomes of a message of which not all can be read.
+pub(super) fn returned_in_part(why: &SpoolError) -> String {
+    if why.is_damage() {
+        format!("to be returned with what is left of it: {why}")
+    } else {
+        format!("to be returned as soon as it can be read: {why}")
+    }
+}
+
+/// In place of the reason why it waits. Where files lie is not every user's business.
+pub(super) fn unread(why: &SpoolError, briefly: bool) -> String {
+    if briefly {
+        "cannot be read from the disk".to_owned()
+    } else {
+        format!("cannot be read: {why}")
+    }
 }
 
 /// Why no attempt is made with a message on hold.

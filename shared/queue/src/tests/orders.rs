@@ -217,11 +217,18 @@ fn what_an_administrator_returns_goes_back_to_its_sender_also_after_a_crash() {
     let mut queue = queue();
     let flight = deliveries(&tell(&mut queue, accepted(1, &["a"]), START)).remove(0);
     finish(&mut queue, &flight, vec![replied(Stage::Recipient, 450)]);
-    let read = Ok(Some(mail::envelope::Envelope {
-        sender: mail::address::Sender::Address("a@example.org".to_owned().try_into().unwrap()),
-        ..mail::envelope::Envelope::default()
-    }));
-    let actions = tell(&mut queue, Event::returned(id(1), &read, None), START);
+    let known = spool::Known {
+        envelope: mail::envelope::Envelope {
+            sender: mail::address::Sender::Address("a@example.org".to_owned().try_into().unwrap()),
+            ..mail::envelope::Envelope::default()
+        },
+        unread: None,
+    };
+    let actions = tell(
+        &mut queue,
+        Event::returned(id(1), Some(&known), None),
+        START,
+    );
     let recorded = Action::Record {
         id: id(1),
         event: Recorded::Returned,

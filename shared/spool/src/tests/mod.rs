@@ -12,6 +12,7 @@ mod framing;
 mod ledger;
 mod model;
 mod older;
+mod remains;
 mod unread;
 mod walk;
 
