@@ -13,6 +13,7 @@ use std::{
 };
 
 use mail::clock::Timestamp;
+use queue::clock::Step;
 use serde::{Deserialize, Serialize};
 
 fn yes() -> bool {
@@ -101,6 +102,19 @@ impl Outages {
         })
     }
 
+    /// The clock was set: an outage that began before lasts no longer for it.
+    pub(crate) fn stepped(&self, step: Step, now: Timestamp) {
+        self.with(|outage| {
+            let before = |known: &&mut Outage| !step.is_over_at(known.since, now);
+            if let Some(known) = outage.as_mut().filter(before) {
+                known.since = step.shift(known.since);
+                known.seen = step.shift(known.seen);
+                // What the file says is wrong only for the next start.
+                let _ = self.write(known);
+            }
+        });
+    }
+
     /// The administrator was written to.
     pub(crate) fn told(&self) -> io::Result<()> {
         self.with(|outage| match outage {
@@ -157,6 +171,20 @@ mod tests {
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_outage_lasts_no_longer_for_a_clock_that_is_set_forward() {
+        let spool = tempfile::tempdir().unwrap();
+        let (patience, day) = (Duration::from_secs(100), 86_400);
+        let outages = Outages::open(spool.path(), "outage");
+        outages.goes_on("refused", true, at(1000)).unwrap();
+        let step = Step::Forward(Duration::from_secs(day));
+        outages.stepped(step, at(day + 1010));
+        assert_eq!(outages.to_tell(patience, at(day + 1099)), None);
+        let outages = Outages::open(spool.path(), "outage");
+        let told = outages.to_tell(patience, at(day + 1100)).unwrap();
+        assert_eq!(told.since, at(day + 1000));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             || self
                 .settings
                 .warning
-                .is_none_or(|it| now.since(message.arrival) < it);
+                .is_none_or(|it| !message.late(it, &self.settings.schedule, now));
         let expired = message.expired(
             pending.recipient,
             &self.settings.schedule,

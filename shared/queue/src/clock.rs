@@ -27,7 +27,7 @@ impl Step {
     }
 
     /// Whether a moment of the last minute was read off the clock when it was set already.
-    pub(crate) fn is_over_at(self, moment: Timestamp, now: Timestamp) -> bool {
+    pub fn is_over_at(self, moment: Timestamp, now: Timestamp) -> bool {
         match self {
             Self::Forward(by) => now.since(moment) < by / 2,
             Self::Back(_) => moment <= now,
@@ -35,7 +35,7 @@ impl Step {
     }
 
     /// A moment that lay as far from the old time as the result lies from the new one.
-    pub(crate) fn shift(self, moment: Timestamp) -> Timestamp {
+    pub fn shift(self, moment: Timestamp) -> Timestamp {
         match self {
             Self::Forward(by) => moment.after(by),
             Self::Back(by) => {

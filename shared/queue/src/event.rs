@@ -318,6 +318,8 @@ pub enum Action<D> {
     /// Tell the sender that these recipients still wait, then say `Warned` or `WarnFailed`.
     Warn {
         id: QueueId,
+        /// When it came, as the clock counts now.
+        arrival: Timestamp,
         late: Vec<(u32, Failure)>,
     },
     /// A destination does not answer: nothing is tried there until then (log).

@@ -225,6 +225,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.messages.get(&id).is_some_and(Message::rests) && !self.loading.contains(&id)
     }
 
+    /// Messages that are not on hold and came before that, as the clock counts now, and when; at
+    /// most so many.
+    pub fn older(&self, than: Timestamp, most: usize) -> Vec<(QueueId, Timestamp)> {
+        let all = self.messages.iter();
+        let old = all.filter(|(_, it)| !it.held && it.arrival <= than);
+        old.map(|(id, it)| (*id, it.arrival)).take(most).collect()
+    }
+
     /// Whether it is known.
     pub fn contains(&self, id: QueueId) -> bool {
         self.messages.contains_key(&id)

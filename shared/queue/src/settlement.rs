@@ -33,8 +33,18 @@ impl<O> Message<O> {
             lifetime,
             ..*schedule
         };
-        let grace = schedule.minimal.saturating_mul(GRACE).min(lifetime);
-        schedule.expired(self.arrival, failed) && failed.since(self.seen) >= grace
+        schedule.expired(self.arrival, failed) && self.is_known(&schedule, lifetime, failed)
+    }
+
+    /// Whether its sender is to be warned after so long a time.
+    pub(crate) fn late(&self, warning: Duration, schedule: &Schedule, now: Timestamp) -> bool {
+        now.since(self.arrival) >= warning && self.is_known(schedule, warning, now)
+    }
+
+    /// Whether it was tried for long enough that its age counts; `of`: the age that matters.
+    fn is_known(&self, schedule: &Schedule, of: Duration, now: Timestamp) -> bool {
+        let grace = schedule.minimal.saturating_mul(GRACE).min(of);
+        now.since(self.seen) >= grace
     }
 }
 
@@ -144,9 +154,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.fail(id, &recipients, &returned);
             return;
         }
-        let schedule = &self.settings.schedule;
+        let schedule = self.settings.schedule;
         let is_old = |recipient: &u32| {
-            failed.is_some_and(|failed| message.expired(*recipient, schedule, failed))
+            failed.is_some_and(|failed| message.expired(*recipient, &schedule, failed))
         };
         let (old, recipients): (Vec<_>, Vec<_>) = recipients.into_iter().partition(is_old);
         if !old.is_empty() {
@@ -157,7 +167,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let Some(message) = message.filter(|_| !recipients.is_empty()) else {
             return;
         };
-        let late = |warning| now.since(message.arrival) >= warning;
+        let late = |warning| message.late(warning, &schedule, now);
         if !message.warned && self.settings.warning.is_some_and(late) {
             let told = recipients
                 .iter()
@@ -222,7 +232,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         };
         if !late.is_empty() {
             message.warned = true;
-            self.actions.push_back(Action::Warn { id, late });
+            let arrival = message.arrival;
+            self.actions.push_back(Action::Warn { id, arrival, late });
         }
         if failed.is_empty() {
             return;

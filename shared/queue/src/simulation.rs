@@ -244,7 +244,7 @@ impl World {
                 let message = &self.messages[&key];
                 assert!(message.held && message.origin.unwrap().unreturnable && !failed.is_empty());
             }
-            Action::Warn { id, late } => {
+            Action::Warn { id, late, .. } => {
                 let key = self.index(id);
                 let message = &self.messages[&key];
                 assert!(!late.is_empty() && !message.warned, "warned twice");

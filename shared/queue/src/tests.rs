@@ -2,6 +2,7 @@
 //! [`super::simulation`].
 
 mod behind;
+mod clock;
 mod interrupted;
 mod orders;
 mod places;
@@ -454,7 +455,7 @@ fn the_sender_is_warned_once_of_mail_that_is_late_and_not_again_after_a_restart(
     let told: Vec<_> = actions
         .iter()
         .filter_map(|action| match action {
-            Action::Warn { id, late } => Some((*id, late.len(), late[0].0)),
+            Action::Warn { id, late, .. } => Some((*id, late.len(), late[0].0)),
             _ => None,
         })
         .collect();
@@ -467,26 +468,10 @@ fn the_sender_is_warned_once_of_mail_that_is_late_and_not_again_after_a_restart(
     assert!(recorded.contains(&warned));
     for (warned, expected) in [(true, 0), (false, 1)] {
         let mut queue = self::queue();
-        let waiting = vec![Waiting {
-            recipient: 0,
-            until: None,
-        }];
-        let recovered = recovered(id(2), false, warned, waiting);
+        let recovered = recovered(id(2), false, warned, clock::untried());
         tell(&mut queue, recovered, late);
-        let loaded = Event::Loaded {
-            id: id(2),
-            origin: ORIGIN,
-            recipients: vec![Routed {
-                recipient: 0,
-                destination: Ok(destination("dead")),
-                lifetime: None,
-            }],
-        };
-        let flight = deliveries(&tell(&mut queue, loaded, late)).remove(0);
-        let finished = Event::Finished {
-            ticket: flight.ticket,
-            outcomes: vec![unreachable()],
-        };
-        assert_eq!(warns(&tell(&mut queue, finished, late)), expected);
+        assert_eq!(warns(&clock::tried(&mut queue, id(2), late)), 0);
+        let later = late.after(Schedule::default().minimal * 5);
+        assert_eq!(warns(&clock::tried(&mut queue, id(2), later)), expected);
     }
 }

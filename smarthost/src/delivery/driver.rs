@@ -11,7 +11,7 @@ use std::{
 };
 
 use mail::{
-    clock,
+    clock::{self, Timestamp},
     outcome::{Failure, Outcome},
 };
 use queue::{
@@ -162,11 +162,11 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             async move |all| bounced(&all, id, &failed, expired).await,
         ),
         Action::Dead { id, failed, tell } => nondelivery::dead(deliveries, id, &failed, tell),
-        Action::Warn { id, late } => begin(
+        Action::Warn { id, arrival, late } => begin(
             deliveries,
             tasks,
             Event::WarnFailed { id },
-            async move |all| warned(&all, id, &late).await,
+            async move |all| warned(&all, id, arrival, &late).await,
         ),
         Action::Suspended {
             destination,
@@ -203,8 +203,13 @@ async fn bounced(
     }
 }
 
-async fn warned(deliveries: &Deliveries, id: QueueId, late: &[(u32, Failure)]) -> Event {
-    match nondelivery::warn(deliveries, id, late).await {
+async fn warned(
+    deliveries: &Deliveries,
+    id: QueueId,
+    arrival: Timestamp,
+    late: &[(u32, Failure)],
+) -> Event {
+    match nondelivery::warn(deliveries, id, arrival, late).await {
         Ok(()) => Event::Warned { id },
         Err(error) => {
             nondelivery::unqueued(id, "warning", &error);

@@ -9,7 +9,7 @@ use std::fmt::Display;
 
 use mail::{
     address::Sender,
-    clock,
+    clock::{self, Timestamp},
     outcome::{Failure, Outcome, Stage},
     status::EnhancedStatus,
 };
@@ -75,10 +75,12 @@ fn unattempted(failure: &Failure) -> bool {
     failure.stage == Stage::Local && failure.relay.is_none() && without.contains(&failure.status)
 }
 
-/// Warns the sender of recipients that still wait, if anybody is to be warned.
+/// Warns the sender of recipients that still wait, if anybody is to be warned. `arrival`: as the
+/// clock counts now.
 pub(super) async fn warn(
     deliveries: &Deliveries,
     id: QueueId,
+    arrival: Timestamp,
     late: &[(u32, Failure)],
 ) -> Result<(), SpoolError> {
     let Some(stored) = deliveries.dispatch.spool().load_to_return(id)? else {
@@ -95,7 +97,8 @@ pub(super) async fn warn(
     let lifetime = lifetimes
         .min()
         .unwrap_or(setup.config.retry.schedule.lifetime);
-    let give_up = stored.arrival.after(lifetime);
+    // An age that a restart does not vouch for may be over already.
+    let give_up = arrival.after(lifetime).max(clock::now());
     if let Some(warning) = deliveries
         .report(&stored, Occasion::Late { late, give_up })
         .await?

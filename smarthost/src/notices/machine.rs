@@ -6,6 +6,7 @@ use std::{
 };
 
 use mail::clock::{Timestamp, Zone};
+use queue::clock::Step;
 
 use super::{
     channel::{Channel, INTERVAL, mail},
@@ -75,6 +76,12 @@ impl Notices {
         if self.outages.heed(now) {
             self.dirty.insert(OUTAGE.to_owned());
         }
+    }
+
+    /// The clock was set: nothing lasts longer for it.
+    pub fn stepped(&mut self, step: Step, now: Timestamp) {
+        self.outages.stepped(step, now);
+        self.dirty.insert(OUTAGE.to_owned());
     }
 
     pub fn handle(&mut self, event: Event, now: Timestamp) {

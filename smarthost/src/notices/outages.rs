@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use mail::clock::Timestamp;
+use queue::clock::Step;
 use serde::{Deserialize, Serialize};
 
 use super::{kind::Kind, news::News};
@@ -123,6 +124,16 @@ impl Outages {
 
     pub(super) fn knows(&self, what: &str) -> bool {
         self.0.contains_key(what)
+    }
+
+    /// The clock was set: what began before lasts no longer for it.
+    pub(super) fn stepped(&mut self, step: Step, now: Timestamp) {
+        let before = |outage: &&mut Outage| !step.is_over_at(outage.since, now);
+        for outage in self.0.values_mut().filter(before) {
+            for moment in [&mut outage.since, &mut outage.due, &mut outage.met] {
+                *moment = step.shift(*moment);
+            }
+        }
     }
 
     /// What a clock that was ahead saw begin has begun now; whether there was any.

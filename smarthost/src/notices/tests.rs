@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mail::clock::{Timestamp, Zone};
+use queue::clock::Step;
 
 use super::{Event, Kind, News, Notice, Notices, OutageReport, Passed, Waiting};
 
@@ -42,6 +43,19 @@ fn ended(what: &str) -> Event {
     Event::Ended {
         what: what.to_owned(),
     }
+}
+
+#[test]
+fn an_outage_lasts_no_longer_for_a_clock_that_is_set_forward() {
+    let mut notices = notices();
+    notices.day_is_over(at(0));
+    notices.handle(began("next hop", 30), at(0));
+    let days = 3 * 24 * 60;
+    let step = Step::Forward(Duration::from_secs(60 * days));
+    notices.stepped(step, at(days + 1));
+    assert_eq!(notices.next_notice(at(days + 29)), None);
+    let told = notices.next_notice(at(days + 30)).unwrap();
+    assert!(told.text.contains(&at(days).rfc5322()), "{}", told.text);
 }
 
 /// All that happens, minute by minute, with what is sent then.

@@ -12,7 +12,7 @@ use mail::{
 };
 use queue::{clock::Watch, notification::DEAD};
 use settings::last_good::Fault;
-use spool::{Spool, SpoolError};
+use spool::SpoolError;
 use system::log::{self, Level, line};
 use tokio::{
     task::{block_in_place, spawn_blocking},
@@ -45,6 +45,7 @@ pub(crate) async fn run(server: Arc<Server>) {
         log::tell_repeats();
         if let Some(step) = watch.look(clock::now(), clock::steady()) {
             server.expected().stepped(step, clock::now());
+            news.lock().stepped(step, clock::now());
         }
         let wait = if send(&server).await {
             let now = clock::now();
@@ -103,7 +104,7 @@ async fn send(server: &Server) -> bool {
     }
     if day_is_over {
         let dispatch = Arc::clone(&server.dispatch);
-        let waiting = spawn_blocking(move || waiting(dispatch.spool(), clock::now())).await;
+        let waiting = spawn_blocking(move || waiting(&dispatch, clock::now())).await;
         news.tell(Event::DayEnded {
             waiting: waiting.unwrap_or_default(),
             more: server.expected().digest(),
@@ -216,13 +217,14 @@ pub(super) fn has_room(server: &Server) {
 }
 
 /// Recipients that wait for hours, by domain.
-fn waiting(spool: &Spool, now: Timestamp) -> Vec<Waiting> {
+fn waiting(dispatch: &Dispatch, now: Timestamp) -> Vec<Waiting> {
     let mut domains: BTreeMap<String, Waiting> = BTreeMap::new();
-    let old = spool.walk_entries();
-    let old = old.filter(|it| !it.hold.is_held() && now.since(it.arrival) >= HOURS);
-    for entry in old.take(MOST) {
+    let spool = dispatch.spool();
+    // The queue knows how old mail is, whatever the clock was set to.
+    let old = dispatch.lock().older(now.before(HOURS), MOST);
+    for (id, arrival) in old {
         // One that leaves meanwhile, or cannot be read, is not counted.
-        let Ok(Some(envelope)) = spool.envelope(entry.id) else {
+        let (Some(entry), Ok(Some(envelope))) = (spool.entry(id), spool.envelope(id)) else {
             continue;
         };
         for waits in &entry.waiting {
@@ -234,11 +236,11 @@ fn waiting(spool: &Spool, now: Timestamp) -> Vec<Waiting> {
             let row = domains.entry(domain).or_insert_with_key(|to| Waiting {
                 to: to.clone(),
                 count: 0,
-                oldest: entry.arrival,
+                oldest: arrival,
                 reason: String::new(),
             });
             row.count += 1;
-            row.oldest = row.oldest.min(entry.arrival);
+            row.oldest = row.oldest.min(arrival);
             if let Some(reason) = &waits.reason {
                 row.reason = reason.to_string();
             }

@@ -75,6 +75,9 @@ impl Driver {
         loop {
             if let Some(step) = self.watch.look(clock::now(), Instant::now()) {
                 life::clock_set(step);
+                for known in [&self.agent.outages, &self.agent.refusals] {
+                    known.stepped(step, clock::now());
+                }
                 self.agent.dispatch.tell(Event::Stepped(step));
             }
             let may_begin = self.agent.dispatch.may_begin();

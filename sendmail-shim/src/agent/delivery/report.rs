@@ -11,7 +11,7 @@ use std::sync::mpsc::Receiver;
 
 use mail::{
     address::{Address, Mailbox},
-    clock,
+    clock::{self, Timestamp},
     envelope::{Envelope, Rcpt, Recipient},
     message::{Header, rewrite},
     outcome::Failure,
@@ -59,8 +59,8 @@ fn carry_out(agent: &Agent, action: Action) -> Option<Event> {
                 Event::BounceFailed { id }
             }
         }
-        Action::Warn { id, late } => {
-            if done(id, "warning", warn(agent, id, &late)) {
+        Action::Warn { id, arrival, late } => {
+            if done(id, "warning", warn(agent, id, arrival, &late)) {
                 Event::Warned { id }
             } else {
                 Event::WarnFailed { id }
@@ -176,12 +176,20 @@ fn bounce(
     Ok(())
 }
 
-/// Warns the sender of recipients that still wait, if anybody is to be warned.
-fn warn(agent: &Agent, id: QueueId, late: &[(u32, Failure)]) -> Result<(), String> {
+/// Warns the sender of recipients that still wait, if anybody is to be warned. `arrival`: as the
+/// clock counts now.
+fn warn(
+    agent: &Agent,
+    id: QueueId,
+    arrival: Timestamp,
+    late: &[(u32, Failure)],
+) -> Result<(), String> {
     let Some(stored) = loaded(agent, id)? else {
         return Ok(());
     };
-    let give_up = stored.arrival.after(agent.settings.retry.lifetime);
+    let give_up = arrival.after(agent.settings.retry.lifetime);
+    // An age that a restart does not vouch for may be over already.
+    let give_up = give_up.max(clock::now());
     if let Some(warning) = queue(agent, &stored, Occasion::Late { late, give_up })? {
         life::delayed(id, warning);
     }
