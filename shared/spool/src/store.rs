@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{File, Metadata},
+    io::ErrorKind,
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Arc, Mutex, mpsc},
@@ -177,12 +178,18 @@ impl Spool {
     /// Whether the directory is still the one that was opened.
     fn is_in_place(&self) -> Result<(), SpoolError> {
         let layout = &self.open.committer.layout;
-        if layout.lock.metadata().ok().map(|it| place(&it)) == self.open.place {
-            return Ok(());
+        let absences = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+        match layout.lock.metadata() {
+            Ok(found) if Some(place(&found)) == self.open.place => return Ok(()),
+            // A disk that fails, or what is not allowed, says nothing about that.
+            Err(error) if !absences.contains(&error.kind()) => {
+                return Err(SpoolError::io("cannot look for", &layout.lock)(error));
+            }
+            Ok(_) | Err(_) => {}
         }
         let why = "the directory was removed, renamed or replaced while the program runs; put it \
                    back, or restart the program";
-        let error = std::io::Error::new(std::io::ErrorKind::NotFound, why);
+        let error = std::io::Error::new(ErrorKind::NotFound, why);
         Err(SpoolError::io("cannot find", &layout.root)(error))
     }
 
@@ -303,7 +310,7 @@ impl Spool {
         let (id, arrival) = (draft.id(), draft.arrival().unwrap_or_else(clock::now));
         let invalid = || {
             SpoolError::io("cannot take a message into", &committer.layout.root)(
-                std::io::ErrorKind::InvalidInput.into(),
+                ErrorKind::InvalidInput.into(),
             )
         };
         let recipients = u32::try_from(envelope.recipients.len())

@@ -193,7 +193,12 @@ pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
         create_directory(parent, mode)?;
     }
     match DirBuilder::new().mode(mode).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match path.metadata() {
+            Ok(found) if found.is_dir() => Ok(()),
+            // A disk that fails could not say what is there.
+            Err(failing) if failing.kind() != io::ErrorKind::NotFound => Err(failing),
+            Ok(_) | Err(_) => Err(error),
+        },
         Err(error) => Err(error),
         Ok(()) => sync_directory(parent),
     }
@@ -347,6 +352,19 @@ mod tests {
             assert!(!path.exists());
         }
         assert!(move_into(&path, &aside).is_err(), "it is gone");
+    }
+
+    #[test]
+    fn where_it_cannot_be_told_what_is_in_the_place_of_a_directory_that_is_the_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("itself");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let error = create_directory(&path, 0o700).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FilesystemLoop);
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = create_directory(&file, 0o700).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]

@@ -29,3 +29,20 @@ fn what_is_recorded_while_the_spool_closes_is_kept_and_keeps_nobody_waiting() {
     let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
     assert_eq!(spool.entry(id).unwrap().hold, Hold::Held);
 }
+
+#[test]
+fn a_disk_that_fails_is_not_said_to_be_a_directory_that_was_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
+    let lock = directory.path().join("lock");
+    std::fs::remove_file(&lock).unwrap();
+    let gone = spool.has_room(0).unwrap_err().to_string();
+    assert!(gone.contains("removed, renamed or replaced"), "{gone}");
+    // It cannot be told whether it is there.
+    std::os::unix::fs::symlink(&lock, &lock).unwrap();
+    let failing = spool.has_room(0).unwrap_err().to_string();
+    assert!(
+        failing.contains("cannot look for") && !failing.contains("removed"),
+        "{failing}"
+    );
+}
