@@ -243,6 +243,7 @@ fn fetch(words: &[String]) -> Result<(String, Option<Duration>), Failed> {
             let how = how.unwrap_or_else(|| status.to_string());
             format!("the token program failed ({how})")
         }
+        End::Stopped => "it was stopped, because this program ends".to_owned(),
         End::TimedOut => format!("it takes more than {} seconds", PATIENCE.as_secs()),
         End::Failed(error) => error.to_string(),
     };

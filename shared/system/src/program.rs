@@ -4,7 +4,8 @@
 //! own. What it says is read to the end and kept up to so many bytes, errors together with the rest
 //! or apart. When it has ended, or its time is over, the group is killed, and so is whoever left
 //! the group but still carries the mark of this run, or descends from what did not end in time.
-//! [`stop`] does the same to all programs that run: the process that started them ends. Only
+//! [`stop`] ends all programs that run, because the process that started them ends: they are told
+//! so, and killed a moment later. Only
 //! whoever clears his environment and lets his parents end is not found; in a unit of its own
 //! (`smarthost pipe`) systemd's control group finds him, too. A program that does not read all of
 //! the message has its reasons; its status decides.
@@ -18,7 +19,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -52,6 +53,8 @@ pub struct Program<'a> {
 pub enum End {
     Exited(ExitStatus),
     TimedOut,
+    /// By [`stop`] or [`interrupt`], so that its status says nothing.
+    Stopped,
     /// It could not be started, fed or waited for.
     Failed(io::Error),
 }
@@ -65,30 +68,55 @@ pub struct Ended {
     pub errors: Vec<u8>,
 }
 
-/// Programs that run, each with its mark; `None`: none is started any more.
-static RUNNING: Mutex<Option<Vec<(Pid, String)>>> = Mutex::new(Some(Vec::new()));
+/// How long programs that are told to end have for that.
+const MOMENT: Duration = Duration::from_secs(1);
 
-fn running() -> MutexGuard<'static, Option<Vec<(Pid, String)>>> {
+/// Programs that run.
+struct Runs {
+    /// None is started any more.
+    closed: bool,
+    /// Each is in the list as long as nobody has waited for it: the number is its own.
+    each: Vec<Run>,
+}
+
+struct Run {
+    pid: Pid,
+    mark: String,
+    /// It was told to end.
+    stopped: bool,
+}
+
+static RUNNING: Mutex<Runs> = Mutex::new(Runs {
+    closed: false,
+    each: Vec::new(),
+});
+/// A program has ended.
+static ENDED: Condvar = Condvar::new();
+
+fn running() -> MutexGuard<'static, Runs> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends all programs, with all that they have started; none is started any more.
 pub fn stop() {
-    let mut running = running();
-    for (pid, mark) in running.take().into_iter().flatten() {
-        // It is in the list as long as nobody has waited for it: the number is its own.
-        let _ = kill_process_group(pid, Signal::KILL);
-        sweep(&mark);
-    }
+    running().closed = true;
+    interrupt();
 }
 
 /// Ends all programs that run now, with all that they have started; their runs end so, and others
-/// may follow.
+/// may follow. Blocks for a moment at most, which they have to end by themselves.
 pub fn interrupt() {
     let mut running = running();
-    for (pid, mark) in running.iter_mut().flat_map(std::mem::take) {
-        let _ = kill_process_group(pid, Signal::KILL);
-        sweep(&mark);
+    for run in &mut running.each {
+        run.stopped = true;
+        let _ = kill_process_group(run.pid, Signal::TERM);
+    }
+    let still = |running: &mut Runs| running.each.iter().any(|run| run.stopped);
+    let waited = ENDED.wait_timeout_while(running, MOMENT, still);
+    let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    for run in running.each.iter().filter(|run| run.stopped) {
+        let _ = kill_process_group(run.pid, Signal::KILL);
+        sweep(&run.mark);
     }
 }
 
@@ -154,11 +182,15 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
         .stdout(output)
         .stderr(errors);
     let mut list = running();
-    let Some(known) = list.as_mut() else {
+    if list.closed {
         return Err(io::Error::other("no program is started: this process ends"));
-    };
+    }
     let mut child = command.spawn()?;
-    known.push((Pid::from_child(&child), mark.clone()));
+    list.each.push(Run {
+        pid: Pid::from_child(&child),
+        mark: mark.clone(),
+        stopped: false,
+    });
     drop(list);
     // It holds the writing end of the output.
     drop(command);
@@ -244,9 +276,12 @@ impl Running {
     /// Kills what is left of it, and takes its status.
     fn end(&mut self, attended: io::Result<bool>) -> End {
         self.stdin = None;
-        if let Some(known) = running().as_mut() {
-            known.retain(|(_, mark)| *mark != self.mark);
-        }
+        let own = running()
+            .each
+            .extract_if(.., |run| run.mark == self.mark)
+            .next();
+        let stopped = own.is_some_and(|run| run.stopped);
+        ENDED.notify_all();
         if !matches!(attended, Ok(true)) {
             for pid in descendants(self.pid) {
                 let _ = kill_process(pid, Signal::KILL);
@@ -261,7 +296,10 @@ impl Running {
                 for said in &mut self.said {
                     said.ended();
                 }
-                self.child.wait().map(End::Exited)
+                self.child.wait().map(|status| match status.success() {
+                    false if stopped => End::Stopped,
+                    _ => End::Exited(status),
+                })
             }
             Ok(false) => self.child.wait().map(|_| End::TimedOut),
             Err(error) => self.child.wait().and(Err(error)),
@@ -395,6 +433,35 @@ mod tests {
             );
             wait_for_death(&pids, &format!("{script}: {pids}: {:?}", ended.end));
         }
+    }
+
+    #[test]
+    fn programs_that_are_stopped_are_told_so_and_killed_a_moment_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name).display().to_string();
+        let until_there = |name: &str| {
+            while fs::metadata(file(name)).is_err() {
+                thread::yield_now();
+            }
+        };
+        // One ends by itself and has done its work, one says what would bounce, one ignores it.
+        let scripts = ["exit 0", "exit 67", ":"].map(|reaction| {
+            let waits = "echo > FILE; while :; do sleep 0.01; done";
+            format!("trap '{reaction}' TERM; {waits}")
+        });
+        thread::scope(|scope| {
+            let names = ["done", "fails", "stays"];
+            let runs = scripts.iter().zip(names).map(|(script, name)| {
+                let script = script.replace("FILE", &file(name));
+                scope.spawn(move || shell(&script, LONG, b"").end)
+            });
+            let runs: Vec<_> = runs.collect();
+            names.iter().for_each(|name| until_there(name));
+            interrupt();
+            let mut ends = runs.into_iter().map(|run| run.join().unwrap());
+            assert!(matches!(ends.next(), Some(End::Exited(status)) if status.success()));
+            assert!(ends.all(|end| matches!(end, End::Stopped)));
+        });
     }
 
     #[test]

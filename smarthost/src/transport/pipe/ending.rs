@@ -42,6 +42,13 @@ pub(super) fn failure(program: &str, ended: &Ended) -> Option<Failure> {
     let (status, what) = match &ended.end {
         End::Exited(status) if status.success() => return None,
         End::Exited(status) => of_status(program, *status, &ended.output),
+        End::Stopped => (
+            waits,
+            format!(
+                "interrupted: this program was stopped before the command was done; it is run \
+                 again at the next start: {program:?}"
+            ),
+        ),
         End::TimedOut => (waits, format!("Command time limit exceeded: {program:?}")),
         End::Failed(error) => {
             let what = format!("cannot run {program}: {error}");

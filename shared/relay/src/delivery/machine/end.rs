@@ -9,9 +9,12 @@ use super::{Delivery, State};
 
 /// Why a recipient waits who had no answer when this program was told to end.
 pub fn stopped() -> Failure {
-    let text = "interrupted: this program was stopped; it is tried again at its next start";
     let status = EnhancedStatus::new(4, 4, 2);
-    Failure::new(Blame::Network, Stage::Data, status, text)
+    let text = "this program was stopped in its conversation";
+    Failure {
+        remedy: Some("it is tried again at the next start"),
+        ..Failure::new(Blame::Network, Stage::Data, status, text)
+    }
 }
 
 impl Delivery {
