@@ -58,9 +58,9 @@ pub fn is_listener(listeners: &[SocketAddr], address: SocketAddr) -> bool {
 pub fn locality(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Locality {
     let address = canonical(address);
     let nowhere = match address {
-        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_loopback() || v4.is_broadcast(),
+        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_loopback(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified(),
-    } || address.is_multicast();
+    } || is_of_many(address);
     if address == COLLISION {
         Locality::Collision
     } else if nowhere {
@@ -70,6 +70,12 @@ pub fn locality(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Locality {
     } else {
         Locality::Elsewhere
     }
+}
+
+/// Whether it is no host's own: multicast or broadcast.
+pub(super) fn is_of_many(address: IpAddr) -> bool {
+    let address = canonical(address);
+    address.is_multicast() || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
 }
 
 /// IPv4 that is written as IPv6: mapped, compatible (RFC 4291 §2.5.5), or by NAT64's own prefix

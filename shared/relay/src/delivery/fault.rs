@@ -16,7 +16,7 @@ pub(super) use refusal::{about_us, speaks_of_recipient};
 use words::Words;
 
 use super::{
-    address::Locality,
+    address::{self, Locality},
     interface::{Host, Place, Sent},
 };
 
@@ -110,20 +110,25 @@ pub(super) fn is_too_many(failure: &Failure) -> bool {
 /// Why mail is not given to an address that leads back to this host; if the administrator named
 /// that, it is no fault of the sender's.
 pub(super) fn leads_back(host: &Host, place: &Place, locality: Locality) -> Failure {
+    let to_many = matches!(place, Place::Tcp(address) if address::is_of_many(address.ip()));
     let place = match place {
         Place::Tcp(address) => address.ip().to_string(),
         Place::Unix(path) => path.display().to_string(),
     };
     let at = format!("{}[{place}]", host.name);
+    let class = if host.named { 4 } else { 5 };
     let (class, detail, text) = match locality {
+        Locality::Nowhere if to_many => {
+            let text = "has a multicast or broadcast address, which no mail can be sent to";
+            (class, 4, format!("{at} {text}"))
+        }
         // Who answers in the network that is meant may answer again.
         Locality::Collision => {
             let text = "a name collision: in the public DNS this name is another one than in the \
                         network that it is meant in";
             (4, 4, format!("{at} is {text}"))
         }
-        _ if host.named => (4, 6, format!("mail for {at} loops back to myself")),
-        _ => (5, 6, format!("mail for {at} loops back to myself")),
+        _ => (class, 6, format!("mail for {at} loops back to myself")),
     };
     let status = EnhancedStatus::new(class, 4, detail);
     Failure::new(Blame::Policy, Stage::Lookup, status, &text)
@@ -137,4 +142,30 @@ pub fn clear_text_goes_on(
     clear_text_is_as_good: bool,
 ) -> bool {
     failure.stage == Stage::Tls && security == Security::Opportunistic && clear_text_is_as_good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_exchanger_with_an_address_of_many_is_no_loop_but_no_address_that_takes_mail() {
+        let host = Host {
+            named: false,
+            ..Host::named("mx.example".to_owned(), 25)
+        };
+        let told = |address: &str| {
+            let place = Place::Tcp((address.parse::<std::net::IpAddr>().unwrap(), 25).into());
+            let failure = leads_back(&host, &place, Locality::Nowhere);
+            format!("{} {}", failure.status, failure.text)
+        };
+        for address in ["224.0.0.1", "255.255.255.255", "ff02::1"] {
+            let expected = format!(
+                "5.4.4 mx.example[{address}] has a multicast or broadcast address, which no mail \
+                 can be sent to"
+            );
+            assert_eq!(told(address), expected);
+        }
+        assert!(told("127.0.0.1").ends_with("loops back to myself"));
+    }
 }
