@@ -4,7 +4,15 @@
 //! it is ever bounced.
 //! RFC 5321 §4.5.5.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use mail::{
     address::{Address, LocalPart, Mailbox},
@@ -111,8 +119,39 @@ pub(super) fn password(agent: &Agent, wrong: &str) {
 /// What root was told of last.
 const TOLD_DAMAGE: &str = "damage.told";
 
-/// Messages are damaged on the disk: root hears of each once.
-pub(super) fn damaged(agent: &Agent) {
+/// How long more of them are looked for before the mail: they are seldom alone.
+const TOGETHER: Duration = Duration::from_secs(5);
+/// Somebody waits for more of them.
+static GATHERS: AtomicBool = AtomicBool::new(false);
+
+/// Messages are damaged on the disk: root hears of each once, and soon.
+pub(super) fn damaged(agent: &Arc<Agent>) {
+    if agent.dispatch.spool.damaged().is_empty() || GATHERS.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    // The agent ends without waiting for this; the next one finds them again.
+    let agent = Arc::downgrade(agent);
+    let tell = move || {
+        gather();
+        GATHERS.store(false, Ordering::SeqCst);
+        if let Some(agent) = agent.upgrade() {
+            tell_of_damage(&agent);
+        }
+    };
+    if thread::Builder::new().spawn(tell).is_err() {
+        GATHERS.store(false, Ordering::SeqCst);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing tells that no more damage will be found"
+)]
+fn gather() {
+    thread::sleep(TOGETHER);
+}
+
+fn tell_of_damage(agent: &Agent) {
     let damaged = agent.dispatch.spool.damaged();
     let (host, spool) = (&agent.settings.hostname, &agent.settings.spool);
     let list = notification::damaged(&damaged);

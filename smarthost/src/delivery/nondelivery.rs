@@ -5,7 +5,14 @@
 //! whom is [`queue::notification`]'s.
 //! RFC 3464; RFC 5321 §6.1.
 
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use mail::{
     address::Sender,
@@ -17,10 +24,14 @@ use queue::notification::{self, DEAD, Occasion};
 use settings::last_good;
 use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
-use tokio::task::block_in_place;
+use tokio::{task::block_in_place, time};
 
 use super::Deliveries;
-use crate::notices::{Event, Kind, News, Passed};
+use crate::{
+    dispatch::Dispatch,
+    notices::{Event, Kind, News, Passed},
+    setup::Current,
+};
 
 /// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
@@ -167,16 +178,30 @@ pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure
 /// What administrators were told of last.
 const TOLD: &str = "damage.told";
 
-/// Messages are damaged on the disk: the administrators hear of each once.
+/// How long more of them are looked for before the mail: they are seldom alone.
+const TOGETHER: Duration = Duration::from_secs(5);
+/// Somebody waits for more of them.
+static GATHERS: AtomicBool = AtomicBool::new(false);
+
+/// Messages are damaged on the disk: the administrators hear of each once, and soon.
 pub(super) fn damaged(deliveries: &Deliveries) {
-    let damaged = deliveries.dispatch.spool().damaged();
-    if damaged.is_empty() {
+    if deliveries.dispatch.spool().damaged().is_empty() || GATHERS.swap(true, Ordering::SeqCst) {
         return;
     }
-    let setup = deliveries.current.get();
+    let dispatch = Arc::clone(&deliveries.dispatch);
+    let current = Arc::clone(&deliveries.current);
+    tokio::spawn(async move {
+        time::sleep(TOGETHER).await;
+        GATHERS.store(false, Ordering::SeqCst);
+        tell_of_damage(&dispatch, &current);
+    });
+}
+
+fn tell_of_damage(dispatch: &Dispatch, current: &Current) {
+    let (damaged, setup) = (dispatch.spool().damaged(), current.get());
     let list = notification::damaged(&damaged);
     let state = &setup.config.state;
-    if !block_in_place(|| last_good::is_news_of(state, TOLD, &list)) {
+    if damaged.is_empty() || !block_in_place(|| last_good::is_news_of(state, TOLD, &list)) {
         return;
     }
     let (headline, text) = notification::damage(
@@ -185,7 +210,7 @@ pub(super) fn damaged(deliveries: &Deliveries) {
         "smarthost",
         &setup.config.spool,
     );
-    deliveries.dispatch.news().tell(Event::News(News {
+    dispatch.news().tell(Event::News(News {
         kind: Kind::Dead,
         headline,
         text,
