@@ -47,7 +47,7 @@ impl<R: Role> Up<R> {
                 };
                 self.queue.handle(event, context.wall);
             }
-            Action::Warn { id, late } => {
+            Action::Warn { id, late, .. } => {
                 let give_up = context.wall;
                 let told = self.report(
                     role,

@@ -138,7 +138,7 @@ pub(crate) fn hit<R: Role>(fault: &Fault, common: &mut Shared, program: &mut Pro
                 Order::FlushAll => Event::FlushAll,
                 Order::Return => {
                     let Some(up) = &program.up else { return };
-                    Event::returned(id, &up.spool.envelope(id), up.spool.entry(id).as_ref())
+                    Event::returned(id, up.spool.known(id).as_ref(), up.spool.entry(id).as_ref())
                 }
                 Order::Remove => Event::Remove { id },
             };
