@@ -45,6 +45,7 @@ mod current;
 mod follow;
 mod identity;
 mod kept;
+mod known;
 mod places;
 mod start;
 mod tickets;
@@ -52,6 +53,7 @@ mod wrong;
 
 pub(crate) use current::Current;
 pub(crate) use identity::Identity;
+use known::Shared;
 use places::Held;
 pub(crate) use tickets::Tickets;
 
@@ -91,7 +93,7 @@ pub(crate) struct Setup {
     /// It is not what the files say: copies are used in their place, or what could be saved of
     /// them.
     stands_in: bool,
-    tables: Arc<Mutex<Tables>>,
+    tables: Arc<Shared>,
 }
 
 /// The tables' files.
@@ -232,12 +234,8 @@ impl Setup {
             }
         };
         Self::keep_copies(&setup.config);
-        let tables = setup.tables.lock();
-        Self::keep_lists(
-            &mut tables
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .aliases,
-        );
+        let keep = |tables: &mut Tables| Self::keep_lists(&mut tables.aliases);
+        setup.tables.read(keep);
         setup.remember(path, &layers);
         tell(&setup.problems);
         Ok(setup)
@@ -349,7 +347,7 @@ impl Setup {
             tls_policies: tables.tls_policies(),
             mta_sts,
             enrolled,
-            tables: Arc::new(Mutex::new(tables)),
+            tables: Arc::new(Shared::new(tables)),
             relay_tls,
             trusts,
             identity: None,
@@ -399,8 +397,10 @@ fn offers_tls(config: &Config) -> bool {
 impl Setup {
     /// The same with tables and certificate as they are now, if one of them has changed.
     fn renewed(&self) -> Option<Self> {
-        // Somebody else is looking.
-        let mut tables = self.tables.try_lock().ok()?;
+        self.tables.read(|tables| self.renewed_by(tables))?
+    }
+
+    fn renewed_by(&self, tables: &mut Tables) -> Option<Self> {
         let looked = tables.refresh();
         tell(&looked.problems);
         let is_right = !self.stands_in && looked.problems.iter().all(|problem| !problem.fault);

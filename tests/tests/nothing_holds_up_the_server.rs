@@ -2,11 +2,12 @@
 //! whoever else has mail is served meanwhile, and afterwards.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fmt::Write as _, fs, net::IpAddr};
+use std::{fmt::Write as _, fs, net::IpAddr, path::Path, process::Command};
 
 use tests::{
     daemon::Daemon,
     installation::hermetic,
+    login::{self, plain},
     peers,
     resolver::{Record, Resolver},
     session::{Session, heard},
@@ -128,32 +129,31 @@ fn held_thread(pid: u32) -> Option<String> {
     })
 }
 
-#[test]
-fn a_table_on_a_disk_that_does_not_answer_keeps_nobody_from_being_greeted_and_served() {
-    let Some(strace) = peers::find("strace").filter(|_| peers::root()) else {
-        return;
-    };
-    let (sink, resolver) = (Sink::start(), Resolver::anywhere(|_| None));
-    let mut smarthost = relay(&sink, &resolver, "aliases = [\"lists\"]\n");
-    smarthost.file("lists", "root: r@far.example\nteam: a@far.example\n");
-    smarthost.run();
-    let (pid, table) = (
-        smarthost.daemon().pid(),
-        smarthost.directory().join("lists"),
-    );
-    let mut strace = hermetic(&strace);
-    strace.args(["-f", "-o", "/dev/null", "-e", "trace=openat"]);
-    strace.args(["-e", "inject=openat:delay_enter=8000000:when=1"]);
-    strace.args(["-P", peers::text(&table), "-p", &pid.to_string()]);
-    let mut strace = Daemon::start("strace", &mut strace);
+/// As on a disk that is away: whoever opens this file waits. `times`: who of them.
+fn away(strace: &Path, file: &Path, times: &str) -> Command {
+    let mut command = hermetic(strace);
+    command.args(["-f", "-o", "/dev/null", "-e", "trace=openat", "-e"]);
+    command.arg(format!("inject=openat:delay_enter=300000000:when={times}"));
+    command.args(["-P", peers::text(file)]);
+    command
+}
+
+/// A file changes, and the disk does not answer who opens it then; the thread that waits for it.
+fn hung(
+    strace: &Path,
+    smarthost: &Smarthost,
+    (name, text): (&str, &str),
+    times: &str,
+) -> (Daemon, String) {
+    let (pid, file) = (smarthost.daemon().pid(), smarthost.directory().join(name));
+    let mut command = away(strace, &file, times);
+    command.args(["-p", &pid.to_string()]);
+    let mut strace = Daemon::start("strace", &mut command);
     strace.wait_for_log("attached");
-    smarthost.file(
-        "lists",
-        "root: r@far.example\nteam: a@far.example\nnew: a@far.example\n",
-    );
+    smarthost.file(name, text);
     // One thread is held for long, always the same; others only in passing.
     let (mut last, mut times) = (None, 0);
-    let reader = until("the table is being read", || {
+    let reader = until("the file is being read", || {
         let held = held_thread(pid);
         times = if held.is_some() && held == last {
             times + 1
@@ -163,6 +163,49 @@ fn a_table_on_a_disk_that_does_not_answer_keeps_nobody_from_being_greeted_and_se
         last.clone_from(&held);
         held.filter(|_| times >= 20)
     });
+    (strace, reader)
+}
+
+/// Each thread that drives sockets would wait for the file, one by one.
+#[test]
+fn whoever_tries_to_log_in_or_asks_for_a_status_waits_for_no_file_and_holds_up_no_mail() {
+    let Some(strace) = peers::find("strace").filter(|_| peers::root()) else {
+        return;
+    };
+    let (sink, resolver) = (Sink::start(), Resolver::anywhere(|_| None));
+    let mut smarthost = relay(&sink, &resolver, "auth = { users = \"users\" }\n");
+    smarthost.file("users", "# empty\n");
+    smarthost.run();
+    let pid = smarthost.daemon().pid();
+    let (mut strace, reader) = hung(&strace, &smarthost, ("users", "# nobody\n# empty\n"), "1");
+    for client in ["127.0.0.66", "127.0.0.67", "127.0.0.68", "127.0.0.69"] {
+        let said = plain(&mut login::from(&smarthost, client), "vm7", "guess");
+        assert_eq!(said.code, 535, "{said:?}");
+    }
+    for client in [STRANGER, "127.0.0.1"] {
+        assert!(smarthost.admin(&["status"]).status.success());
+        let to = ["root@example.org"];
+        from(client, &smarthost)
+            .ehlo()
+            .delivers("a@example.net", &to, login::MESSAGE);
+    }
+    assert_eq!(held_thread(pid), Some(reader), "it was still being read");
+    strace.kill();
+    assert!(smarthost.daemon().stop().success());
+}
+
+#[test]
+fn a_table_on_a_disk_that_does_not_answer_keeps_nobody_from_being_greeted_and_served() {
+    let Some(strace) = peers::find("strace").filter(|_| peers::root()) else {
+        return;
+    };
+    let (sink, resolver) = (Sink::start(), Resolver::anywhere(|_| None));
+    let mut smarthost = relay(&sink, &resolver, "aliases = [\"lists\"]\n");
+    smarthost.file("lists", "root: r@far.example\nteam: a@far.example\n");
+    smarthost.run();
+    let pid = smarthost.daemon().pid();
+    let text = "root: r@far.example\nteam: a@far.example\nnew: a@far.example\n";
+    let (mut strace, reader) = hung(&strace, &smarthost, ("lists", text), "1");
     for client in [STRANGER, "127.0.0.1"] {
         let mut session = from(client, &smarthost).ehlo();
         session.delivers(
@@ -173,10 +216,10 @@ fn a_table_on_a_disk_that_does_not_answer_keeps_nobody_from_being_greeted_and_se
     }
     assert!(smarthost.admin(&["status"]).status.success());
     assert_eq!(held_thread(pid), Some(reader), "it was still being read");
+    strace.kill();
     let taken = |to: &str| heard(smarthost.address(), STRANGER, "x", "a@example.net", to);
     until("the new entry is known", || {
         taken("new@example.org").starts_with("250").then_some(())
     });
-    strace.kill();
     assert!(smarthost.daemon().stop().success());
 }

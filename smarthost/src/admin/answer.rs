@@ -359,6 +359,7 @@ impl Controlled<'_> {
                 }
             }
         }
+        let closed = count(self.failures().closed(now).len());
         let sent = reports.iter().take(NAMED);
         let client_messages = sent.map(|it| (it.client.clone(), it.messages())).collect();
         let limits = nearest(&reports);
@@ -368,7 +369,7 @@ impl Controlled<'_> {
             in_flight,
             clients,
             client_messages,
-            closed: count(self.failures().closed(now).len()),
+            closed,
             destinations,
             senders,
             limits,

@@ -369,6 +369,10 @@ impl Control {
             let text = format!("not written since {}: {why}", since.mailq());
             Service::new("counters", setup.config.state.display(), false, text)
         }));
+        // Each is unlocked before the next is asked: sessions need them all.
+        let counted = self.server.dispatch.activity().counted().clone();
+        let web_fault = self.web_fault.lock();
+        let web_fault = web_fault.unwrap_or_else(PoisonError::into_inner).clone();
         Status {
             program: "smarthost".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -383,14 +387,10 @@ impl Control {
             refused: self.server.refused(),
             services,
             spool: serve::spool(&setup.config.spool, self.server.dispatch.spool()),
-            counted: self.server.dispatch.activity().counted().clone(),
+            counted,
             queues_only: self.server.current.only_queues(),
-            alarms: self
-                .web_fault
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter()
-                .cloned()
+            alarms: web_fault
+                .into_iter()
                 .chain(self.deaf.alarms())
                 .chain(self.server.dispatch.spool().alarms())
                 .chain(relay::token::complaint())

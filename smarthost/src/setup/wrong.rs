@@ -3,13 +3,13 @@
 //!
 //! Contract: makes nothing but its directories, and changes nothing.
 
-use std::{path::Path, sync::PoisonError};
+use std::{path::Path, sync::Arc};
 
 use mail::maps::Problem;
 use settings::{ConfigError, last_good};
-use tables::told;
+use smtp::sasl::Logins;
 
-use super::{Held, Setup, Tables, examine_identity, has_password, places};
+use super::{Held, Setup, Tables, examine_identity, has_password, known::Known, places};
 use crate::config::Config;
 
 impl Setup {
@@ -22,7 +22,8 @@ impl Setup {
         let before = before.filter(|before| !before.stands_in);
         match (Tables::read(config), before) {
             (Ok((tables, _)), Some(before)) => {
-                wrong.extend(tables.lost(before).into_iter().map(error));
+                let lost = Known::of(&tables).lost(&before.tables.known());
+                wrong.extend(lost.into_iter().map(error));
             }
             (Ok(_), None) => {}
             (Err(unread), _) => wrong.push(unread),
@@ -47,17 +48,13 @@ impl Setup {
     /// Why tables that are in force are not those of their files, if so: settled, and not what is
     /// just being written.
     pub(crate) fn refused(&self) -> Vec<Problem> {
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        told::bounded(tables.refused())
+        self.tables.known().refused.clone()
     }
 
     /// Whether it is known who may log in.
     pub(crate) fn knows_logins(&self) -> bool {
-        if self.logins.as_ref().is_none_or(|it| !it.is_empty()) {
-            return true;
-        }
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.users.are_known()
+        let names_some = |logins: &Arc<Logins>| !logins.is_empty();
+        self.logins.as_ref().is_none_or(names_some) || self.tables.known().logins
     }
 
     /// Why the files cannot be loaded as they are now, if so; `anew`: by a start, which goes on
