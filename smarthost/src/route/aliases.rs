@@ -31,10 +31,9 @@ impl Router {
     /// The recipients that stand for one after aliases (itself, if there is none); `original` is
     /// set where the address changed.
     pub fn expand(&self, recipient: &Recipient) -> Result<Vec<Recipient>, Failure> {
-        let all = Expansion::of(self, &recipient.address)?;
-        let standing = all
-            .into_iter()
-            .map(|address| standing_for(recipient, address));
+        let all = self.members(&recipient.address)?;
+        let standing = all.iter().cloned();
+        let standing = standing.map(|address| standing_for(recipient, address));
         Ok(standing.collect())
     }
 

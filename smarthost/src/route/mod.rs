@@ -5,6 +5,7 @@
 //! | [`virtual_aliases`] | a recipient of any class → the addresses of its entry (row C2) |
 //! | [`aliases`] | a local recipient → those who stand for it (rows A2, B2, B3, B18, D2) |
 //! | [`expansion`] | both, followed until nothing changes |
+//! | [`expansions`] | what of that is remembered of long lists |
 //! | [`fate`] | whether mail for a recipient can be taken at all |
 //! | [`fates`] | what of that is remembered |
 //! | [`transport`] | an address → [`Destination`]: routes, local domains, relayhost, MX (rows B12, B14, C1, D1, D5) |
@@ -16,6 +17,7 @@
 
 mod aliases;
 mod expansion;
+mod expansions;
 mod failures;
 mod fate;
 mod fates;
@@ -27,6 +29,7 @@ mod virtual_aliases;
 mod virtual_tests;
 
 pub use expansion::Step;
+use expansions::Expansions;
 pub use fates::Fate;
 use fates::Fates;
 
@@ -62,6 +65,7 @@ pub struct Router {
     srs: Option<Arc<Srs>>,
     /// What was found out about recipients.
     fates: Fates,
+    expansions: Expansions,
 }
 
 /// The tables of virtual aliases and of relay recipients.
@@ -124,6 +128,7 @@ impl Router {
             tables: Arc::default(),
             srs: None,
             fates: Fates::default(),
+            expansions: Expansions::default(),
         }
     }
 
@@ -138,6 +143,7 @@ impl Router {
         Self {
             tables: Arc::new(tables),
             fates: Fates::default(),
+            expansions: Expansions::default(),
             ..self
         }
     }
@@ -148,6 +154,7 @@ impl Router {
         Self {
             runners: Arc::new(runners),
             fates: Fates::default(),
+            expansions: Expansions::default(),
             ..self
         }
     }
@@ -158,6 +165,7 @@ impl Router {
         Self {
             srs,
             fates: Fates::default(),
+            expansions: Expansions::default(),
             ..self
         }
     }

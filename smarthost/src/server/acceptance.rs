@@ -213,7 +213,11 @@ impl Connection {
         let (recipients, setup) = (transaction.recipients.clone(), Arc::clone(&self.setup));
         // A list can have tens of thousands of members.
         let expand = move || dispatch::expand(&recipients, &setup.router);
-        let expanded = self.server.bench.work(expand, self.own).await;
+        let expanded = self
+            .server
+            .bench
+            .work(expand, (self.client, self.own))
+            .await;
         Ok(Envelope {
             sender: transaction.sender(),
             recipients: expanded

@@ -1,10 +1,11 @@
 //! Rules are judged where their tables cost no other session anything.
 //!
 //! Contract: as long as that is quick, on the threads that drive sockets; once it was slow (aliases
-//! with many members, thousands of patterns), on others, of which strangers and clients of ours
-//! each have a bounded number, in the order in which they come.
+//! with many members, thousands of patterns), and at the start, on others, of which strangers and
+//! clients of ours each have a bounded number, where clients take turns.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -13,9 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use crate::policy::{Evaluation, Step};
+use super::turns::Turns;
+use crate::{
+    network::Network,
+    policy::{Evaluation, Step},
+};
 
 /// Longer than this is slow.
 const SLOW: Duration = Duration::from_micros(500);
@@ -27,8 +32,8 @@ const WARY: u32 = 256;
 pub(crate) struct Bench {
     /// Steps that are still taken aside.
     wary: AtomicU32,
-    strangers: Arc<Semaphore>,
-    own: Arc<Semaphore>,
+    strangers: Arc<Turns<Network>>,
+    own: Arc<Turns<Network>>,
 }
 
 impl Default for Bench {
@@ -36,9 +41,9 @@ impl Default for Bench {
         // Half of the machine at most is for those whom nobody knows.
         let most = thread::available_parallelism().map_or(1, |all| (all.get() / 2).max(1));
         Self {
-            wary: AtomicU32::new(0),
-            strangers: Arc::new(Semaphore::new(most)),
-            own: Arc::new(Semaphore::new(most)),
+            wary: AtomicU32::new(WARY),
+            strangers: Turns::new(most),
+            own: Turns::new(most),
         }
     }
 }
@@ -48,27 +53,28 @@ impl Bench {
     pub(super) async fn step(
         &self,
         mut evaluation: Evaluation,
-        own: bool,
+        (client, own): (IpAddr, bool),
     ) -> Option<(Evaluation, Step)> {
         let step = move || {
             let step = evaluation.step();
             (evaluation, step)
         };
-        self.work(step, own).await
+        self.work(step, (client, own)).await
     }
 
-    /// The same of other work that looks through tables.
+    /// The same of other work that looks through tables, for a client, which may be one of ours.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-        own: bool,
+        (client, own): (IpAddr, bool),
     ) -> Option<T> {
         let wary = self.wary.load(Ordering::Relaxed);
         let (done, took) = if wary == 0 {
             timed(work)
         } else {
             let places = if own { &self.own } else { &self.strangers };
-            let place = Arc::clone(places).acquire_owned().await.ok()?;
+            let client = Network::of(client, 32, if own { 128 } else { 64 });
+            let place = places.take(client).await?;
             let aside = spawn_blocking(move || {
                 let done = timed(work);
                 drop(place);
@@ -109,12 +115,12 @@ mod tests {
     fn no_more_look_through_tables_at_a_time_than_there_are_places_and_strangers_take_no_others() {
         let bench = Arc::new(Bench::default());
         bench.note(0, SLOW * 2);
-        let most = bench.strangers.available_permits();
+        let most = bench.strangers.free();
         let (running, peak) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let runtime = Runtime::new().unwrap_or_else(|error| panic!("{error}"));
         runtime.block_on(async {
             let mut all = JoinSet::new();
-            for _ in 0..4 * most {
+            for number in 0..4 * most {
                 let (bench, running, peak) =
                     (Arc::clone(&bench), Arc::clone(&running), Arc::clone(&peak));
                 all.spawn(async move {
@@ -128,10 +134,12 @@ mod tests {
                         }
                         running.fetch_sub(1, Ordering::SeqCst);
                     };
-                    bench.work(work, false).await
+                    let client = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
+                    bench.work(work, (client[number % 2], false)).await
                 });
             }
-            let own = bench.work(|| "a client of ours", true).await;
+            let own = bench.work(|| "a client of ours", (IpAddr::from([10, 0, 0, 1]), true));
+            let own = own.await;
             assert_eq!(own, Some("a client of ours"));
             while let Some(done) = all.join_next().await {
                 assert!(done.is_ok_and(|done| done.is_some()));
@@ -143,6 +151,12 @@ mod tests {
     #[test]
     fn after_one_slow_decision_the_next_ones_are_taken_aside_until_many_were_quick() {
         let bench = Bench::default();
+        assert_eq!(
+            bench.wary.load(Ordering::Relaxed),
+            WARY,
+            "nothing is known yet"
+        );
+        bench.wary.store(0, Ordering::Relaxed);
         bench.note(0, SLOW);
         assert_eq!(bench.wary.load(Ordering::Relaxed), 0);
         bench.note(0, SLOW * 2);

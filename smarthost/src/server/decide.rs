@@ -123,7 +123,11 @@ impl Connection {
         let mut evaluation = self.setup.policy.evaluate(facts, question);
         let patience = time::Instant::now() + DECISION;
         loop {
-            let stepped = self.server.bench.step(evaluation, self.own).await;
+            let stepped = self
+                .server
+                .bench
+                .step(evaluation, (self.client, self.own))
+                .await;
             let Some((going_on, step)) = stepped else {
                 return Verdict::Refuse(Reply::literal(UNDECIDED));
             };

@@ -9,6 +9,7 @@
 //! | [`decide`] | answers the machine's questions: policy, limits |
 //! | [`acceptance`] | a message that has come whole: completed, counted, kept |
 //! | [`bench`] | rules are judged where that costs no other session anything |
+//! | [`turns`] | a bounded number of places, whose holders change in turns of clients |
 //! | [`attempts`] | who failed to log in lately, or to be enrolled |
 //! | [`known`] | who the client is, and what is noted of one of ours |
 //! | [`enrolment`] | XENROLL, and keys that are believed no more |
@@ -58,6 +59,7 @@ mod services;
 mod session;
 mod standings;
 mod transaction;
+mod turns;
 mod verification;
 mod world;
 mod xclient;
