@@ -42,9 +42,8 @@ fn found(smarthost: &Smarthost, subject: &str) -> (Option<i32>, Vec<(String, Str
 /// The one thing that it says of the daemon, which works or does not.
 fn of_daemon(smarthost: &Smarthost, expected: (i32, &str, &str)) {
     let (code, found) = found(smarthost, "daemon");
-    let [(level, text)] = &found[..] else {
-        panic!("{expected:?}: {found:?}");
-    };
+    assert_eq!(found.len(), 1, "{expected:?}: {found:?}");
+    let (level, text) = found.first().unwrap();
     let is = (code.unwrap(), level.as_str());
     assert_eq!(is, (expected.0, expected.1), "{text}");
     assert!(text.contains(expected.2), "{expected:?}: {text}");

@@ -57,7 +57,8 @@ fn line(said: &str, subject: &str, what: &str) -> String {
     let at = lines
         .iter()
         .position(|line| line.starts_with(&begins) && line.contains(what));
-    let at = at.unwrap_or_else(|| panic!("{subject}: {what}: {said}"));
+    assert!(at.is_some(), "{subject}: {what}: {said}");
+    let at = at.unwrap();
     let rest = lines[at + 1..].iter();
     let advice = rest.take_while(|line| line.starts_with(' ') || line.contains(" | "));
     let told = std::iter::once(&lines[at]).chain(advice).copied();

@@ -101,7 +101,7 @@ impl Spool {
 fn note(lists: &[PathBuf], places: &[PathBuf]) {
     let lines = places.iter().filter_map(|place| place.to_str());
     let lines = lines.filter(|line| !line.contains('\n'));
-    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     for directory in lists.iter().filter(|it| it.is_dir()) {
         let list = directory.join(NAME);
         if system::read::text(&list, MOST).is_ok_and(|known| known == text) {
