@@ -72,3 +72,29 @@ fn what_the_copy_lacks_is_told_and_not_read_from_this_machine() {
         assert!(said.contains(&name), "{said}");
     }
 }
+
+#[test]
+fn a_copy_of_the_directory_alone_is_read_for_what_it_names_there_and_the_rest_is_told() {
+    let smarthost = Smarthost::prepare("");
+    let folder = smarthost.directory().join("theirs");
+    fs::create_dir_all(&folder).unwrap();
+    let other = smarthost.directory().join("domains");
+    write(&other, "r.example x\n");
+    let main = MAIN.replace("/etc/aliases", "/etc/postfix/lists")
+        + &format!("relay_domains = hash:{}\n", other.display());
+    write(&folder.join("main.cf"), &main);
+    write(&folder.join("virtual"), "x@v.example y@far.example\n");
+    let output = smarthost.admin(&["import", folder.to_str().unwrap(), "--apply", "--force"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let config = fs::read_to_string(smarthost.config()).unwrap();
+    assert!(config.contains("virtual = [\"hash:virtual\"]"), "{config}");
+    let copied = fs::read_to_string(smarthost.directory().join("virtual")).unwrap();
+    assert_eq!(copied, "x@v.example y@far.example\n");
+    let lists = folder.join("lists").display().to_string();
+    for told in [
+        format!("{lists}: No such file or directory (os error 2); copy /etc/postfix/lists there"),
+        format!("{} is this machine's", other.display()),
+    ] {
+        assert!(said.contains(&told), "{told}: {said}");
+    }
+}

@@ -5,6 +5,8 @@
 //! Exit status: 0 taken over as it was, 1 something is not, or needs a decision.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write as _},
     path::Path,
@@ -14,7 +16,10 @@ use std::{
 use super::{arguments::Import as Request, failed::Failed, owner::give};
 use crate::{
     config::{Config, STATE},
-    import::{self, report::Import},
+    import::{
+        self, Place,
+        report::{Import, Note, Verdict},
+    },
 };
 
 /// Shows or writes it: what is said on standard output, and the exit status.
@@ -27,14 +32,32 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
         directory => directory,
     };
     let machine = Config::machine_default()?.hostname.to_string();
-    let import = match root_of(directory) {
-        None => import::read(directory, &machine, &text),
-        Some(root) => {
+    let import = match whose(directory) {
+        Whose::Own => import::read(Place::own(directory), &machine, &text),
+        Whose::Machine(root) => {
             let files = |path: &str| text_below(root, path);
             let named = files("/etc/hostname").ok();
             let named = named.and_then(|text| Some(text.lines().next()?.trim().to_owned()));
-            let named = named.filter(|name| !name.is_empty()).unwrap_or(machine);
-            import::read_copy(root, directory, &named, &files)
+            let name = named.filter(|name| !name.is_empty()).unwrap_or(machine);
+            let named = directory.strip_prefix(root).unwrap_or(directory);
+            let place = Place {
+                directory,
+                named,
+                root,
+            };
+            import::read(place, &name, &files)
+        }
+        Whose::Copy => {
+            let of_here = RefCell::new(BTreeSet::new());
+            let files = |path: &str| text_beside(directory, path, &of_here);
+            let place = Place {
+                named: USUAL,
+                ..Place::own(directory)
+            };
+            import::read(place, &machine, &files).map(|mut import| {
+                import.notes.extend(told_of(directory, &of_here.take()));
+                import
+            })
         }
     };
     let import = import.map_err(Failed::new)?;
@@ -69,10 +92,62 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
     Ok((text, exit))
 }
 
-/// Where the files of another machine lie, of which this is the directory of Postfix.
-fn root_of(directory: &str) -> Option<&str> {
-    let root = directory.strip_suffix("/etc/postfix")?;
-    (!["", "/usr", "/usr/local"].contains(&root)).then_some(root)
+/// The directory of Postfix, as it is called on most machines.
+const USUAL: &str = "/etc/postfix";
+/// Below them lie configurations of this machine's own: `/etc/postfix-out`.
+const OWN: [&str; 3] = ["/etc/", "/usr/", "/opt/"];
+
+/// Whose configuration a directory holds.
+enum Whose<'a> {
+    Own,
+    /// Another machine's, whose other files lie below this root.
+    Machine(&'a str),
+    /// A copy of such a directory alone.
+    Copy,
+}
+
+fn whose(directory: &str) -> Whose<'_> {
+    if OWN.iter().any(|own| directory.starts_with(own)) {
+        return Whose::Own;
+    }
+    directory
+        .strip_suffix(USUAL)
+        .map_or(Whose::Copy, Whose::Machine)
+}
+
+/// A file that lies in a copy of the directory of Postfix, where its path names that; another as
+/// it is called, which is noted.
+fn text_beside(
+    directory: &str,
+    path: &str,
+    of_here: &RefCell<BTreeSet<String>>,
+) -> Result<String, String> {
+    let inside = path.strip_prefix(USUAL).filter(|it| it.starts_with('/'));
+    let Some(inside) = inside else {
+        let found = text(path)?;
+        if !path.starts_with(directory) {
+            of_here.borrow_mut().insert(path.to_owned());
+        }
+        return Ok(found);
+    };
+    text(&format!("{directory}{inside}"))
+        .map_err(|why| format!("{why}; copy {path} there (this machine's own is not read)"))
+}
+
+/// Files of this machine that the copy names.
+fn told_of(directory: &str, paths: &BTreeSet<String>) -> Vec<Note> {
+    let place = format!("{directory}/main.cf");
+    let main = text(&place).unwrap_or_default();
+    let named = paths.iter().filter(|path| main.contains(path.as_str()));
+    let note = |path: &String| Note {
+        verdict: Verdict::Decide,
+        place: place.clone(),
+        key: "main.cf".to_owned(),
+        text: format!(
+            "{path} is this machine's: if the configuration is another one's, import a copy of its whole tree, COPY{USUAL}"
+        ),
+    };
+    named.map(note).collect()
 }
 
 /// A file of a machine whose files lie below a directory, by its path there. This machine's own is

@@ -120,9 +120,7 @@ impl Reader<'_> {
             let inside = path.strip_prefix(directory)?;
             inside.strip_prefix('/').map(str::to_owned)
         };
-        // As it is called on the machine whose it is.
-        let own = self.directory.strip_prefix(self.root);
-        let inside = within(self.directory).or_else(|| within(own?));
+        let inside = within(self.directory).or_else(|| within(self.named));
         let last = || path.rsplit('/').next().unwrap_or(path).to_owned();
         let inside = match inside {
             Some(inside) => inside,

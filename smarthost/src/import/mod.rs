@@ -45,21 +45,31 @@ pub use reader::Files;
 use reader::Reader;
 use report::Import;
 
-/// Takes over what `directory` holds; `machine` is the host's own name. `None`: there is no
-/// `main.cf`.
-pub fn read(directory: &str, machine: &str, files: &Files<'_>) -> Result<Import, String> {
-    read_copy("", directory, machine, files)
+/// Where a configuration of Postfix's lies.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub directory: &'a str,
+    /// As it is called on the machine whose it is.
+    pub named: &'a str,
+    /// Where the other files of that machine lie; empty: they are not looked for elsewhere.
+    pub root: &'a str,
 }
 
-/// The same of another machine's files, which lie below `root`, as `directory` does; `files` finds
-/// them by the paths that they have there.
-pub fn read_copy(
-    root: &str,
-    directory: &str,
-    machine: &str,
-    files: &Files<'_>,
-) -> Result<Import, String> {
-    let mut reader = Reader::open(root, directory, machine, files)?;
+impl<'a> Place<'a> {
+    /// This machine's own.
+    pub fn own(directory: &'a str) -> Self {
+        Self {
+            directory,
+            named: directory,
+            root: "",
+        }
+    }
+}
+
+/// Takes over what lies there; `machine` is the host's own name, `files` finds files by the paths
+/// that they have on the machine whose they are. `Err`: there is no `main.cf`.
+pub fn read(place: Place<'_>, machine: &str, files: &Files<'_>) -> Result<Import, String> {
+    let mut reader = Reader::open(place, machine, files)?;
     names::read(&mut reader);
     services::listen(&mut reader);
     recipients::read(&mut reader);

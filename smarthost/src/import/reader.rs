@@ -10,7 +10,10 @@ use mail::{
 use postfix::{Service, Settings, expand::level, members, services};
 use settings::{ConfigError, rows::quote};
 
-use super::report::{Import, NewFile, Note, Value, Verdict};
+use super::{
+    Place,
+    report::{Import, NewFile, Note, Value, Verdict},
+};
 use crate::config::Config;
 
 /// Finds a file by its path: its text, or why there is none.
@@ -26,6 +29,8 @@ pub(super) struct Reader<'a> {
     /// Where the files of another machine lie; empty: it is this one.
     pub(super) root: &'a str,
     pub(super) directory: &'a str,
+    /// As it is called on the machine whose it is.
+    pub(super) named: &'a str,
     machine: &'a str,
     pub(super) main: Settings,
     pub(super) services: Vec<Service>,
@@ -38,8 +43,11 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn open(
-        root: &'a str,
-        directory: &'a str,
+        Place {
+            directory,
+            named,
+            root,
+        }: Place<'a>,
         machine: &'a str,
         files: &'a Files<'a>,
     ) -> Result<Self, String> {
@@ -50,6 +58,7 @@ impl<'a> Reader<'a> {
             files,
             root,
             directory,
+            named,
             machine,
             level: level(&main.value("compatibility_level")),
             main,

@@ -20,7 +20,7 @@ pub(super) fn import(files: &[(&str, &str)]) -> Import {
         let text = all.get(path).map(|text| (*text).to_owned());
         text.ok_or_else(|| format!("{path}: No such file or directory"))
     };
-    read("/etc/postfix", "mx.example.org", &find).unwrap()
+    read(super::Place::own("/etc/postfix"), "mx.example.org", &find).unwrap()
 }
 
 fn main_cf(text: &str) -> Import {
