@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, process::Output};
 
 use tests::{
-    agent::Agent,
+    agent::{Agent, as_user, pipe},
     sink::Sink,
     wait::{until, until_true},
 };
@@ -148,4 +148,85 @@ fn a_machines_alias_file_that_is_removed_stays_in_force_until_it_says_that_it_is
     machine.run();
     assert_eq!(goes(&machine, &sink, "blank").1, ["www@example.org"]);
     assert!(!text(&machine.admin(&["status"])).contains("suddenly"));
+}
+
+/// As root, as a user and of a configuration that is wrong besides.
+#[test]
+fn what_bv_and_explain_tell_is_what_the_mail_gets_while_files_are_wrong_or_gone() {
+    let sink = Sink::start();
+    let good = format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\naliases = \"$DIR/aliases\"\n",
+        sink.nexthop()
+    );
+    let mut machine = Agent::prepare(&good);
+    machine.file("aliases", ALIASES);
+    machine.open_to_all();
+    machine.run();
+    let verified = |machine: &Agent| {
+        let mut command = machine.public("sendmail");
+        command.args(["-bv", "www"]);
+        let by_user = as_user("64003", &command).output().unwrap();
+        let typed = pipe(machine.program("sendmail").arg("-bt"), b"www\n");
+        let own = command.output().unwrap();
+        [own, by_user, typed]
+    };
+    let tells = |machine: &Agent, what: &str| {
+        for output in verified(machine) {
+            let told = text(&output);
+            assert_eq!(output.status.code(), Some(0), "{what}: {told}");
+            let address = "www: <web@far.example>";
+            assert!(told.contains(address), "{what}: {told}");
+            assert!(told.contains(&sink.nexthop()), "{what}: {told}");
+        }
+        let explained = machine.admin(&["explain", "www"]);
+        let told = text(&explained);
+        assert_eq!(explained.status.code(), Some(0), "{what}: {told}");
+        assert!(told.contains("<web@far.example>"), "{what}: {told}");
+        assert_eq!(goes(machine, &sink, what).1, ["web@far.example"]);
+    };
+    tells(&machine, "good");
+    machine.file("aliases", "root ops\nwww: other@far.example\n");
+    tells(&machine, "faulty");
+    fs::remove_file(machine.directory().join("aliases")).unwrap();
+    tells(&machine, "gone");
+    machine.daemon().kill();
+    machine.run();
+    tells(&machine, "gone over a restart");
+    machine.configure("relayhost = ");
+    tells(&machine, "with a wrong configuration");
+    // Nobody can tell it then, and so it is said.
+    machine.daemon().kill();
+    for output in verified(&machine) {
+        let told = text(&output);
+        assert_eq!(output.status.code(), Some(78), "{told}");
+    }
+}
+
+#[test]
+fn check_and_newaliases_name_an_alias_file_that_includes_itself_or_may_have_been_cut_off() {
+    let machine = Agent::prepare("aliases = \"$DIR/aliases\"\nadmin = \"a@far.example\"\n");
+    let both = || {
+        let newaliases = machine.program("newaliases").output().unwrap();
+        [text(&machine.admin(&["check"])), text(&newaliases)]
+    };
+    let itself = format!(
+        "www: :include:{}\n",
+        machine.directory().join("aliases").display()
+    );
+    for (content, told) in [
+        (itself.as_str(), "includes itself"),
+        ("root: ops@far.exa", "its last line has no end"),
+    ] {
+        machine.file("aliases", content);
+        for said in both() {
+            assert!(said.contains(told), "{said}");
+        }
+    }
+    machine.file("aliases", ALIASES);
+    for said in both() {
+        assert!(
+            !said.contains("no end") && !said.contains("itself"),
+            "{said}"
+        );
+    }
 }

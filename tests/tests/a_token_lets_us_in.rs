@@ -11,7 +11,7 @@ use std::{
 
 use relay::tls::pins_of_file;
 use tests::{
-    agent::Agent,
+    agent::{Agent, as_user, pipe},
     binaries::write_program,
     identity::{Identity, write},
     session::Session,
@@ -242,4 +242,62 @@ fn a_token_program_that_hangs_is_run_once_for_all_who_wait_and_holds_up_no_stop(
     ended(&node.daemon().log(), &directory, began);
     node.run();
     sink.journal().wait_for(12);
+}
+
+/// It may quote its arguments, and a client's secret among them.
+#[test]
+fn what_a_token_program_says_is_shown_to_administrators_and_to_no_user() {
+    const SECRET: &str = "Zq7mark9Xk";
+    const OPEN: &str = "the token program failed (exit status 3)";
+    let keeper = tempfile::tempdir().unwrap();
+    let (sink, pin) = relayhost(keeper.path(), "XOAUTH2", GOOD[0].1, "535 5.7.8 no");
+    let program = keeper.path().join("token");
+    write_program(
+        &program,
+        &format!("#!/bin/sh\necho bad client {SECRET} >&2\nexit 3\n"),
+    );
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\npins = \"{pin}\"\nadmin = \"admins@example.net\"\nshare = {{ size = \"100MiB\" }}\n\
+         retry = {{ minimal = \"1s\", maximal = \"1s\" }}\n\
+         auth = {{ user = \"vm1\", token = {{ command = [\"{}\"] }} }}\n",
+        sink.nexthop(),
+        program.display()
+    ));
+    machine.open_to_all();
+    machine.run();
+    let by_user = |name: &str, words: &[&str], input: &[u8]| {
+        let mut command = machine.public(name);
+        command.args(words);
+        let output = pipe(&mut as_user("64003", &command), input);
+        let all = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&all).into_owned()
+    };
+    by_user("sendmail", &["b@example.net"], b"Subject: x\n\nx\n");
+    until_true("the reason is known", || {
+        by_user("sendmail", &["-bp"], b"").contains(OPEN)
+    });
+    let own = machine.admin(&["status"]);
+    let own = String::from_utf8_lossy(&own.stdout).into_owned();
+    assert!(
+        own.contains(&format!("{OPEN}; it said: bad client {SECRET}")),
+        "{own}"
+    );
+    let check = machine.admin(&["check"]);
+    assert!(String::from_utf8_lossy(&check.stdout).contains(SECRET));
+    let config = machine.config().display().to_string();
+    for (name, words) in [
+        ("sendmail", &["-bp"][..]),
+        ("sendmail", &["-bv", "root"]),
+        ("sendmail-shim", &["--config", &config, "status"]),
+        ("sendmail-shim", &["--config", &config, "status", "--json"]),
+        ("sendmail-shim", &["--config", &config, "queue", "list"]),
+    ] {
+        let shown = by_user(name, words, b"");
+        assert!(
+            !shown.is_empty() && !shown.contains(SECRET),
+            "{words:?}: {shown}"
+        );
+    }
+    let log = machine.daemon().log();
+    assert!(log.contains(SECRET) && log.contains(OPEN), "{log}");
 }

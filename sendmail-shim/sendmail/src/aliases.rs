@@ -3,6 +3,9 @@
 
 use std::{
     collections::BTreeSet,
+    io,
+    os::unix::fs::FileExt as _,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -23,6 +26,8 @@ pub struct Checked {
     /// A text for each file. Missing files are fine.
     pub files: Vec<String>,
     pub faults: BTreeSet<String>,
+    /// Files whose last line may have been cut off.
+    pub unended: Vec<String>,
     /// Of root and postmaster, those for whom neither an alias nor `admin` names anybody.
     pub unnamed: Vec<&'static str>,
 }
@@ -31,7 +36,7 @@ pub struct Checked {
 pub fn check(settings: &Settings) -> Exit {
     let checked = look(settings);
     checked.files.iter().for_each(say);
-    for fault in &checked.faults {
+    for fault in checked.faults.iter().chain(&checked.unended) {
         complain("newaliases", fault);
     }
     settle(settings);
@@ -51,12 +56,26 @@ fn settle(settings: &Settings) {
     }
 }
 
+/// Whether the last line of a file does not end, as an editor or a copy leaves it that was stopped.
+fn has_no_end(path: &Path) -> bool {
+    let last = || -> io::Result<Option<u8>> {
+        let file = system::read::regular(path)?;
+        let Some(at) = file.metadata()?.len().checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut last = [0];
+        file.read_exact_at(&mut last, at)?;
+        Ok(Some(u8::from_be_bytes(last)))
+    };
+    last().is_ok_and(|last| last.is_some_and(|byte| byte != b'\n'))
+}
+
 /// Reads the files.
 pub fn look(settings: &Settings) -> Checked {
     let mut tables = Tables::recalled(settings);
     let (rules, problems) = tables.refresh(clock::now());
     let mut faults: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
-    let mut files = Vec::new();
+    let (mut files, mut unended) = (Vec::new(), Vec::new());
     for (table, path) in [
         (&rules.aliases, &settings.aliases),
         (&rules.revaliases, &settings.revaliases),
@@ -68,11 +87,18 @@ pub fn look(settings: &Settings) -> Checked {
             "not there".to_owned()
         };
         files.push(format!("{}: {state}", path.display()));
+        if has_no_end(path) {
+            let path = path.display();
+            unended.push(format!(
+                "{path}: its last line has no end; it may be cut off"
+            ));
+        }
     }
     let nobody = |name: &&str| settings.admin.is_none() && rules.aliases.get(name).is_none();
     Checked {
         files,
         faults,
+        unended,
         unnamed: ["root", "postmaster"].into_iter().filter(nobody).collect(),
     }
 }

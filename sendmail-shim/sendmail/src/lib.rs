@@ -88,8 +88,8 @@ fn carry_out(plan: Plan) -> Result<Exit, CommandError> {
         Plan::ListQueue => listing::list(&reachable()?),
         Plan::CountQueue => listing::count(&reachable()?),
         Plan::Flush(selector) => listing::flush(&reachable()?, selector.as_ref()),
-        Plan::Verify(recipients) => verify::words(&places::load(None)?, &recipients),
-        Plan::AddressTest => verify::lines(&places::load(None)?),
+        Plan::Verify(recipients) => verify::words(&recipients),
+        Plan::AddressTest => verify::lines(),
         Plan::CheckAliases => Ok(aliases::check(&places::load(None)?)),
         Plan::CheckConfig => {
             places::load(None)?

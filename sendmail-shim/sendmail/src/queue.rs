@@ -11,6 +11,8 @@ pub enum Request {
     Settings,
     /// How the agent does, and what of the asker's mail waits.
     Status,
+    /// What would become of these addresses if the asker mailed to them, as `-bv` says.
+    Verify(Vec<String>),
     /// About the queue, as both daemons are asked.
     #[serde(untagged)]
     Queue(order::Request),
@@ -23,6 +25,10 @@ pub enum Answer {
     /// All settings, as the file would have them (TOML).
     Settings(String),
     Status(Box<Status>),
+    /// A line of what is told of an address.
+    Told(String),
+    /// Whether all of them can be mailed to.
+    Mailable(bool),
     #[serde(untagged)]
     Queue(order::Answer),
 }

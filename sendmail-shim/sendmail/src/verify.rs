@@ -1,7 +1,8 @@
 //! `sendmail -bv` and `-bt`: what would become of an address, and why. Sends nothing.
 //!
 //! Contract: each address is told with what it becomes, the cause and the route; exit status 0 if
-//! all can be mailed to, 67 if one cannot.
+//! all can be mailed to, 67 if one cannot. The agent tells it, by what it has in force, which is not
+//! what a wrong or missing file says; where none answers, the files do.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 
@@ -14,34 +15,29 @@ use mail::{
         rewrite::{self, Caller, Rules},
     },
 };
+use settings::ConfigError;
 use system::{patient::Patient, sysexits::Exit};
 
 use super::terminal::{CommandError, complain, say};
 use crate::{
-    config::{settings::Settings, tables::Tables},
-    identity, relay,
+    config::{places, settings::Settings, tables::Tables},
+    identity,
+    queue::{Answer, Request},
+    relay,
 };
 
 /// Longest line of `-bt`, bytes.
 const LINE: u64 = 64 * 1024;
 
 /// `-bv ADDRESS...`
-pub fn words(settings: &Settings, words: &[String]) -> Result<Exit, CommandError> {
-    let mut tables = Tables::new(settings);
-    let verifier = Verifier::new(settings, &mut tables);
-    let mut exit = Exit::Ok;
-    for word in words {
-        if !verifier.tell(word) {
-            exit = Exit::NoUser;
-        }
-    }
-    Ok(exit)
+pub fn words(words: &[String]) -> Result<Exit, CommandError> {
+    let mailable = Source::find()?.tell(words)?;
+    Ok(if mailable { Exit::Ok } else { Exit::NoUser })
 }
 
 /// `-bt`: a line an address, until the input ends.
-pub fn lines(settings: &Settings) -> Result<Exit, CommandError> {
-    let mut tables = Tables::new(settings);
-    let verifier = Verifier::new(settings, &mut tables);
+pub fn lines() -> Result<Exit, CommandError> {
+    let mut source = Source::find()?;
     let mut input = BufReader::new(Patient(io::stdin().lock()));
     let mut exit = Exit::Ok;
     loop {
@@ -58,78 +54,125 @@ pub fn lines(settings: &Settings) -> Result<Exit, CommandError> {
             Err(error) => return Err(CommandError::new(Exit::NoInput, error)),
         }
         let address = String::from_utf8_lossy(&line);
-        if !address.trim().is_empty() && !verifier.tell(address.trim()) {
+        let address = address.trim();
+        if !address.is_empty() && !source.tell(&[address.to_owned()])? {
             exit = Exit::NoUser;
         }
     }
 }
 
-struct Verifier<'a> {
-    caller: Caller,
-    rules: &'a Rules,
-    route: String,
+/// Who knows what becomes of an address.
+struct Source {
+    settings: Settings,
+    /// What is wrong with the configuration: without an agent, nothing can be told.
+    wrong: Option<ConfigError>,
+    /// The files, where no agent answers.
+    tables: Option<Tables>,
 }
 
-impl<'a> Verifier<'a> {
-    fn new(settings: &Settings, tables: &'a mut Tables) -> Self {
-        let (rules, problems) = tables.refresh(clock::now());
-        for problem in problems {
-            complain("sendmail", problem);
-        }
-        let relays = relay::ordered(settings).into_iter();
-        let relays: Vec<_> = relays.map(ToString::to_string).collect();
-        Self {
-            caller: identity::caller(rustix::process::getuid().as_raw()),
-            rules,
-            route: match relays.as_slice() {
-                [] => "queued: no relayhost is set".to_owned(),
-                relays => format!("via {}", relays.join(", or ")),
-            },
-        }
+impl Source {
+    fn find() -> Result<Self, CommandError> {
+        let (settings, wrong) = places::load_anyway(None)?;
+        Ok(Self {
+            settings,
+            wrong,
+            tables: None,
+        })
     }
 
-    /// Whether it can be mailed to.
-    fn tell(&self, text: &str) -> bool {
-        let list = list::argument(text.trim());
-        let to: Vec<_> = list
-            .entries
-            .into_iter()
-            .map(|entry| Rcpt::from(entry.target))
-            .collect();
-        let rewritten = match list.problems.first() {
-            Some(problem) => Err(format!(
-                "bad recipient `{}`: {}",
-                problem.text, problem.error
-            )),
-            None if to.is_empty() => Err("bad recipient: the address is empty".to_owned()),
-            None => rewrite::rewrite(
-                &Mail::of_caller(None),
-                &to,
-                &mut Header::default(),
-                &self.caller,
-                self.rules,
-            )
-            .map_err(|error| error.to_string()),
-        };
-        match rewritten {
-            Ok((envelope, changes)) => {
-                for recipient in envelope.recipients {
-                    let address = recipient.address.as_str();
-                    let because = changes
-                        .iter()
-                        .find(|change| {
-                            change.what == "envelope recipient" && change.after == address
-                        })
-                        .map(|change| format!(" ({})", change.because))
-                        .unwrap_or_default();
-                    say(format_args!("{text}: <{address}>{because}, {}", self.route));
-                }
-                true
-            }
-            Err(error) => {
-                say(format_args!("{text}: undeliverable: {error}"));
-                false
-            }
+    /// Tells of these addresses; whether all can be mailed to.
+    fn tell(&mut self, words: &[String]) -> Result<bool, CommandError> {
+        if self.tables.is_none()
+            && let Some((lines, mailable)) = self.asked(words)
+        {
+            lines.iter().for_each(say);
+            return Ok(mailable);
         }
+        if let Some(wrong) = self.wrong.take() {
+            return Err(wrong.into());
+        }
+        let settings = &self.settings;
+        let tables = self.tables.get_or_insert_with(|| {
+            let mut tables = Tables::recalled(settings);
+            for problem in tables.refresh(clock::now()).1 {
+                complain("sendmail", problem);
+            }
+            tables
+        });
+        let caller = identity::caller(rustix::process::getuid().as_raw());
+        let mut all = true;
+        for word in words {
+            let (lines, mailable) = told(word, settings, &caller, tables.rules());
+            lines.iter().for_each(say);
+            all &= mailable;
+        }
+        Ok(all)
     }
+
+    /// What the agent says, if one answers that knows this question.
+    fn asked(&self, words: &[String]) -> Option<(Vec<String>, bool)> {
+        let (mut lines, mut mailable) = (Vec::new(), None);
+        let request = Request::Verify(words.to_vec());
+        let asked = control::ask(
+            &self.settings.control,
+            &request,
+            &mut |answer| match answer {
+                Answer::Told(line) => lines.push(line),
+                Answer::Mailable(all) => mailable = Some(all),
+                _ => {}
+            },
+        );
+        asked.ok()?;
+        Some((lines, mailable?))
+    }
+}
+
+/// What is told of an address that this caller mails to, a line each, and whether he can.
+pub fn told(
+    text: &str,
+    settings: &Settings,
+    caller: &Caller,
+    rules: &Rules,
+) -> (Vec<String>, bool) {
+    let relays = relay::ordered(settings).into_iter();
+    let relays: Vec<_> = relays.map(ToString::to_string).collect();
+    let route = match relays.as_slice() {
+        [] => "queued: no relayhost is set".to_owned(),
+        relays => format!("via {}", relays.join(", or ")),
+    };
+    let list = list::argument(text.trim());
+    let to: Vec<_> = list
+        .entries
+        .into_iter()
+        .map(|entry| Rcpt::from(entry.target))
+        .collect();
+    let rewritten = match list.problems.first() {
+        Some(problem) => Err(format!(
+            "bad recipient `{}`: {}",
+            problem.text, problem.error
+        )),
+        None if to.is_empty() => Err("bad recipient: the address is empty".to_owned()),
+        None => rewrite::rewrite(
+            &Mail::of_caller(None),
+            &to,
+            &mut Header::default(),
+            caller,
+            rules,
+        )
+        .map_err(|error| error.to_string()),
+    };
+    let (envelope, changes) = match rewritten {
+        Ok(rewritten) => rewritten,
+        Err(error) => return (vec![format!("{text}: undeliverable: {error}")], false),
+    };
+    let recipients = envelope.recipients.into_iter().map(|recipient| {
+        let address = recipient.address.as_str();
+        let because = changes
+            .iter()
+            .find(|change| change.what == "envelope recipient" && change.after == address)
+            .map(|change| format!(" ({})", change.because))
+            .unwrap_or_default();
+        format!("{text}: <{address}>{because}, {route}")
+    });
+    (recipients.collect(), true)
 }

@@ -10,7 +10,7 @@ use settings::Span;
 use system::sysexits::Exit;
 
 use super::{
-    check, effective, enroll, explain, import, init, pin, provision, status, takeover,
+    check, effective, enroll, explain, import, init, pin, provision, running, status, takeover,
     terminal::{CommandError, complain},
     test,
 };
@@ -165,7 +165,7 @@ fn run(cli: Cli) -> Result<Exit, CommandError> {
         Command::Check { json } => check::run(&settings()?, json),
         Command::Config(which) => effective::print(&settings()?, which.all),
         Command::Enroll(request) => enroll::run(file, &request),
-        Command::Explain(request) => explain::run(&settings()?, &request),
+        Command::Explain(request) => explain::run(&in_force(file)?, &request),
         Command::Import(request) if request.queue => takeover::run(&settings()?, &request),
         // There may be no configuration of ours yet.
         Command::Import(request) => import::run(&request),
@@ -206,6 +206,18 @@ fn anyway(file: Option<&Path>) -> Result<Settings, CommandError> {
         complain("sendmail-shim", error);
     }
     Ok(settings)
+}
+
+/// What the agent has, which is not what wrong files say; without an agent, what the files say.
+fn in_force(file: Option<&Path>) -> Result<Settings, CommandError> {
+    let (settings, wrong) = places::load_anyway(file)?;
+    let Ok(running) = running::settings(&settings) else {
+        return wrong.map_or(Ok(settings), |error| Err(error.into()));
+    };
+    if let Some(error) = wrong {
+        complain("sendmail-shim", error);
+    }
+    Ok(running)
 }
 
 fn time(text: &str) -> Result<Span, String> {

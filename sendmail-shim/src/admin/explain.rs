@@ -1,7 +1,10 @@
 //! `sendmail-shim explain`: what would become of a message, each change with the file and line that
 //! caused it. Sends nothing.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+};
 
 use ::relay::relayhost::{By, Relayhost};
 use clap::Args;
@@ -58,10 +61,19 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
         read::message(input, &mut || settings.message_size)
     }
     .map_err(|error| CommandError::new(error.exit(), error))?;
-    let mut tables = Tables::new(settings);
+    // What the agent goes on with where a file is wrong or gone.
+    let mut tables = Tables::recalled(settings);
     let (rules, problems) = tables.refresh(clock::now());
+    let is_gone = |path: &Path| !path.exists();
+    let is_in_doubt =
+        !problems.is_empty() || is_gone(&settings.aliases) || is_gone(&settings.revaliases);
     for problem in problems {
         complain("sendmail-shim", problem);
+    }
+    if is_in_doubt && !rustix::process::geteuid().is_root() && settings.spool.exists() {
+        let text = "an alias file is wrong or not there: what the agent has kept of it, root sees here, \
+                    and sendmail -bv tells";
+        complain("sendmail-shim", text);
     }
     let uid = rustix::process::getuid().as_raw();
     let mut caller = match &options.user {

@@ -17,12 +17,14 @@ use control::{
     status::{NAMED, Service, Status},
 };
 use mail::clock::{self, Timestamp};
-use relay::delivery::Outlook;
+use relay::{delivery::Outlook, token};
+use sendmail::verify;
 use spool::{Entry, Hold, QueueId, Spool};
 
 use super::{dispatch::Event, state::Agent};
 use crate::{
     config::rows,
+    identity,
     queue::{Answer, Request},
 };
 
@@ -53,6 +55,19 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
                     status.openly()
                 };
                 say(&Answer::Status(shown.into()))
+            }
+            Request::Verify(words) => {
+                let caller = identity::caller(uid);
+                let mut mailable = true;
+                for word in &words {
+                    // The tables are locked for one at a time.
+                    let (lines, is_mailable) = agent
+                        .with_rules(|rules| verify::told(word, &agent.settings, &caller, rules));
+                    mailable &= is_mailable;
+                    let mut lines = lines.into_iter();
+                    lines.try_for_each(|line| say(&Answer::Told(line)))?;
+                }
+                say(&Answer::Mailable(mailable))
             }
             Request::Settings => say(&Answer::Settings(rows::text(&agent.settings))),
         }
@@ -103,7 +118,8 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
                 let alarms = agent.deaf.alarms().into_iter();
                 let alarms = alarms.chain(spool.alarms()).chain(agent.refused_password());
                 let tables = tables.lines().map(str::to_owned);
-                alarms.chain(tables).chain(lies).collect()
+                let token = token::complaint();
+                alarms.chain(tables).chain(token).chain(lies).collect()
             }
             Some(_) => Vec::new(),
         },

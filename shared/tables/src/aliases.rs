@@ -207,6 +207,11 @@ impl Aliases {
     }
 }
 
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|path| Some(path) == real(other))
+}
+
 /// A line of a list, which is not repeated.
 fn not_followed(list: &Path, why: &str) -> Target {
     Target::Unusable(format!("a line of {}", list.display()), why.to_owned())
@@ -242,7 +247,9 @@ impl Follower<'_> {
                 });
                 continue;
             };
-            if trail.contains(path) {
+            // Its lines are aliases, and no list.
+            let is_own = is_same(path, &self.entry.path);
+            if is_own || trail.contains(path) {
                 self.problem(format!("{} includes itself", path.display()));
                 continue;
             }

@@ -14,7 +14,7 @@ use mail::{
     address::{Address, Domain, DomainPattern},
     limits::MINIMUM_FREE,
 };
-use settings::{ConfigError, layers};
+use settings::{ConfigError, form::small_messages, layers};
 use system::{sysexits::Exit, terminal::say};
 
 use super::{
@@ -88,6 +88,10 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         let remedy = readable::remedy(fault, config, stranger.is_some());
         let remedy = remedy.as_deref().unwrap_or("correct it");
         findings.fail("configuration", fault, remedy);
+    }
+    let small = small_messages(config.message_size);
+    if let Some((what, remedy)) = small.as_ref().and_then(|it| it.split_once(": ")) {
+        findings.warn("message_size", what, remedy);
     }
     for (key, limit, other) in config.limits.never_reached() {
         let what = format!("{key}: \"{limit}\" is never reached: \"{other}\" lets no more through");

@@ -20,7 +20,7 @@ use relay::{
 use settings::{
     ConfigError, LONGEST, Span,
     faults::{self, Wrong},
-    form::MESSAGE_SIZE,
+    form::{MESSAGE_SIZE, small_messages},
     last_good::{Fault, salvage},
     layers::Layer,
 };
@@ -287,6 +287,7 @@ impl Settings {
                 "{pin} is a SHA-1 pin: replace it by what `sendmail-shim pin HOST` prints"
             ));
         }
+        warnings.extend(small_messages(self.message_size));
         if self.security == Security::None && self.auth.is_some() {
             warnings.push(
                 "auth is set but tls = \"none\": without TLS no password is sent, so no \

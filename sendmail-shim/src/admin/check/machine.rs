@@ -122,6 +122,10 @@ fn aliases(settings: &Settings, findings: &mut Findings) {
             "set admin = \"NAME@example.org\", or write `root: NAME@example.org` in aliases";
         findings.warn("aliases", to, remedy);
     }
+    for what in checked.unended {
+        let remedy = "see whether it is whole, and end it with a line end";
+        findings.warn("aliases", what, remedy);
+    }
     for fault in checked.faults {
         findings.warn(
             "aliases",

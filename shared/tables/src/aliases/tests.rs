@@ -87,6 +87,22 @@ fn a_list_in_a_file_takes_the_place_of_its_name_and_is_read_again_when_it_change
 }
 
 #[test]
+fn an_alias_file_that_is_included_into_itself_is_told_and_its_lines_are_no_addresses() {
+    for name in ["$DIR/aliases", "$DIR/./aliases", "$DIR/link"] {
+        let place = Place::new();
+        std::os::unix::fs::symlink("aliases", place.path("link")).unwrap();
+        let text = format!("all: a@x.example, :include:{name}\nroot: b@x.example\n");
+        let mut aliases = place.aliases(&text, Missing::EmptyAtFirst);
+        let told = place.at_once(&mut aliases);
+        assert!(
+            matches!(&told[..], [one] if one.ends_with("includes itself")),
+            "{told:?}"
+        );
+        assert_eq!(values(&aliases, "all"), ["a@x.example"], "{name}");
+    }
+}
+
+#[test]
 fn a_file_that_others_may_write_or_that_is_none_is_not_followed_and_the_rest_of_the_alias_is() {
     let place = Place::new();
     let open = place.write("open", "evil@x.example\n");
