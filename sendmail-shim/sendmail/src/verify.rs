@@ -1,8 +1,8 @@
 //! `sendmail -bv` and `-bt`: what would become of an address, and why. Sends nothing.
 //!
 //! Contract: each address is told with what it becomes, the cause and the route; exit status 0 if
-//! all can be mailed to, 67 if one cannot. The agent tells it, by what it has in force, which is not
-//! what a wrong or missing file says; where none answers, the files do.
+//! all can be mailed to, 67 if one cannot. The agent tells it, by what it has in force, which is
+//! not what a wrong or missing file says; where none answers, the files do.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 

@@ -128,18 +128,44 @@ pub fn user_info(value: &str) -> Option<Range<usize>> {
     (range.start < range.end).then_some(range)
 }
 
-/// `user:password` behind a host and a blank, as tables of passwords have it.
-pub fn login_behind_host(value: &str) -> Option<Range<usize>> {
+/// `user:password` behind a host and a blank, as tables of passwords have it, to the end of the
+/// quotation or else of the text.
+pub fn login_behind_host(text: &str) -> Option<Range<usize>> {
     let quotes = ['"', '\'', '`'];
-    let inner = value.trim_end().trim_end_matches(quotes);
-    let (host, behind) = inner.split_once(char::is_whitespace)?;
-    let host = host.trim_start_matches(quotes);
-    let is_host = host.contains(['.', ']', ':']) && !host.contains(['/', '=', ',']);
-    let (user, password) = behind.trim().split_once(':')?;
-    // `host hash:/table` is none.
-    let is_login = !user.is_empty() && !password.is_empty() && !password.starts_with('/');
-    let start = inner.len().saturating_sub(behind.trim_start().len());
-    (is_host && is_login).then_some(start..inner.len())
+    let (mut at, mut before) = (0usize, "");
+    for word in text.split_inclusive(char::is_whitespace) {
+        let (start, bare) = (at, word.trim_end());
+        at = at.saturating_add(word.len());
+        if bare.is_empty() {
+            continue;
+        }
+        if is_host(before.trim_start_matches(quotes)) && is_login(bare.trim_end_matches(quotes)) {
+            let rest = text.get(start..)?;
+            let mut ends = rest.match_indices(quotes);
+            let is_end = |end: usize| !rest.get(..end).is_some_and(|it| it.ends_with('\\'));
+            let end = ends.find(|(end, _)| is_end(*end)).map(|(end, _)| end);
+            let length = end.unwrap_or_else(|| rest.trim_end().len());
+            return Some(start..start.saturating_add(length));
+        }
+        before = bare;
+    }
+    None
+}
+
+fn is_host(word: &str) -> bool {
+    word.contains(['.', ']', ':']) && !word.contains(['/', '=', ',', '"', '\''])
+}
+
+/// Not `hash:/table`, nor another host with its port.
+fn is_login(word: &str) -> bool {
+    let Some((user, password)) = word.split_once(':') else {
+        return false;
+    };
+    let is_port = password.len() <= 5 && password.bytes().all(|byte| byte.is_ascii_digit());
+    !user.is_empty()
+        && !password.is_empty()
+        && !password.starts_with('/')
+        && !(is_port && is_host(user))
 }
 
 /// Where a word of a line begins or ends.
@@ -395,6 +421,11 @@ mod tests {
         for (line, login) in [
             ("smtp.example.org:587 u:s3cret", Some("u:s3cret")),
             ("\"[mail]:587  u@a:s3 c:t\"", Some("u@a:s3 c:t")),
+            (
+                "relayhost = [\"a.example\", \"mail.example.org u:s3\\\"c\", \"b.example\"]",
+                Some("u:s3\\\"c"),
+            ),
+            ("relayhost = \"a.example b.example:587\"", None),
             ("mail.example.org hash:/etc/table", None),
             ("check_client_access hash:table", None),
             ("mail.example.org u", None),

@@ -4,9 +4,9 @@
 //! is missing in the log and the body is not marked as promised: then its commit never was. Any
 //! other goes to quarantine, or stays while a part of the log waits to be mended. A message whose
 //! body lies in quarantine gets it back. One whose body is gone, or is not what was written, stays
-//! queued as a damaged one: its name was on disk before its record, and goes after the record of its
-//! last settlement. Only where a part of the log is damaged may that have been there; then the record
-//! goes to quarantine.
+//! queued as a damaged one: a body's name is on disk before its record, and is removed after the
+//! record of the last settlement. Only where a part of the log is damaged may that have been there;
+//! then the message's record goes to quarantine.
 
 use std::{collections::HashMap, fs::Metadata, io, path::Path};
 

@@ -4,9 +4,9 @@
 //! are older have none for these: then its length alone is checked). A message that leaves the
 //! queue while it is read is `None`, not an error.
 //! Failures: a damaged message (a file of it gone counts, or something else in its place) is an
-//! error, and an alarm, in the log once: it stays queued. Of one whose body alone is damaged the rest
-//! can be returned to its sender. What may pass (too many open files, a disk that does not answer)
-//! is an error alone.
+//! error, and an alarm, in the log once: it stays queued. Of one whose body alone is damaged the
+//! rest can be returned to its sender. What may pass (too many open files, a disk that does not
+//! answer) is an error alone.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{

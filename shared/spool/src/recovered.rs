@@ -29,7 +29,8 @@ pub struct Recovery {
     pub unopened: u64,
     /// Damaged parts of which no copy could be made; they stay where they are.
     pub unsaved: u64,
-    /// Messages whose body is gone or not as long as it was; they stay queued, and are not delivered.
+    /// Messages whose body is gone or not as long as it was; they stay queued and are not
+    /// delivered.
     pub spoiled: u64,
 }
 

@@ -3,10 +3,10 @@
 //! Contract: the agent decides all; on the way line ends become CRLF
 //! ([`dialogue`](super::dialogue)). Exit status 0 means that everything typed was answered. An
 //! agent that goes away between transactions (it is started again, say) is followed by the next
-//! one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421; where it
-//! goes away otherwise, or is silent while it owes a reply or the end of the session, or where the
-//! input ends within a message, a 421 ends the session. The exit status is 75 then: nothing that
-//! was not answered is taken.
+//! one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421; where
+//! it goes away otherwise, or is silent while it owes a reply or the end of the session, or where
+//! the input ends within a message, a 421 ends the session. The exit status is 75 then: nothing
+//! that was not answered is taken.
 
 use std::{
     io::{self, Read as _, Write as _},

@@ -205,8 +205,7 @@ fn one(
                 None => remedy(settings, nexthop, &failure),
             };
             let said = token::complaint().filter(|_| failure.stage == Stage::Local);
-            let text = said.unwrap_or_else(|| failure.log_text());
-            findings.fail(subject, text, &remedy);
+            findings.fail(subject, said.unwrap_or_else(|| failure.log_text()), &remedy);
             None
         }
     }
