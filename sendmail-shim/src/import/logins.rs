@@ -7,25 +7,9 @@ use mail::nexthop::Nexthop;
 
 use super::{
     ours::Ours,
-    plan::{Plan, Verdict},
-    source::{Place, Source},
-    unreadable::is_readable,
+    plan::{Credentials, Plan, Verdict},
+    source::{Place, Source, is_readable},
 };
-
-/// User and password at the relayhost.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub user: String,
-    pub password: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
-    }
-}
 
 impl Plan {
     /// User and password of these relayhosts, as `user:password` or apart; a file that everybody

@@ -180,12 +180,11 @@ fn remote(
     }
     if user.is_some() || password.is_some() {
         let [user, password] = [user, password].map(Option::unwrap_or_default);
-        match &relay {
-            Some(_) => plan.login(source, at, (&user, &password), relay.as_slice()),
-            None => {
-                let text = "a login at a relay that is not taken over";
-                plan.note(Verdict::Unmapped, at, &format!("user {user}"), text);
-            }
+        if relay.is_some() {
+            plan.login(source, at, (&user, &password), relay.as_slice());
+        } else {
+            let text = "a login at a relay that is not taken over";
+            plan.note(Verdict::Unmapped, at, &format!("user {user}"), text);
         }
     }
     plan.certificate(at, "x509certfile", [certificate.as_deref(), key.as_deref()]);

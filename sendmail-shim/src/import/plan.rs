@@ -15,10 +15,8 @@ use sendmail::config::forms::{MAXIMAL, MINIMAL};
 use settings::{Span, form::Form};
 
 use super::{
-    logins::Credentials,
     ours::Ours,
-    source::{Lookup, Place},
-    unreadable::{UNREADABLE, is_readable},
+    source::{Lookup, Place, UNREADABLE, is_readable},
 };
 
 /// What became of a key.
@@ -48,6 +46,21 @@ pub struct Note {
     promised: Option<Ours>,
     /// The relayhost that it is about.
     pub(super) relay: Option<Nexthop>,
+}
+
+/// User and password at the relayhost.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub user: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 /// TLS towards the relayhost, as the other program had it.

@@ -1,5 +1,11 @@
 //! The files of another program: their names there, their lines and their words.
 
+use std::char::REPLACEMENT_CHARACTER;
+
+/// What is said of text that was not read as it was written.
+pub(super) const UNREADABLE: &str =
+    "has bytes that are no UTF-8, and would be another word here: left out, write it by hand";
+
 /// A file of the other program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Source {
@@ -18,6 +24,11 @@ pub type Lookup<'a> = dyn Fn(&str) -> Option<Source> + 'a;
 pub struct Place<'a> {
     pub path: &'a str,
     pub line: usize,
+}
+
+/// Whether a text was read as it was written.
+pub(super) fn is_readable(text: &str) -> bool {
+    !text.contains(REPLACEMENT_CHARACTER)
 }
 
 /// A name, or the first line of the file that is named.

@@ -3,18 +3,10 @@
 //! Contract: [`Lookup`](super::source::Lookup) puts U+FFFD in their place; nothing with this sign
 //! reaches the result. Comments may have it.
 
-use std::char::REPLACEMENT_CHARACTER;
-
-use super::plan::{Plan, Verdict};
-
-/// What is said of it.
-pub(super) const UNREADABLE: &str =
-    "has bytes that are no UTF-8, and would be another word here: left out, write it by hand";
-
-/// Whether a text was read as it was written.
-pub(super) fn is_readable(text: &str) -> bool {
-    !text.contains(REPLACEMENT_CHARACTER)
-}
+use super::{
+    plan::{Plan, Verdict},
+    source::{UNREADABLE, is_readable},
+};
 
 impl Plan {
     /// Takes out of the result what was not read as it was written.

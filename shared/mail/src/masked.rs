@@ -18,6 +18,7 @@ mod url;
 
 use std::ops::Range;
 
+use url::is_edge;
 pub use url::{behind_host, behind_port};
 
 /// What stands in place of a secret.
@@ -166,11 +167,6 @@ fn is_login(word: &str) -> bool {
         && !password.is_empty()
         && !password.starts_with('/')
         && !(is_port && is_host(user))
-}
-
-/// Where a word of a line begins or ends.
-fn is_edge(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')
 }
 
 /// Labels of names that look like the key of a customer.

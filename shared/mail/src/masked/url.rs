@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-use super::is_edge;
-
 /// Schemes of stores, behind whose host a number stands.
 const STORES: [&str; 4] = ["redis:", "rediss:", "valkey:", "valkeys:"];
+
+/// Where a word of a line begins or ends.
+pub(super) fn is_edge(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')
+}
 
 /// What stands behind the `?` of a URL or of `unix:PATH`, and what a store has in the place of its
 /// database and is no number.
