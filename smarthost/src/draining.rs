@@ -32,6 +32,10 @@ const FILE: &str = "drain";
 pub(crate) const ENDED: &str =
     "smarthost drain --stop has ended this before it began: mail is accepted and delivered";
 
+/// Of an order that gave way to another server's.
+const GAVE_WAY: &str = "the server at the other end asked at the same moment whether its mail may \
+     come here, and it may: nothing is emptied from here; see there how far it is";
+
 /// What a stop has ended.
 #[derive(Debug)]
 pub(crate) struct Stopped {
@@ -39,6 +43,13 @@ pub(crate) struct Stopped {
     pub(crate) progress: Option<Progress>,
     /// The server that was still asked; nothing had begun.
     pub(crate) asked: Option<String>,
+}
+
+/// Why no other server's queue may come: this one is emptied into that, or asks to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Closed {
+    Emptied(String),
+    Asks(String),
 }
 
 /// What there is to know, and to wait for.
@@ -71,13 +82,20 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// Returns when a stop has ended it.
-    pub(crate) async fn ended(&self) {
+    /// Returns why when a stop, or another server, has ended it.
+    pub(crate) async fn ended(&self) -> &'static str {
         let mut asked = self.draining.asked.subscribe();
         // The sender lives as long as what this is borrowed from.
         let _ = asked
             .wait_for(|()| !self.holds(&self.draining.state()))
             .await;
+        self.why(&self.draining.state())
+    }
+
+    /// Why it holds no more.
+    fn why(&self, state: &State) -> &'static str {
+        let gave_way = state.gave_way == Some(self.number);
+        if gave_way { GAVE_WAY } else { ENDED }
     }
 
     fn holds(&self, state: &State) -> bool {
@@ -102,6 +120,8 @@ struct State {
     asking: Option<(u64, String)>,
     /// Claims until now.
     claims: u64,
+    /// The last claim that gave way to another server's.
+    gave_way: Option<u64>,
     moves: Moves,
     trouble: Option<String>,
     /// Counts have changed since they were written.
@@ -242,6 +262,25 @@ impl Draining {
         }))
     }
 
+    /// Whether the queue of another server of this name may come here. Where both ask each other at
+    /// one moment, the smaller name has its way, so that one of them begins and not both.
+    /// Failures: where the mail of this one goes, or who is asked.
+    pub(crate) fn admit(&self, server: &str) -> Result<(), Closed> {
+        let mut state = self.state();
+        if let Some(to) = state.to() {
+            return Err(Closed::Emptied(to.to_owned()));
+        }
+        if let Some((number, to)) = state.asking.clone() {
+            if server >= self.name.as_str() {
+                return Err(Closed::Asks(to));
+            }
+            (state.asking, state.gave_way) = (None, Some(number));
+            drop(state);
+            self.asked.send_replace(());
+        }
+        Ok(())
+    }
+
     /// Begins with so many messages in the queue, which is locked meanwhile. Failures: a text.
     pub(crate) fn begin(
         &self,
@@ -253,7 +292,7 @@ impl Draining {
         let _alone = self.write_alone();
         let mut state = self.state();
         if !claim.holds(&state) {
-            return Err(ENDED.to_owned());
+            return Err(claim.why(&state).to_owned());
         }
         let drain = Drain::new(to, pin, queued, clock::now());
         let written = self.write(&drain);
@@ -300,6 +339,7 @@ impl Draining {
         *state = State {
             asking: state.asking.take(),
             claims: state.claims,
+            gave_way: state.gave_way,
             ..State::default()
         };
         match fs::remove_file(&self.path) {

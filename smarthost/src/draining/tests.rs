@@ -21,7 +21,7 @@ async fn one_order_at_a_time_asks_a_server_and_a_stop_ends_it() {
     let stopped = draining.stop(0).unwrap();
     assert!(stopped.progress.is_none());
     assert_eq!(stopped.asked.as_deref(), Some("mx2"));
-    first.ended().await;
+    assert_eq!(first.ended().await, ENDED);
     let second = claim(&draining, "mx3").unwrap().unwrap();
     let late = draining.begin(&first, "mx2", "sha256:x", 1);
     assert_eq!(late, Err(ENDED.to_owned()));
@@ -55,4 +55,44 @@ fn counts_that_change_under_the_queues_lock_are_written_after_it_and_never_over_
     draining.keep();
     assert_eq!(kept(), stopped);
     assert!(Draining::open(directory.path()).drain().unwrap().stopped);
+}
+
+#[tokio::test]
+async fn of_two_servers_that_ask_each_other_at_once_exactly_one_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |name: &str| {
+        let place = directory.path().join(name);
+        fs::create_dir_all(&place).unwrap();
+        let mut draining = Draining::open(&place);
+        draining.name = name.to_owned();
+        draining
+    };
+    // In each order in which claims and questions can meet.
+    for order in 0..2 {
+        let (small, large) = (open("a"), open("b"));
+        let ours = claim(&small, "mx-b").unwrap().unwrap();
+        let theirs = claim(&large, "mx-a").unwrap().unwrap();
+        let asks_small = || small.admit("b");
+        let asks_large = || large.admit("a");
+        let (at_small, at_large) = if order == 0 {
+            let first = asks_small();
+            (first, asks_large())
+        } else {
+            let first = asks_large();
+            (asks_small(), first)
+        };
+        assert_eq!(at_small, Err(Closed::Asks("mx-b".to_owned())));
+        assert_eq!(at_large, Ok(()));
+        assert_eq!(theirs.ended().await, GAVE_WAY);
+        let late = large.begin(&theirs, "mx-a", "sha256:x", 1);
+        assert_eq!(late, Err(GAVE_WAY.to_owned()));
+        small.begin(&ours, "mx-b", "sha256:x", 1).unwrap();
+        assert_eq!(small.admit("b"), Err(Closed::Emptied("mx-b".to_owned())));
+        drop((ours, theirs));
+        // It takes mail, and can be emptied elsewhere later.
+        assert_eq!(large.to(), None);
+        assert!(claim(&large, "mx-c").unwrap().is_some());
+        small.stop(0).unwrap();
+        small.forget();
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
     delivery::target,
     dispatch::{Dispatch, Event, left},
     drain::NAMED,
-    draining::{Claim, ENDED, comes},
+    draining::{Claim, comes},
     server::Server,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn begin(
             let asked = async {
                 tokio::select! {
                     asked = test => asked.map_err(|failure| failure.log_text()),
-                    () = claim.ended() => Err(ENDED.to_owned()),
+                    why = claim.ended() => Err(why.to_owned()),
                 }
             };
             let told = alive::wait(&server.ending, asked, say)?;

@@ -57,6 +57,8 @@ pub(super) enum Fault {
     Said(&'static str),
     /// All that is here goes there.
     Emptied(String),
+    /// Whether all may go there is asked just now.
+    Asks(String),
     Disk(SpoolError),
 }
 

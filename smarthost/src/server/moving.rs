@@ -19,7 +19,7 @@ use super::{
     session::Connection,
     transaction::Transaction,
 };
-use crate::arriving::Refusal;
+use crate::{arriving::Refusal, draining::Closed};
 
 /// Longest name of a server, bytes.
 const NAME: usize = 255;
@@ -130,6 +130,13 @@ impl Connection {
                 );
                 Verdict::Refuse(Reply::literal(&reply))
             }
+            Err(Fault::Asks(to)) => {
+                let reply = format!(
+                    "451 4.3.2 Error: this server asks {to} at this moment whether its own mail \
+                     may go there: only one of both can be emptied into the other"
+                );
+                Verdict::Refuse(Reply::literal(&reply))
+            }
             Err(Fault::Said(why)) => {
                 let reply = format!("451 4.6.0 Error: {why}");
                 Verdict::Refuse(Reply::literal(&reply))
@@ -143,7 +150,10 @@ impl Connection {
         if draining.is(server) {
             return Err(Fault::Said("this is the very server that asks"));
         }
-        draining.to().map_or(Ok(()), |to| Err(Fault::Emptied(to)))
+        draining.admit(server).map_err(|closed| match closed {
+            Closed::Emptied(to) => Fault::Emptied(to),
+            Closed::Asks(to) => Fault::Asks(to),
+        })
     }
 
     async fn keep_moved(&mut self, mut message: Message) -> Result<(), Fault> {
