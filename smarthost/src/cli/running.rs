@@ -14,6 +14,9 @@ use crate::{
     config::Config,
 };
 
+/// What the daemon calls what it counts.
+const COUNTERS: &str = "counters";
+
 /// Asks it; where it does not answer, tells what is known of it. What it says of itself.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) -> Option<Status> {
     match asked(config) {
@@ -53,8 +56,18 @@ fn said(status: &Status, findings: &mut Findings) {
         return findings.fail("daemon", fault, "it takes the mended file by itself");
     }
     findings.ok("daemon", format!("runs, process {}", status.pid));
+    let unwritten = status
+        .services
+        .iter()
+        .find(|it| it.kind == COUNTERS && !it.works);
     for alarm in &status.alarms {
-        findings.warn("daemon", alarm, "smarthost status, and its log");
+        if unwritten.is_none_or(|it| !alarm.starts_with(COUNTERS) || !alarm.contains(&it.text)) {
+            findings.warn("daemon", alarm, "smarthost status, and its log");
+        }
+    }
+    if let Some(counters) = unwritten {
+        let remedy = "until then limits are held from memory, and forgotten if the daemon ends";
+        findings.fail(COUNTERS, &counters.text, remedy);
     }
     if let Some(fault) = &status.spool.fault {
         let remedy = "until then no mail is taken: clients are told to come again";

@@ -50,6 +50,7 @@ use crate::{
     notices::Down,
     policy::refusals::Refusal,
     server::{Server, listen::Deaf},
+    state::damaged,
     trail::Trail,
     web,
 };
@@ -365,10 +366,15 @@ impl Control {
         let validity = identity.and_then(|identity| identity.validity);
         let mut services = self.server.world.services(&setup);
         services.extend(self.next_hops(&setup.config));
-        services.extend(self.server.state.fault().map(|(since, why)| {
-            let text = format!("not written since {}: {why}", since.mailq());
-            Service::new("counters", setup.config.state.display(), false, text)
-        }));
+        let unwritten = self.server.state.fault();
+        let unwritten =
+            unwritten.map(|(since, why)| format!("not written since {}: {why}", since.mailq()));
+        let state = setup.config.state.display();
+        services.extend(
+            unwritten
+                .iter()
+                .map(|text| Service::new("counters", &state, false, text)),
+        );
         // Each is unlocked before the next is asked: sessions need them all.
         let counted = self.server.dispatch.activity().counted().clone();
         let web_fault = self.web_fault.lock();
@@ -395,6 +401,10 @@ impl Control {
                 .chain(self.server.dispatch.spool().alarms())
                 .chain(relay::token::complaint())
                 .chain(quarantined(&setup.config.spool))
+                .chain(unwritten.map(|text| {
+                    format!("counters {text}: limits are held from memory, until the daemon ends")
+                }))
+                .chain(damaged(&setup.config.state))
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))
                 .chain(self.missing())

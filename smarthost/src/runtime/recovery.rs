@@ -20,6 +20,7 @@ use crate::{
     dispatch::{self, Dispatch, Event, Queue},
     draining::Draining,
     news::Teller,
+    server::notify,
     setup::{Current, Setup},
     state::{Keeper, Memory, Store},
 };
@@ -37,7 +38,7 @@ pub(super) fn recover(
     }
     let (spool, recovery) = spool_of(path, config, current.fault().is_none())?;
     setup.tickets.turn(clock::now());
-    let (memory, keeper) = remembered(&setup);
+    let (memory, keeper, lost) = remembered(&setup);
     let draining = Draining::open(&config.state);
     let mut queue = Queue::new(
         dispatch::queue_settings(config, current.only_queues()),
@@ -57,6 +58,10 @@ pub(super) fn recover(
     let lessons = Arc::clone(&memory.lessons);
     let dispatch = Dispatch::new(spool, queue, (activity, lessons), news, draining);
     note_dead(&dispatch);
+    if let Some(lost) = lost {
+        let told = notify::of_damaged_counters(&config.hostname, &lost);
+        dispatch.news().tell(told);
+    }
     Ok((Arc::new(dispatch), memory, keeper))
 }
 
@@ -74,18 +79,24 @@ fn spool_of(path: &Path, config: &Config, right: bool) -> anyhow::Result<(Spool,
     Ok((spool, recovery))
 }
 
-/// What was counted and learned before.
-fn remembered(setup: &Setup) -> (Memory, Keeper) {
+/// What was counted and learned before; and what of it is gone, if anything is.
+fn remembered(setup: &Setup) -> (Memory, Keeper, Option<String>) {
     let config = &setup.config;
     let (store, restored) = Store::begin(&config.state);
-    if let Some(path) = &restored.quarantined {
-        line(
-            Level::Error,
-            &format_args!(
-                "the counters were damaged and start anew; the old ones are in {}",
-                path.display()
+    let lost = restored.quarantined.as_ref().map(|path| {
+        let back = match restored.copied {
+            0 => "limits that were raised and mail that is expected are gone, too".to_owned(),
+            rows => format!(
+                "{rows} rows of raised limits and of mail that is expected came back from their copy"
             ),
-        );
+        };
+        format!(
+            "the counters were damaged and start anew; the old ones are in {}. Gone is what clients have sent today, who brings mail, the greylist, and what was refused; {back}",
+            path.display()
+        )
+    });
+    if let Some(lost) = &lost {
+        line(Level::Error, lost);
     }
     let now = clock::now();
     let tokens = Arc::clone(&setup.tokens);
@@ -99,7 +110,7 @@ fn remembered(setup: &Setup) -> (Memory, Keeper) {
         .unwrap_or_else(PoisonError::into_inner)
         .set_settings(&config.expected, now);
     let keeper = store.keep(memory.clone());
-    (memory, keeper)
+    (memory, keeper, lost)
 }
 
 /// Gives the queue what lies in the spool, and what is known of next hops; `drains`: it rests, to

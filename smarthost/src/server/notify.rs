@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mail::{
-    address::Sender,
+    address::{Domain, Sender},
     clock::{self, Timestamp},
     envelope::{Envelope, Recipient},
 };
@@ -30,6 +30,9 @@ use crate::{
 const OURS: &str = "smarthost";
 /// What the outage is called in which nothing can be queued.
 const DISK: &str = "the queue";
+/// And one in which nothing that is counted can be written; a shorter one is nobody's business.
+const COUNTERS: &str = "writing the counters";
+const COUNTERS_PATIENCE: Duration = Duration::from_secs(10);
 /// The longest wait without looking at the clock.
 const LOOK: Duration = Duration::from_mins(1);
 /// Messages that are looked at for the digest.
@@ -43,6 +46,7 @@ pub(crate) async fn run(server: Arc<Server>) {
     let mut watch = Watch::new(clock::now(), clock::steady());
     loop {
         log::tell_repeats();
+        of_counters(&server);
         if let Some(step) = watch.look(clock::now(), clock::steady()) {
             server.expected().stepped(step, clock::now());
             news.lock().stepped(step, clock::now());
@@ -58,6 +62,7 @@ pub(crate) async fn run(server: Arc<Server>) {
         };
         let ended = tokio::select! {
             _ = time::timeout(wait, news.awoken()) => false,
+            () = server.state.turned() => false,
             _ = ending.wait_for(|ending| *ending) => true,
         };
         if ended {
@@ -183,6 +188,49 @@ pub(crate) fn of_no_listener(server: &Server, deaf: &[String]) {
         text,
         strangers: false,
     }));
+}
+
+/// What was counted is gone.
+pub(crate) fn of_damaged_counters(host: &Domain, lost: &str) -> Event {
+    Event::News(News {
+        kind: Kind::Fault,
+        headline: format!("{host}: the counters of smarthost were damaged"),
+        text: format!(
+            "On {host} {lost}.\n\n\
+             No mail is lost. Each client may send its whole limit again. When you have looked at \
+             the old file, move it away: until then it is an alarm. See also: smarthost status\n"
+        ),
+        strangers: false,
+    })
+}
+
+/// Whether counters can be written, where that has changed.
+fn of_counters(server: &Server) {
+    let news = server.dispatch.news();
+    let (fault, is_out) = (server.state.fault(), news.lock().is_out(COUNTERS));
+    let what = COUNTERS.to_owned();
+    match fault {
+        None if is_out => news.tell(Event::Ended { what }),
+        Some((since, why)) if !is_out => {
+            let host = &server.current.get().config.hostname;
+            let text = format!(
+                "On {host} what is counted cannot be written since {}:\n\n{why}\n\n\
+                 Mail is taken and delivered. Limits are held from memory, and forgotten if the \
+                 daemon ends meanwhile. Writing is tried again each second. See also: smarthost \
+                 check\n",
+                since.rfc5322()
+            );
+            news.tell(Event::Began(OutageReport {
+                what,
+                patience: COUNTERS_PATIENCE,
+                headline: format!("{host}: the counters of smarthost cannot be written"),
+                text,
+                lasts: false,
+                reason: None,
+            }));
+        }
+        _ => {}
+    }
 }
 
 /// No mail can be queued: the administrators are told as soon as there is room for that.

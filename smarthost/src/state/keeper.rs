@@ -13,7 +13,7 @@ use std::{
 
 use mail::clock::{self, Timestamp, Zone};
 use system::log::{Level, line};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
     activity::Activity,
@@ -27,7 +27,7 @@ use crate::{
     srs::Tokens,
     state::{
         Restored, StateError, Store,
-        store::{Key, Shelf},
+        shelves::{Key, Shelf},
     },
 };
 
@@ -245,12 +245,19 @@ struct Progress {
     written: AtomicU64,
     /// Why the last one could not be, and since when it is so.
     failed: Mutex<Option<(Timestamp, String)>>,
+    /// It begins or ends that nothing can be written.
+    turned: Notify,
 }
 
 impl Store {
     /// Starts the thread that keeps what changes in memory.
     pub fn keep(self, memory: Memory) -> Keeper {
         let (wishes, inbox) = mpsc::channel();
+        if self.ordered.is_from_copy() {
+            memory.all_changed();
+            // The inbox is there.
+            let _ = wishes.send(Wish::Changed);
+        }
         let progress = Arc::new(Progress::default());
         let fault = self.fault().cloned();
         let mut writer = Writer {
@@ -301,6 +308,11 @@ impl Keeper {
         self.fault().map(|_| self.memory.copy())
     }
 
+    /// Returns when it may have begun, or ended, that nothing can be written.
+    pub(crate) async fn turned(&self) {
+        self.progress.turned.notified().await;
+    }
+
     /// Has everything written that changed before this call, and then calls `done` in the writer's
     /// thread, also where the attempt failed.
     /// Never blocks. All that wait at the same moment share a transaction.
@@ -349,6 +361,7 @@ impl Writer {
             open = collect(inbox, self.retry, &mut flushed);
             if !open || self.retry.is_none_or(|retry| Instant::now() >= retry) {
                 self.write();
+                self.store.ordered.keep(!open);
             }
             flushed.drain(..).for_each(|done: Done| done());
         }
@@ -375,7 +388,11 @@ impl Writer {
             }
             self.memory.all_changed();
         }
-        self.waiting.extend(self.memory.changes());
+        let changes = self.memory.changes();
+        for (key, record) in &changes {
+            self.store.ordered.change(key, record.as_ref());
+        }
+        self.waiting.extend(changes);
         let written = if self.waiting.is_empty() {
             Ok(())
         } else {
@@ -386,6 +403,7 @@ impl Writer {
                 self.waiting.clear();
                 if self.retry.take().is_some() {
                     *locked(&self.progress.failed) = None;
+                    self.progress.turned.notify_one();
                 }
                 self.progress.written.store(newest, Ordering::Release);
             }
@@ -403,8 +421,11 @@ impl Writer {
         }
         let mut failed = locked(&self.progress.failed);
         let since = failed.as_ref().map_or_else(clock::now, |(since, _)| *since);
-        *failed = Some((since, error.to_string()));
+        let is_new = failed.replace((since, error.to_string())).is_none();
         drop(failed);
+        if is_new {
+            self.progress.turned.notify_one();
+        }
         self.retry = Some(Instant::now() + RETRY);
     }
 }

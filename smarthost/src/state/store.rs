@@ -10,53 +10,12 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params};
 
-use crate::limits::{Class, ClientId, Kept};
-
-/// What a row is about.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Shelf {
-    Limit(Kept),
-    Greylist,
-    /// Recipients that were asked for at the next hop.
-    Recipients,
-    Refusals,
-    Activity,
-    Machines,
-    /// What administrators are told.
-    Notices,
-    /// Mail that must come.
-    Expected,
-    /// What is counted for a budget that is shared.
-    Budget,
-    /// For whom tokens of rewritten senders stand.
-    Tokens,
-    /// How many connections hosts take.
-    Lessons,
-}
-
-/// A row's place.
-pub(super) type Key = (Shelf, String);
-
-/// The tables, in the order in which they are read: limits that were raised say which windows are
-/// counted.
-const TABLES: [(&str, Shelf); 13] = [
-    ("raised_limits", Shelf::Limit(Kept::Orders)),
-    ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
-    (
-        "stranger_limits",
-        Shelf::Limit(Kept::Counts(Class::Stranger)),
-    ),
-    ("greylist", Shelf::Greylist),
-    ("recipients", Shelf::Recipients),
-    ("refusals", Shelf::Refusals),
-    ("activity", Shelf::Activity),
-    ("machines", Shelf::Machines),
-    ("notices", Shelf::Notices),
-    ("expected", Shelf::Expected),
-    ("budget", Shelf::Budget),
-    ("forwarded_senders", Shelf::Tokens),
-    ("learned_connections", Shelf::Lessons),
-];
+use super::{
+    ordered::{self, Ordered},
+    places::{beside, database, move_aside, resolved, was_emptied},
+    shelves::{Key, Restored, Shelf, TABLES, name},
+};
+use crate::limits::ClientId;
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each
 /// write, while clients wait for their replies.
@@ -81,38 +40,11 @@ impl fmt::Display for StateError {
 }
 impl std::error::Error for StateError {}
 
-/// What was kept.
-#[derive(Debug, Default)]
-pub struct Restored {
-    /// For [`crate::limits::Limits::restore`].
-    pub limits: Vec<((Kept, ClientId), String)>,
-    /// For [`crate::policy::greylist::Greylist::restore`].
-    pub greylist: Vec<(String, String)>,
-    /// For [`crate::policy::verify::Recipients::restore`].
-    pub recipients: Vec<(String, String)>,
-    /// For [`crate::policy::refusals::Refusals::restore`].
-    pub refusals: Vec<(String, String)>,
-    /// For [`crate::activity::Activity::restore`].
-    pub activity: Vec<(String, String)>,
-    /// For [`crate::machines::Machines::restore`].
-    pub machines: Vec<(String, String)>,
-    /// For [`crate::notices::Notices::restore`].
-    pub notices: Vec<(String, String)>,
-    /// For [`crate::expected::Expected::restore`].
-    pub expected: Vec<(String, String)>,
-    /// For [`crate::budget::Site::restore`].
-    pub budget: Vec<(String, String)>,
-    /// For [`crate::srs::Tokens::restore`].
-    pub tokens: Vec<(String, String)>,
-    /// For [`crate::lessons::Lessons::restore`].
-    pub lessons: Vec<(String, String)>,
-    /// A damaged database was moved aside to this path.
-    pub quarantined: Option<PathBuf>,
-}
-
 /// `state.sqlite` in the state directory.
 #[derive(Debug)]
 pub struct Store {
+    directory: PathBuf,
+    /// The database, where a link leads to.
     path: PathBuf,
     /// `None`: to be opened anew.
     connection: Option<Connection>,
@@ -122,6 +54,7 @@ pub struct Store {
     fault: Option<StateError>,
     /// Nor could it be read.
     unread: bool,
+    pub(super) ordered: Ordered,
 }
 
 /// Device and number of a file; of the database, which only we write, its size and time too.
@@ -130,24 +63,39 @@ type FileId = [i64; 5];
 impl Store {
     /// Opens (and makes) it, and reads what is there. The directory must exist.
     pub fn open(directory: &Path) -> Result<(Self, Restored), StateError> {
-        let path = directory.join("state.sqlite");
+        Self::opened(directory, was_emptied)
+    }
+
+    fn opened(
+        directory: &Path,
+        was_emptied: fn(&Path) -> bool,
+    ) -> Result<(Self, Restored), StateError> {
+        let path = database(directory);
         has_room(&path)?;
         let failed = |error: rusqlite::Error| StateError {
             path: path.clone(),
             text: error.to_string(),
         };
-        match read(&path) {
-            Ok((connection, restored)) => Ok((Self::of(path, connection), restored)),
-            Err(error) if is_damaged(&error) => {
+        let found = if was_emptied(&path) {
+            Ok(None)
+        } else {
+            read(&path).map(Some)
+        };
+        match found {
+            Ok(Some((connection, restored))) => {
+                Ok((Self::of(directory, path, connection, &restored), restored))
+            }
+            Err(error) if !is_damaged(&error) => Err(failed(error)),
+            _ => {
                 let quarantined = move_aside(&path).map_err(|error| StateError {
                     path: path.clone(),
                     text: format!("damaged, and cannot be moved aside: {error}"),
                 })?;
                 let (connection, mut restored) = read(&path).map_err(failed)?;
                 restored.quarantined = Some(quarantined);
-                Ok((Self::of(path, connection), restored))
+                restored.copied = ordered::take_back(directory, &mut restored);
+                Ok((Self::of(directory, path, connection, &restored), restored))
             }
-            Err(error) => Err(failed(error)),
         }
     }
 
@@ -158,17 +106,20 @@ impl Store {
             Ok(opened) => return opened,
             Err(fault) => fault,
         };
-        let path = directory.join("state.sqlite");
+        let path = database(directory);
         let found = match path.try_exists() {
             Ok(false) => Some(Restored::default()),
             _ => look(&path).ok(),
         };
+        let ordered = found.as_ref().map(|found| Ordered::of(directory, found));
         let store = Self {
+            directory: directory.to_owned(),
             path,
             connection: None,
             files: [None; 2],
             fault: Some(fault),
             unread: found.is_none(),
+            ordered: ordered.unwrap_or_default(),
         };
         (store, found.unwrap_or_default())
     }
@@ -180,7 +131,7 @@ impl Store {
 
     /// What is kept there now, beside a daemon that runs or not; makes and changes nothing.
     pub fn peek(directory: &Path) -> Result<Restored, StateError> {
-        let path = directory.join("state.sqlite");
+        let path = database(directory);
         let failed = |error: rusqlite::Error| StateError {
             path: path.clone(),
             text: error.to_string(),
@@ -192,7 +143,7 @@ impl Store {
         let mut uri = format!("file:{}?mode=ro", in_uri(&path));
         // Closed as it should be, and nobody writes: SQLite would make files beside it to find that
         // out.
-        if !path.with_extension("sqlite-wal").exists() {
+        if !beside(&path, "-wal").exists() {
             uri.push_str("&immutable=1");
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -202,13 +153,17 @@ impl Store {
         select(&connection, is_there).map_err(failed)
     }
 
-    fn of(path: PathBuf, connection: Connection) -> Self {
+    fn of(directory: &Path, path: PathBuf, connection: Connection, found: &Restored) -> Self {
+        // A link that led nowhere leads to what was made.
+        let path = resolved(path);
         Self {
+            directory: directory.to_owned(),
             files: files(&path),
             path,
             connection: Some(connection),
             fault: None,
             unread: false,
+            ordered: Ordered::of(directory, found),
         }
     }
 
@@ -229,12 +184,18 @@ impl Store {
     pub(super) fn again(&mut self) -> Result<Option<Restored>, StateError> {
         // Closed first: SQLite removes the log by its name.
         self.connection = None;
-        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let directory = self.directory.as_path();
         system::fs::create_directory(directory, 0o700).map_err(|error| StateError {
             path: directory.to_owned(),
             text: error.to_string(),
         })?;
-        let (store, found) = Self::open(directory)?;
+        let is_new = !self.path.exists();
+        // Where it was made empty all is in memory still.
+        let (mut store, mut found) = Self::opened(directory, |_| false)?;
+        if self.unread && is_new {
+            found.copied = ordered::take_back(directory, &mut found);
+            store.ordered = Ordered::of(directory, &found);
+        }
         let before = std::mem::replace(self, store);
         Ok(before.unread.then_some(found))
     }
@@ -288,16 +249,11 @@ fn files(path: &Path) -> [Option<FileId>; 2] {
     };
     let database = file(path)
         .map(|(device, inode, [size, seconds, nanos])| [device, inode, size, seconds, nanos]);
-    let log = file(&path.with_extension("sqlite-wal"));
+    let log = file(&beside(path, "-wal"));
     [
         database,
         log.map(|(device, inode, _)| [device, inode, 0, 0, 0]),
     ]
-}
-
-fn name(shelf: Shelf) -> &'static str {
-    let table = TABLES.iter().find(|(_, of)| *of == shelf);
-    table.map_or("client_limits", |(name, _)| *name)
 }
 
 fn read(path: &Path) -> rusqlite::Result<(Connection, Restored)> {
@@ -398,27 +354,4 @@ fn is_damaged(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
     )
-}
-
-/// Gives the damaged file another name, and drops the write-ahead log that belongs to it.
-fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let mut number = 1u32;
-    let aside = loop {
-        let aside = path.with_extension(format!("sqlite.damaged-{number}"));
-        match fs::hard_link(path, &aside) {
-            Ok(()) => break aside,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && number < 1000 => {
-                number += 1;
-            }
-            Err(error) => return Err(error),
-        }
-    };
-    for leftover in ["sqlite-wal", "sqlite-shm"] {
-        match fs::remove_file(path.with_extension(leftover)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    fs::remove_file(path)?;
-    Ok(aside)
 }

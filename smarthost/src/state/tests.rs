@@ -223,6 +223,74 @@ fn a_damaged_database_is_moved_aside_and_counting_begins_anew() {
     }
 }
 
+/// Limits that were raised are no count.
+#[test]
+fn what_administrators_ordered_comes_back_after_counters_were_damaged_or_made_empty() {
+    type Harm = fn(&mut File);
+    let harms: [Harm; 2] = [
+        |file| file.write_all(&[0xff; 12_000]).unwrap(),
+        |file| file.set_len(0).unwrap(),
+    ];
+    for harm in harms {
+        let directory = tempfile::tempdir().unwrap();
+        let raised: Network = "10.0.0.8".parse().unwrap();
+        let until = NOW.after(Duration::from_hours(24));
+        let (limits, keeper) = start(directory.path());
+        count(&limits, &keeper, "10.0.0.7", 70);
+        limits
+            .lock()
+            .unwrap()
+            .raise(&raised.into(), 5, until, NOW)
+            .unwrap();
+        keeper.changed();
+        keeper.flush();
+        drop((limits, keeper));
+        while directory.path().join("state.sqlite-wal").exists() {
+            std::thread::yield_now();
+        }
+        let database = directory.path().join("state.sqlite");
+        let mut file = File::options().write(true).open(&database).unwrap();
+        harm(&mut file);
+        drop(file);
+        assert_eq!(super::places::damaged(directory.path()), None);
+        // Also at a start after the one that has met it.
+        for _ in 0..2 {
+            let (limits, keeper) = start(directory.path());
+            let shown = limits.lock().unwrap().show(&raised.into(), NOW);
+            assert!(shown.unwrap().raised.is_some());
+            keeper.flush();
+            let told = super::places::damaged(directory.path()).unwrap();
+            assert!(told.contains("state.sqlite.damaged-1"), "{told}");
+        }
+        let restored = Store::open(directory.path()).unwrap().1;
+        assert_eq!(restored.quarantined, None);
+        assert_eq!(restored.limits.len(), 1, "counts are gone");
+    }
+}
+
+#[test]
+fn a_database_behind_a_link_is_seen_beside_the_daemon_that_writes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (limits, keeper) = start(directory.path());
+    count(&limits, &keeper, "10.0.0.7", 2);
+    keeper.flush();
+    drop((limits, keeper));
+    let database = directory.path().join("state.sqlite");
+    while directory.path().join("state.sqlite-wal").exists() {
+        std::thread::yield_now();
+    }
+    let elsewhere = directory.path().join("elsewhere.old");
+    moved(&database, &elsewhere);
+    std::os::unix::fs::symlink(&elsewhere, &database).unwrap();
+    let (limits, keeper) = start(directory.path());
+    for client in ["10.0.0.7", "10.0.0.8", "10.0.0.9"] {
+        count(&limits, &keeper, client, 1);
+    }
+    keeper.flush();
+    assert_eq!(Store::peek(directory.path()).unwrap().limits.len(), 3);
+    assert!(directory.path().join("elsewhere.old-wal").exists());
+}
+
 /// An administrator clears up, a backup is put back, a disk fails: what is in memory is what
 /// counts.
 #[test]

@@ -1,0 +1,84 @@
+//! Where the database is, and what lies beside it.
+//!
+//! Contract: a link in its place is followed, for `SQLite` keeps its log beside the file itself;
+//! what is moved aside keeps its content, and is told for as long as it lies there.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What stands behind the name of a database that was moved aside, before a number.
+const DAMAGED: &str = ".damaged-";
+
+/// The database in a directory, where a link leads to.
+pub(super) fn database(directory: &Path) -> PathBuf {
+    resolved(directory.join("state.sqlite"))
+}
+
+/// `SQLite` puts its log beside the file itself, not beside a link to it.
+pub(super) fn resolved(path: PathBuf) -> PathBuf {
+    match fs::symlink_metadata(&path) {
+        Ok(found) if found.is_symlink() => fs::canonicalize(&path).unwrap_or(path),
+        _ => path,
+    }
+}
+
+/// A file that `SQLite` keeps beside a database, or that we do.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Whether nothing is in a file in which there was something: what `SQLite` makes has a header at
+/// once.
+pub(super) fn was_emptied(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
+}
+
+/// What an administrator has to look at: databases that were moved aside, as long as they lie
+/// there.
+pub(crate) fn damaged(directory: &Path) -> Option<String> {
+    let path = database(directory);
+    let (parent, name) = (path.parent()?, path.file_name()?);
+    let begin = beside(Path::new(name), DAMAGED);
+    let begin = begin.as_os_str().as_encoded_bytes();
+    let names = fs::read_dir(parent).ok()?.filter_map(Result::ok);
+    let names = names.map(|found| found.file_name());
+    let is_one = |name: &OsString| name.as_encoded_bytes().starts_with(begin);
+    let mut names: Vec<_> = names.filter(is_one).map(|name| parent.join(name)).collect();
+    names.sort();
+    let first = names.first()?.display();
+    let more = match names.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count.saturating_sub(1)),
+    };
+    Some(format!(
+        "{first}{more}: damaged counters that were put aside; look at them, then move them away"
+    ))
+}
+
+/// Gives the damaged file another name, and drops the write-ahead log that belongs to it.
+pub(super) fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let mut number = 1u32;
+    let aside = loop {
+        let aside = beside(path, &format!("{DAMAGED}{number}"));
+        match fs::hard_link(path, &aside) {
+            Ok(()) => break aside,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && number < 1000 => {
+                number += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    for leftover in ["-wal", "-shm"] {
+        match fs::remove_file(beside(path, leftover)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::remove_file(path)?;
+    Ok(aside)
+}
