@@ -225,7 +225,7 @@ fn a_key_that_the_daemon_may_not_read_is_told_with_what_lets_it() {
     symlink("live/our.key", &key).unwrap();
     mode(&live, 0o700);
     let (_, said) = check(&smarthost, &[]);
-    let told = format!("may not enter {}: copy", live.display());
+    let told = format!("may not enter {}: let a deploy hook", live.display());
     assert!(said.contains(&told), "{said}");
 }
 

@@ -145,8 +145,7 @@ impl Book {
         self.lines.retain(|_, line| !line.is_over(now));
         if self.lines.len() >= LINES && !self.lines.contains_key(name) {
             return Err(format!(
-                "{LINES} lines are not used yet, which is the most there can be: see smarthost \
-                 enroll list, and forget some"
+                "{LINES} lines are not used yet, which is the most there can be: see smarthost enroll list, and forget some"
             ));
         }
         if let Some(full) = self.full().filter(|_| self.is_full_for(name)) {
@@ -171,8 +170,7 @@ impl Book {
         let (machines, ended) = (self.machines.len(), self.ended.len());
         (machines >= MACHINES || ended >= ENDED).then(|| {
             format!(
-                "{machines} machines and {ended} ended keys are known, which is the most there can \
-             be: see smarthost enroll list, and forget names that are no longer needed"
+                "{machines} machines and {ended} ended keys are known, which is the most there can be: see smarthost enroll list, and forget names that are no longer needed"
             )
         })
     }
@@ -305,8 +303,7 @@ impl Book {
                 |it| {
                     let at = it.at.rfc3339();
                     format!(
-                        "{name} has been revoked since {at}; for a new line: smarthost enroll \
-                         {name}"
+                        "{name} has been revoked since {at}; for a new line: smarthost enroll {name}"
                     )
                 },
             ));

@@ -141,8 +141,7 @@ fn stale(ways: &mut [Findings]) {
     let all = ways.iter_mut().flat_map(|way| &mut way.0);
     for key in all.filter(|finding| finding.subject == "key") {
         key.level = Level::Warning;
-        let remedy = "once no relayhost has the keys before it, remove those from pins, and add \
-             the next one";
+        let remedy = "once no relayhost has the keys before it, remove those from pins, and add the next one";
         key.remedy = Some(remedy.to_owned());
     }
 }
@@ -351,8 +350,7 @@ fn judged(way: &str, sender: &str, outcome: &Outcome, relay: IpAddr, findings: &
             let remedy = match remedy {
                 Some(remedy) => format!("{remedy} (it sees {own})"),
                 None if speaks_of_sender(failure) => format!(
-                    "it accepts no mail from <{sender}>, for any recipient: may {own} send as \
-                     this address? revaliases sets the sender of root's mail"
+                    "it accepts no mail from <{sender}>, for any recipient: may {own} send as this address? revaliases sets the sender of root's mail"
                 ),
                 None => format!(
                     "does this address exist? aliases and admin lead root's mail there; may {own} send to it over this relayhost?"
@@ -395,20 +393,14 @@ fn remedy(settings: &Settings, nexthop: &Nexthop, failure: &Failure) -> String {
             "is the name right, and does the name server know it? getent ahosts {}",
             nexthop.host
         ),
-        Stage::Connect => "is the relayhost running, is the port right, does a firewall block \
-             it?"
-        .to_owned(),
+        Stage::Connect => "is the relayhost running, is the port right, does a firewall block it?".to_owned(),
         Stage::Greeting if wrapped => "does it need tls = \"starttls\" on this port?".to_owned(),
         Stage::Greeting => {
-            "is it an SMTP server? if it needs TLS from the first byte (port 465): tls = \
-             \"wrapped\""
-                .to_owned()
+            "is it an SMTP server? if it needs TLS from the first byte (port 465): tls = \"wrapped\"".to_owned()
         }
         Stage::Tls => format!("see what it presents: sendmail-shim pin {nexthop}"),
         Stage::Local => "without the password this machine cannot log in".to_owned(),
-        Stage::Auth => "are user and password right, and does the relayhost accept \
-             logins?"
-            .to_owned(),
+        Stage::Auth => "are user and password right, and does the relayhost accept logins?".to_owned(),
         _ => "ask the relayhost's administrator what this means".to_owned(),
     }
 }
