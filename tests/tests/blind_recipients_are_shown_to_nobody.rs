@@ -4,7 +4,10 @@ use std::process::Output;
 
 use tests::{
     agent::{Agent, config},
-    sink::Sink,
+    session::Session,
+    sink::{Received, Sink},
+    smarthost::Smarthost,
+    wait::free_address,
 };
 
 fn status(output: &Output) -> (Option<i32>, String) {
@@ -48,5 +51,146 @@ fn a_blind_recipient_where_no_field_is_is_never_shown_and_whoever_is_left_out_is
         let served = if told == 65 { 1 } else { 2 };
         assert_eq!(received.recipients.len(), served, "{message}");
         assert!(!received.text().contains("secret"), "{}", received.text());
+    }
+}
+
+/// Headers with a blind recipient, damaged in each way that is known; no bare CR, which SMTP
+/// refuses.
+const DAMAGED: &[&str] = &[
+    "To: a@d.example\nBcc: b@d.example,\nsecret@d.example\n",
+    "To: a@d.example\nBcc:\nsecret@d.example\nsecret2@d.example\n",
+    "To: a@d.example\nBcc: g:\nsecret;\n",
+    "To: a@d.example\nBcc: b@d.example,\n \nsecret@d.example\n",
+    "To: a@d.example\nBcc: b@d.example,\nor secret@d.example\n",
+    "To: a@d.example\nnot a field\nBcc: secret@d.example\n",
+    "To: a@d.example\nnot a field\nBcc: b@d.example,\nsecret@d.example\n",
+    "garbage\nTo: a@d.example\nBcc: secret@d.example\n",
+    " indented\nTo: a@d.example\n\u{a0}Bcc : secret@d.example\n",
+    "To: a@d.example\nFrom: f@example.org\u{2028}Bcc: secret@d.example\n",
+    "To: a@d.example\nBcc\u{c}: secret@d.example\n",
+    "To: a@d.example\n\u{200b}Bcc\u{a0}: secret@d.example\n",
+    "\u{feff}Bcc\u{ff1a} secret@d.example\nTo: a@d.example\n",
+    "To: a@d.example\nBcc\n : secret@d.example\n",
+    "To: a@d.example\n>Bcc: secret@d.example\n",
+    "To: a@d.example\n\"Bcc\": secret@d.example\n",
+    "To: a@d.example\nBcc= secret@d.example\n",
+];
+const REST: &str = "Subject: s\n\ntext\nBcc: stays@d.example\n";
+
+fn is_whole(received: &Received, how: &str) {
+    let text = received.text();
+    assert!(!text.contains("secret"), "{how}: {text}");
+    assert!(
+        text.ends_with("text\r\nBcc: stays@d.example\r\n"),
+        "{how}: {text}"
+    );
+}
+
+#[test]
+fn a_damaged_header_shows_no_blind_recipient_with_and_without_an_agent() {
+    let sink = Sink::start();
+    let mut machine = Agent::prepare(&config(&sink.nexthop(), ""));
+    let mut count = 0;
+    for agent in [false, true] {
+        if agent {
+            machine.run();
+        }
+        // All of them without an agent would be as many connections.
+        let headers = DAMAGED.iter().skip(if agent { 0 } else { 5 }).step_by(3);
+        let lone = ["From: f@example.org\rBcc: secret@d.example\n"];
+        for header in headers.copied().chain(lone) {
+            let message = format!("{header}{REST}");
+            machine.sendmail(&["-f", "<>", "a@d.example"], &message);
+            count += 1;
+            let how = format!("agent: {agent}, {header:?}");
+            let received = sink.journal().wait_for(count).remove(count - 1);
+            assert_eq!(received.recipients, ["a@d.example"], "{how}");
+            is_whole(&received, &how);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_header_shows_no_blind_recipient_of_programs_that_speak_smtp() {
+    let (sink, address) = (Sink::start(), free_address());
+    let listen = format!("listen = [\"{address}\"]\n");
+    let machine = Agent::start(&config(&sink.nexthop(), &listen));
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.1\"]\nrelayhost = \"{}\"\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\n",
+        sink.nexthop()
+    ));
+    let mut sessions = [
+        Session::greeted(address),
+        Session::greeted(smarthost.address()),
+    ];
+    for header in DAMAGED {
+        let message = format!("{header}{REST}").replace('\n', "\r\n");
+        for session in &mut sessions {
+            session.delivers("f@example.org", &["a@d.example"], message.as_bytes());
+        }
+    }
+    let batch: String = DAMAGED
+        .iter()
+        .map(|header| {
+            format!("MAIL FROM:<f@example.org>\nRCPT TO:<a@d.example>\nDATA\n{header}{REST}.\n")
+        })
+        .collect();
+    let output = machine.sendmail(&["-bs"], format!("EHLO batch\n{batch}QUIT\n"));
+    assert!(output.status.success(), "{output:?}");
+    for received in sink.journal().wait_for(3 * DAMAGED.len()) {
+        is_whole(&received, "by SMTP");
+    }
+}
+
+#[test]
+fn whoever_a_damaged_header_names_is_served_or_told() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
+    for (header, served, told) in [
+        (
+            "To: x@d.example,\ny@d.example\nBcc: A <a@d.example>,\nBoss <secret@d.example>\n",
+            "x y a secret",
+            None,
+        ),
+        (
+            "To: x@d.example\nBcc\u{a0}: \u{200b}secret@d.example\u{202c}\n",
+            "x secret",
+            None,
+        ),
+        ("To: x@d.example\nnotice\nTo: X <x@d.example>\n", "x", None),
+        (
+            "To: x@d.example\nnotice\nCc: y@d.example\n",
+            "x",
+            Some("Cc: y@d.example"),
+        ),
+        (
+            "To: x@d.example\nFrom: f@example.org\rBcc: secret@d.example\n",
+            "x",
+            Some("Bcc: secret@d.example"),
+        ),
+    ] {
+        let before = sink.journal().messages().len();
+        let (code, said) = status(&machine.sendmail(&["-t"], format!("{header}{REST}")));
+        assert_eq!(code, Some(told.map_or(0, |_| 65)), "{header:?}: {said}");
+        let news = usize::from(told.is_some());
+        let received = sink.journal().wait_for(before + 1 + news).split_off(before);
+        let (to_all, to_sender): (Vec<_>, Vec<_>) = received
+            .into_iter()
+            .partition(|it| it.text().contains("stays@d.example"));
+        let names: Vec<_> = to_all[0]
+            .recipients
+            .iter()
+            .map(|to| to.trim_end_matches("@d.example"))
+            .collect();
+        assert_eq!(names.join(" "), served, "{header:?}");
+        is_whole(&to_all[0], header);
+        if let Some(told) = told {
+            assert!(said.contains(told), "{said}");
+            assert!(
+                to_sender[0].text().contains(told),
+                "{}",
+                to_sender[0].text()
+            );
+        }
     }
 }

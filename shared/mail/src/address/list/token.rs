@@ -2,8 +2,9 @@
 //! 5322 §3.2).
 //!
 //! Contract: total, linear, no recursion; tokens come in order and do not overlap; white space and
-//! folding fall between them, and so does what cannot be seen at the edges of an atom. An unclosed string, comment or literal ends with the text; [`closed`]
-//! reads it as none. An encoded word in Q is an atom, whatever stands in it.
+//! folding fall between them, and so does what cannot be seen at the edges of an atom. An unclosed
+//! string, comment or literal ends with the text; [`closed`] reads it as none. An encoded word in Q
+//! is an atom, whatever stands in it.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{borrow::Cow, ops::Range};
