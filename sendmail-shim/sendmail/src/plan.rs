@@ -432,8 +432,8 @@ mod tests {
             let none = (Notify::default(), None, None);
             let mail = submission.mail;
             assert_eq!((submission.notify, mail.ret, mail.envid), none, "{line:?}");
-            let note = submission.notes.join("|");
-            assert!(note.starts_with(line[0]), "{line:?}: {note}");
+            let told = submission.notes.join("|");
+            assert!(told.starts_with(line[0]), "{line:?}: {told}");
         }
         assert_eq!(plan(&[]).unwrap_err().exit, Exit::Usage);
         for line in [["-bp", "-N", "sometimes"], ["-q", "-R", "half"]] {

@@ -211,9 +211,10 @@ impl Intake {
         let continues = matches!(self.line.first(), Some(b' ' | b'\t'));
         let clean = clean_header_line(&self.line);
         let recipients = || meant::field(&clean).is_some_and(|it| it.manner != Manner::Odd);
-        match continues {
-            true => self.part == Part::Header,
-            false => name_length(&clean).is_some() || recipients(),
+        if continues {
+            self.part == Part::Header
+        } else {
+            name_length(&clean).is_some() || recipients()
         }
     }
 

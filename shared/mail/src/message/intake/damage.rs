@@ -318,7 +318,8 @@ fn written(lines: &[(&str, &str)]) -> (String, Vec<String>) {
     for (form, name) in lines {
         let form = form.replace("n : ", "N : ").replace('N', name);
         if name.is_empty() {
-            header += &format!("{form}\n");
+            header += &form;
+            header.push('\n');
             continue;
         }
         for (index, part) in form.split('@').enumerate() {
