@@ -59,9 +59,9 @@ fn a_fifo_or_a_device_in_the_place_of_a_file_is_named_with_its_setting_and_nobod
         ("virtual", "virtual = [", "]"),
     ] {
         for (what, told) in [
-            ("fifo", "FIFO"),
+            ("./fifo", "FIFO"),
             ("/dev/zero", "device"),
-            (".", "directory"),
+            ("./", "directory"),
         ] {
             let hermetic = if setting == "aliases" { "" } else { HERMETIC };
             let smarthost = Smarthost::prepare(&format!("{hermetic}{more}\"{what}\"{end}\n"));

@@ -163,10 +163,8 @@ fn is_login(word: &str) -> bool {
         return false;
     };
     let is_port = password.len() <= 5 && password.bytes().all(|byte| byte.is_ascii_digit());
-    !user.is_empty()
-        && !password.is_empty()
-        && !password.starts_with('/')
-        && !(is_port && is_host(user))
+    let is_place = password.starts_with('/') || (is_port && is_host(user));
+    !user.is_empty() && !password.is_empty() && !is_place
 }
 
 /// Labels of names that look like the key of a customer.

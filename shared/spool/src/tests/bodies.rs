@@ -101,7 +101,7 @@ type Instead = fn(&Path, elsewhere: &Path);
 const INSTEAD: [(&str, Instead); 6] = [
     ("is gone", |_, _| {}),
     ("is no regular file", |path, _| {
-        fs::create_dir(path).unwrap()
+        fs::create_dir(path).unwrap();
     }),
     ("is no regular file", |path, _| {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
