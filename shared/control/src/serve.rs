@@ -45,6 +45,7 @@ pub fn spool(path: &Path, spool: &Spool) -> status::Spool {
         free_bytes: spool.free().ok(),
         last_sync: spool.last_sync().map(synced),
         fault: spool.has_room(0).err().map(|why| why.to_string()),
+        hangs: spool.hangs(),
     }
 }
 

@@ -215,6 +215,8 @@ pub struct Spool {
     pub free_bytes: Option<u64>,
     /// When something was last brought to the disk, and how many microseconds that took.
     pub last_sync: Option<(Timestamp, u64)>,
+    /// The disk does not answer: nobody else should try to write there.
+    pub hangs: bool,
     /// Why it takes no mail.
     pub fault: Option<String>,
 }

@@ -24,6 +24,12 @@ impl Spool {
         }
     }
 
+    /// Whether the disk neither takes what is to be written nor says that it fails: whoever writes
+    /// there now waits, and cannot be killed.
+    pub fn hangs(&self) -> bool {
+        lock(&self.open.committer.standing).hangs()
+    }
+
     /// What an administrator has to look at, a sentence each: why no delivery begins, what could
     /// not be opened or saved at the start, messages that are damaged.
     pub fn alarms(&self) -> Vec<String> {

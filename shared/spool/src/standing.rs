@@ -118,7 +118,7 @@ impl Standing {
         })
     }
 
-    fn hangs(&self) -> bool {
+    pub(super) fn hangs(&self) -> bool {
         self.waited() >= HANGS && !self.is_failing()
     }
 
