@@ -2,8 +2,8 @@
 //! memory of every message. It is listed, and goes back to its sender, all the same.
 //!
 //! Contract: nothing is given as read whose checksum is wrong, the header section apart, of which
-//! only the lines are given that can be lines of one. Where recipients cannot be read, their domains
-//! are known, and [`UNREADABLE`] stands in front of them.
+//! only the lines are given that can be lines of one. Where recipients cannot be read, their
+//! domains are known, and [`UNREADABLE`] stands in front of them.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{io::ErrorKind, os::unix::fs::FileExt as _};

@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use left::{descendants, sweep};
+use left::{MARK, descendants, sweep};
 use mail::limits::PIECE;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -33,8 +33,6 @@ use rustix::{
 
 /// Read at once.
 const PIECE_OF_OUTPUT: usize = 4096;
-/// The variable that marks all processes of a run.
-const MARK: &str = "MAIL_RUN";
 /// What is run.
 pub struct Program<'a> {
     /// The whole path, and the arguments.

@@ -10,8 +10,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::MARK;
-
+/// The variable that marks all processes of a run.
+pub(super) const MARK: &str = "MAIL_RUN";
 /// How long it is looked for processes that left the group: one that starts others all the time
 /// may be a step ahead.
 const SWEEP: Duration = Duration::from_secs(2);
