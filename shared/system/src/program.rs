@@ -294,9 +294,12 @@ impl Running {
                 for said in &mut self.said {
                     said.ended();
                 }
-                self.child.wait().map(|status| match status.success() {
-                    false if stopped => End::Stopped,
-                    _ => End::Exited(status),
+                self.child.wait().map(|status| {
+                    if stopped && !status.success() {
+                        End::Stopped
+                    } else {
+                        End::Exited(status)
+                    }
                 })
             }
             Ok(false) => self.child.wait().map(|_| End::TimedOut),
@@ -454,7 +457,9 @@ mod tests {
                 scope.spawn(move || shell(&script, LONG, b"").end)
             });
             let runs: Vec<_> = runs.collect();
-            names.iter().for_each(|name| until_there(name));
+            for name in names {
+                until_there(name);
+            }
             interrupt();
             let mut ends = runs.into_iter().map(|run| run.join().unwrap());
             assert!(matches!(ends.next(), Some(End::Exited(status)) if status.success()));

@@ -25,11 +25,11 @@ fn whatever_byte_of_a_message_is_damaged_its_sender_can_be_told_and_the_recipien
     let place = |id| usize::try_from(spool.place_of(id).unwrap()).unwrap();
     let (begin, end) = (place(id), place(next));
     let (mut exact, mut headers) = (0, 0);
-    for at in begin..end {
-        write_at(&path, at as u64, &[whole[at] ^ 0x55]);
+    for (at, byte) in whole.iter().enumerate().take(end).skip(begin) {
+        write_at(&path, at as u64, &[byte ^ 0x55]);
         if spool.load(id).is_ok() {
             // What pads a record is nothing of it.
-            write_at(&path, at as u64, &[whole[at]]);
+            write_at(&path, at as u64, &[*byte]);
             continue;
         }
         let known = spool.known(id).unwrap();
@@ -49,7 +49,7 @@ fn whatever_byte_of_a_message_is_damaged_its_sender_can_be_told_and_the_recipien
         }
         headers += usize::from(left.header == header_of(id));
         assert!(left.beginning(u64::MAX).unwrap().is_empty());
-        write_at(&path, at as u64, &[whole[at]]);
+        write_at(&path, at as u64, &[*byte]);
     }
     // At least where the inline body was hit.
     assert!(exact >= 200 && headers >= 200, "{exact} {headers}");
