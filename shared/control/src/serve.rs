@@ -352,6 +352,9 @@ impl<Q: Queue> Access<'_, Q> {
         if let Some(why) = &known.unread {
             return Some(words::returned_in_part(why));
         }
+        if self.queue.spool().is_damaged(id) {
+            return Some(words::RETURNED_DAMAGED.to_owned());
+        }
         words::untold(&self.queue.spool().entry(id)?, &known.envelope).map(str::to_owned)
     }
 

@@ -69,6 +69,11 @@ impl Spool {
         loaded
     }
 
+    /// Whether a message was found damaged.
+    pub fn is_damaged(&self, id: QueueId) -> bool {
+        lock(&self.open.damaged).contains(&id)
+    }
+
     /// Messages that are damaged and stay for that, as far as they were tried.
     pub fn damaged(&self) -> Vec<QueueId> {
         let index = lock(&self.open.committer.index);

@@ -23,6 +23,10 @@ pub(super) fn untold(entry: &Entry, envelope: &Envelope) -> Option<&'static str>
         .then_some("given up, and nobody is told: its sender wants no report (NOTIFY)")
 }
 
+/// What becomes of a message whose sender and recipients are whole, but not all else.
+pub(super) const RETURNED_DAMAGED: &str =
+    "to be returned with what is left of it: it is damaged on the disk";
+
 /// What becomes of a message of which not all can be read.
 pub(super) fn returned_in_part(why: &SpoolError) -> String {
     if why.is_damage() {
