@@ -4,7 +4,7 @@
 //! ends there (virtual(5): an identity protects a user). Failures: a chain that comes back to
 //! itself otherwise, one without end, or one that ends at nobody; nothing is given by halves.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use mail::{address::Address, limits, outcome::Failure};
 
@@ -16,6 +16,21 @@ use crate::{destination::Destination, lookup::Place};
 
 /// Longest chain. Postfix: `virtual_alias_recursion_limit`, 1000.
 const MAX_DEPTH: usize = 100;
+
+impl Router {
+    /// The addresses that stand for one after aliases: itself, if there is none. Those of a long
+    /// list are found once.
+    pub(super) fn members(&self, address: &Address) -> Result<Arc<[Address]>, Failure> {
+        // As it was written: patterns may tell small letters from capitals.
+        let key = address.as_str();
+        if let Some(known) = self.expansions.of(key) {
+            return Ok(known);
+        }
+        let members = Expansion::of(self, address)?.into();
+        self.expansions.keep(key, &members);
+        Ok(members)
+    }
+}
 
 pub(super) struct Expansion<'a> {
     router: &'a Router,

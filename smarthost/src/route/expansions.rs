@@ -1,4 +1,4 @@
-//! Aliases with many members, expanded once for all who write to them.
+//! Aliases with many members, as they were expanded for whoever wrote to them first.
 //!
 //! Contract: remembered as long as the tables stay; of a bounded number of members.
 
@@ -7,9 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use mail::{address::Address, limits, outcome::Failure};
-
-use super::{Router, expansion::Expansion};
+use mail::{address::Address, limits};
 
 /// Fewer are found again as quickly.
 const MANY: usize = 100;
@@ -31,68 +29,41 @@ impl Expansions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, key: String, members: &Arc<[Address]>) {
+    pub(super) fn of(&self, key: &str) -> Option<Arc<[Address]>> {
+        self.known().members.get(key).cloned()
+    }
+
+    pub(super) fn keep(&self, key: &str, members: &Arc<[Address]>) {
+        if members.len() < MANY {
+            return;
+        }
         let mut known = self.known();
         if known.count.saturating_add(members.len()) > MOST {
             *known = Known::default();
         }
-        if known.members.insert(key, Arc::clone(members)).is_none() {
+        let before = known.members.insert(key.to_owned(), Arc::clone(members));
+        if before.is_none() {
             known.count = known.count.saturating_add(members.len());
         }
     }
 }
 
-impl Router {
-    /// The addresses that stand for one after aliases: itself, if there is none.
-    pub(super) fn members(&self, address: &Address) -> Result<Arc<[Address]>, Failure> {
-        // As it was written: patterns may tell small letters from capitals.
-        let key = address.as_str();
-        let known = self.expansions.known().members.get(key).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let members: Arc<[Address]> = Expansion::of(self, address)?.into();
-        if members.len() >= MANY {
-            self.expansions.keep(key.to_owned(), &members);
-        }
-        Ok(members)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use mail::maps::Table;
-
     use super::*;
-    use crate::config::Config;
-
-    fn router(aliases: &str) -> Router {
-        let config = "domains = { local = [\"example.org\"] }";
-        let config = Config::parse(Path::new("/c"), config, "mx.example.org").unwrap();
-        let (aliases, _) = Table::aliases("aliases".into(), aliases);
-        Router::new(&config, Arc::new(aliases), Arc::default())
-    }
 
     #[test]
-    fn a_long_list_is_expanded_once_whoever_writes_to_it_and_not_all_lists_are_kept() {
-        let to = |name: &str| Address::parse(&format!("{name}@example.org")).unwrap();
-        let list = |count: usize| {
-            let members = (0..count).map(|it| format!("m{it}@far.example"));
-            members.collect::<Vec<_>>().join(", ")
-        };
-        let all = router(&format!("team: {}\ntwo: {}\n", list(MANY), list(2)));
-        let first = all.members(&to("team")).unwrap();
-        let again = all.clone().members(&to("team")).unwrap();
-        assert!(Arc::ptr_eq(&first, &again));
-        assert_eq!(all.members(&to("two")).unwrap().len(), 2);
-        assert_eq!(all.expansions.known().members.len(), 1);
+    fn long_lists_are_remembered_and_not_any_number_of_their_members() {
+        let member = Address::parse("m@far.example").unwrap();
+        let list = |count| Arc::from(vec![member.clone(); count]);
+        let all = Expansions::default();
+        all.keep("short", &list(MANY - 1));
+        assert!(all.of("short").is_none());
         for number in 0..2 * MOST / MANY {
-            all.expansions.keep(format!("{number}"), &first);
-            assert!(all.expansions.known().count <= MOST);
+            let key = number.to_string();
+            all.keep(&key, &list(MANY));
+            assert_eq!(all.of(&key).unwrap().len(), MANY);
+            assert!(all.known().count <= MOST);
         }
-        let other = router(&format!("team: {}\n", list(MANY + 1)));
-        assert_eq!(other.members(&to("team")).unwrap().len(), MANY + 1);
     }
 }

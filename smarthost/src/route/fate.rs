@@ -55,6 +55,21 @@ mod tests {
     }
 
     #[test]
+    fn a_long_list_is_expanded_once_for_all_messages_to_it_and_anew_where_the_table_changes() {
+        let to = Address::parse("team@example.org").unwrap();
+        let list = |count: usize| {
+            let members = (0..count).map(|it| format!("m{it}@far.example"));
+            members.collect::<Vec<_>>().join(", ")
+        };
+        let all = router(&format!("team: {}\n", list(200)));
+        let first = all.members(&to).unwrap();
+        let again = all.clone().members(&to).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        let other = router(&format!("team: {}\n", list(201)));
+        assert_eq!(other.members(&to).unwrap().len(), 201);
+    }
+
+    #[test]
     fn an_alias_is_expanded_once_for_all_who_write_to_it_and_anew_where_the_table_changes() {
         let to = Address::parse("team@example.org").unwrap();
         let broken = router("team: a@partner.example, team2\nteam2: team\n");
