@@ -23,22 +23,20 @@ use settings::{ConfigError, last_good};
 use smtp::sasl::Logins;
 use system::{log, secret};
 use tables::{
-    Aliases,
     secret::{consequence, is_kept},
     told,
-    watched::Looked,
 };
 
 use crate::{
-    config::{Config, ListenTls, TableFiles, Users},
+    config::{Config, ListenTls},
     dkim::Signer,
     dns::mx::Resolver,
     enrolling::{self, Enrolled},
     link::{MtaSts, Trusts},
-    policy::{Policy, Sources, access_table::AccessTable, dnsbl::Keys},
+    policy::{Policy, Sources},
     route::Router,
     srs::{Srs, Tokens},
-    tls_policy::{Policies, PolicyTable},
+    tls_policy::Policies,
 };
 
 mod current;
@@ -47,6 +45,7 @@ mod identity;
 mod kept;
 mod known;
 mod places;
+mod read;
 mod start;
 mod tickets;
 mod wrong;
@@ -55,6 +54,8 @@ pub(crate) use current::Current;
 pub(crate) use identity::Identity;
 use known::Shared;
 use places::Held;
+use read::Tables;
+pub(crate) use read::router;
 pub(crate) use tickets::Tickets;
 
 /// All that a reload exchanges.
@@ -94,119 +95,6 @@ pub(crate) struct Setup {
     /// them.
     stands_in: bool,
     tables: Arc<Shared>,
-}
-
-/// The tables' files.
-#[derive(Debug)]
-struct Tables {
-    aliases: Aliases,
-    access: TableFiles<AccessTable>,
-    transport: TableFiles,
-    tls_policy: TableFiles<PolicyTable>,
-    lookups: TableFiles,
-    users: Users,
-    /// Lines that could not be read when they were first looked at, and cost a rule or a recipient.
-    faults: Vec<Problem>,
-}
-
-impl Tables {
-    /// Reads them. A wrong line is a problem to be logged; what cannot be read is an error, which
-    /// tells all of it.
-    fn read(config: &Config) -> Result<(Self, Vec<Problem>), ConfigError> {
-        let read = (
-            config.read_access(),
-            config.read_transport(),
-            config.read_tls_policy(),
-            config.read_tables(),
-            config.read_aliases(),
-            config.read_users(),
-        );
-        let (Ok(access), Ok(transport), Ok(tls_policy), Ok(lookups), Ok(aliases), Ok(users)) = read
-        else {
-            let (access, transport, tls_policy, lookups, aliases, users) = read;
-            let tables = [
-                access.err(),
-                transport.err(),
-                tls_policy.err(),
-                lookups.err(),
-            ];
-            let wrong = tables.into_iter().chain([aliases.err(), users.err()]);
-            return Err(ConfigError::together(wrong.flatten()).unwrap_or_default());
-        };
-        let (access, mut problems) = access;
-        problems.extend([transport.1, tls_policy.1, lookups.1].concat());
-        let mut faults = problems.clone();
-        faults.extend_from_slice(aliases.0.faults());
-        faults.retain(|problem| problem.fault);
-        problems.extend([aliases.1, users.1].concat());
-        let tables = Self {
-            users: users.0,
-            aliases: aliases.0,
-            access,
-            transport: transport.0,
-            tls_policy: tls_policy.0,
-            lookups: lookups.0,
-            faults,
-        };
-        Ok((tables, problems))
-    }
-
-    /// Reads what has changed.
-    fn refresh(&mut self) -> Looked {
-        let now = clock::now();
-        let mut looked = self.aliases.refresh(now);
-        looked.and(self.access.refresh(now));
-        looked.and(self.transport.refresh(now));
-        looked.and(self.tls_policy.refresh(now));
-        looked.and(self.lookups.refresh(now));
-        looked.and(self.users.refresh(now));
-        looked
-    }
-
-    /// Why files are not taken as they are now.
-    fn refused(&self) -> impl Iterator<Item = &Problem> {
-        let tables = self.access.refused().chain(self.transport.refused());
-        let tables = tables.chain(self.tls_policy.refused());
-        let tables = tables.chain(self.lookups.refused());
-        let tables = self.aliases.refused().chain(tables);
-        tables.chain(self.users.refused())
-    }
-
-    fn router(&self, config: &Config) -> Router {
-        router(config, &self.aliases, &self.transport, &self.lookups)
-    }
-
-    fn tls_policies(&self) -> Policies {
-        Policies::new(self.tls_policy.tables().map(|(_, table)| table).collect())
-    }
-
-    /// Who may log in.
-    fn logins(&self, config: &Config) -> Option<Arc<Logins>> {
-        let verifiers = self.users.verifiers()?;
-        Some(Arc::new(Logins::new(
-            (*verifiers).clone(),
-            &secret(&config.tls.key),
-        )))
-    }
-
-    /// What restrictions look into, with the keys of block lists.
-    fn sources(&self, keys: Keys) -> Arc<Sources> {
-        let tables = self.access.tables().collect();
-        Arc::new(Sources { keys, tables })
-    }
-}
-
-/// The router of what these files hold.
-pub(crate) fn router(
-    config: &Config,
-    aliases: &Aliases,
-    transport: &TableFiles,
-    lookups: &TableFiles,
-) -> Router {
-    let transport = transport.tables().map(|(_, table)| table).collect();
-    Router::new(config, Arc::clone(aliases.table()), transport)
-        .running(config.runners())
-        .mapping(config, &lookups.tables().collect())
 }
 
 impl Setup {
@@ -465,10 +353,4 @@ fn tell(problems: &[Problem]) {
     for problem in told::bounded(problems) {
         log::line(log::Level::Warning, &problem);
     }
-}
-
-/// What logins that do not exist are answered with: always the same, so that nobody learns it.
-fn secret(key: &Path) -> Vec<u8> {
-    let kept = system::read::bytes(key, 64 * 1024);
-    kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
 }

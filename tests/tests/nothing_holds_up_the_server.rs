@@ -2,7 +2,13 @@
 //! whoever else has mail is served meanwhile, and afterwards.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fmt::Write as _, fs, net::IpAddr, path::Path, process::Command};
+use std::{
+    fmt::Write as _,
+    fs,
+    net::IpAddr,
+    path::Path,
+    process::{Command, Output},
+};
 
 use tests::{
     daemon::Daemon,
@@ -129,11 +135,11 @@ fn held_thread(pid: u32) -> Option<String> {
     })
 }
 
-/// As on a disk that is away: whoever opens this file waits. `times`: who of them.
-fn away(strace: &Path, file: &Path, times: &str) -> Command {
+/// As on a disk that is away: whoever opens this file waits for so long. `times`: who of them.
+fn away(strace: &Path, file: &Path, (seconds, times): (u32, &str)) -> Command {
     let mut command = hermetic(strace);
     command.args(["-f", "-o", "/dev/null", "-e", "trace=openat", "-e"]);
-    command.arg(format!("inject=openat:delay_enter=300000000:when={times}"));
+    command.arg(format!("inject=openat:delay_enter={seconds}s:when={times}"));
     command.args(["-P", peers::text(file)]);
     command
 }
@@ -141,14 +147,14 @@ fn away(strace: &Path, file: &Path, times: &str) -> Command {
 /// A file changes, and the disk does not answer who opens it then; the thread that waits for it.
 fn hung(
     strace: &Path,
-    smarthost: &Smarthost,
+    smarthost: &mut Smarthost,
     (name, text): (&str, &str),
     times: &str,
 ) -> (Daemon, String) {
     let (pid, file) = (smarthost.daemon().pid(), smarthost.directory().join(name));
-    let mut command = away(strace, &file, times);
+    let mut command = away(strace, &file, (300, times));
     command.args(["-p", &pid.to_string()]);
-    let mut strace = Daemon::start("strace", &mut command);
+    let strace = Daemon::start("strace", &mut command);
     strace.wait_for_log("attached");
     smarthost.file(name, text);
     // One thread is held for long, always the same; others only in passing.
@@ -177,7 +183,12 @@ fn whoever_tries_to_log_in_or_asks_for_a_status_waits_for_no_file_and_holds_up_n
     smarthost.file("users", "# empty\n");
     smarthost.run();
     let pid = smarthost.daemon().pid();
-    let (mut strace, reader) = hung(&strace, &smarthost, ("users", "# nobody\n# empty\n"), "1");
+    let (mut strace, reader) = hung(
+        &strace,
+        &mut smarthost,
+        ("users", "# nobody\n# empty\n"),
+        "1",
+    );
     for client in ["127.0.0.66", "127.0.0.67", "127.0.0.68", "127.0.0.69"] {
         let said = plain(&mut login::from(&smarthost, client), "vm7", "guess");
         assert_eq!(said.code, 535, "{said:?}");
@@ -205,7 +216,7 @@ fn a_table_on_a_disk_that_does_not_answer_keeps_nobody_from_being_greeted_and_se
     smarthost.run();
     let pid = smarthost.daemon().pid();
     let text = "root: r@far.example\nteam: a@far.example\nnew: a@far.example\n";
-    let (mut strace, reader) = hung(&strace, &smarthost, ("lists", text), "1");
+    let (mut strace, reader) = hung(&strace, &mut smarthost, ("lists", text), "1");
     for client in [STRANGER, "127.0.0.1"] {
         let mut session = from(client, &smarthost).ehlo();
         session.delivers(
@@ -221,5 +232,51 @@ fn a_table_on_a_disk_that_does_not_answer_keeps_nobody_from_being_greeted_and_se
     until("the new entry is known", || {
         taken("new@example.org").starts_with("250").then_some(())
     });
+    assert!(smarthost.daemon().stop().success());
+}
+
+#[test]
+fn a_table_on_a_disk_that_is_away_is_told_and_neither_reload_nor_check_waits_for_it_for_ever() {
+    const SILENT: &str = "lists: cannot be read: it does not answer since";
+    let Some(strace) = peers::find("strace").filter(|_| peers::root()) else {
+        return;
+    };
+    let said = |output: &Output| {
+        let (said, told) = (&output.stdout, &output.stderr);
+        String::from_utf8_lossy(said).into_owned() + &String::from_utf8_lossy(told)
+    };
+    let (sink, resolver) = (Sink::start(), Resolver::anywhere(|_| None));
+    let mut smarthost = relay(&sink, &resolver, "aliases = [\"lists\"]\n");
+    smarthost.file("lists", "root: r@far.example\n");
+    smarthost.run();
+    let text = "root: r@far.example\nteam: a@far.example\n";
+    let (mut tracer, _) = hung(&strace, &mut smarthost, ("lists", text), "1+");
+    let status = || said(&smarthost.admin(&["status"]));
+    until("the status tells it", || {
+        status().contains(SILENT).then_some(())
+    });
+    let reload = smarthost.admin(&["reload"]);
+    assert!(!reload.status.success(), "{reload:?}");
+    assert!(said(&reload).contains(SILENT), "{reload:?}");
+    for client in [STRANGER, "127.0.0.1"] {
+        let to = ["root@example.org"];
+        let mut session = from(client, &smarthost).ehlo();
+        session.delivers("a@example.net", &to, login::MESSAGE);
+    }
+    let plain = smarthost.command();
+    let mut check = away(&strace, &smarthost.directory().join("lists"), (20, "1+"));
+    check.arg(plain.get_program()).args(plain.get_args());
+    let check = check.arg("check").output().unwrap();
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+    assert!(said(&check).contains(SILENT), "{check:?}");
+    tracer.kill();
+    let taken = |to: &str| heard(smarthost.address(), STRANGER, "x", "a@example.net", to);
+    until("the new entry is known", || {
+        taken("team@example.org").starts_with("250").then_some(())
+    });
+    until("the status tells it no more", || {
+        (!status().contains(SILENT)).then_some(())
+    });
+    assert!(smarthost.admin(&["reload"]).status.success());
     assert!(smarthost.daemon().stop().success());
 }

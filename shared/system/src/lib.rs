@@ -15,6 +15,7 @@
 //! | [`sysexits`] | exit statuses |
 //! | [`terminal`] | words to standard output and standard error |
 //! | [`usable`] | whether a daemon can use its directory and what lies there |
+//! | [`within`] | work on files that may not answer, waited for only so long |
 
 pub mod again;
 pub mod descriptors;
@@ -29,3 +30,4 @@ pub mod socket;
 pub mod sysexits;
 pub mod terminal;
 pub mod usable;
+pub mod within;

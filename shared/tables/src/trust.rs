@@ -12,22 +12,32 @@ use std::{
 };
 
 use rustix::io::Errno;
+use system::within;
 
 /// Links that are followed at most, as the kernel does.
 const LINKS: usize = 40;
 
 /// Who else than root and the daemon could write a file, or put another in its place.
 pub fn written_by_others(path: &Path) -> Option<String> {
-    walk(path).map_or_else(Some, |(places, file)| {
-        places.chain(file).find_map(|place| of_others(&place))
+    looked_at(path, |path| {
+        walk(path).map_or_else(Some, |(places, file)| {
+            places.chain(file).find_map(|place| of_others(&place))
+        })
     })
 }
 
 /// Who else could put another file in the place of one.
 pub(crate) fn replaced_by_others(path: &Path) -> Option<String> {
-    walk(path).map_or_else(Some, |(mut places, _)| {
-        places.find_map(|place| of_others(&place))
+    looked_at(path, |path| {
+        walk(path).map_or_else(Some, |(mut places, _)| {
+            places.find_map(|place| of_others(&place))
+        })
     })
+}
+
+fn looked_at(path: &Path, look: fn(&Path) -> Option<String>) -> Option<String> {
+    let found = within::ask(path, move |path| Ok(look(path)));
+    found.unwrap_or_else(|error| Some(format!("{}: {error}", path.display())))
 }
 
 /// Whether everybody could read an open file.

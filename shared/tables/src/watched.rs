@@ -1,6 +1,7 @@
 //! One file and what was read from it.
 //!
-//! Contract: the file is a regular one and bounded; a FIFO keeps nobody waiting.
+//! Contract: the file is a regular one and bounded; a FIFO keeps nobody waiting, and a disk that
+//! does not answer nobody for long ([`system::within`]).
 //! Failures: a [`Problem`] each, told once; what was read before stays, and why can be asked for as
 //! long as it does ([`Watched::refused`]).
 
@@ -12,6 +13,7 @@ use std::{
 };
 
 use mail::{clock::Timestamp, maps::Problem};
+use system::within;
 
 use crate::{
     copies::{self, Kept},
@@ -163,7 +165,8 @@ impl<T: Default> Watched<T> {
             return Looked::default();
         }
         let had = self.value.as_ref().is_some_and(|value| !is_empty(value));
-        let text = match self.text() {
+        let rules = self.rules;
+        let text = match within::ask(&self.path, move |path| text(path, rules)) {
             Ok(text) => text,
             Err(error) => return self.keep(&format!("cannot be read: {error}"), Vec::new()),
         };
@@ -233,42 +236,42 @@ impl<T: Default> Watched<T> {
             problems,
         }
     }
+}
 
-    /// `None` if it is not there.
-    fn text(&self) -> io::Result<Option<(String, Origin)>> {
-        let refused = |why: &str| Err(io::Error::other(why.to_owned()));
-        if self.rules.trusted && !self.path.is_absolute() {
-            return refused("write its whole path, from / on");
-        }
-        let mut file = match system::read::at_once(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return match self.rules.missing {
-                    Missing::Fault => Err(error),
-                    Missing::EmptyAtFirst => Ok(None),
-                };
-            }
-            opened => opened?,
-        };
-        let metadata = file.metadata()?;
-        match &metadata {
-            m if !m.is_file() => return refused("it is not a regular file"),
-            m if self.rules.trusted && m.mode() & 0o002 != 0 => {
-                return refused("everybody may write to it; chmod o-w");
-            }
-            m if m.len() > MAX => return refused("it is larger than 16 MiB"),
-            _ => {}
-        }
-        let mut bytes = Vec::new();
-        (&mut file).take(MAX).read_to_end(&mut bytes)?;
-        if self.rules.trusted && metadata.len() == 0 && !bytes.is_empty() {
-            return refused("the kernel makes up what it holds, or it is just being written");
-        }
-        let origin = Origin {
-            owner: metadata.uid(),
-            public: self.rules.trusted && is_public(&file, &metadata),
-        };
-        Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), origin)))
+/// What a file holds; `None` if it is not there.
+fn text(path: &Path, rules: Rules) -> io::Result<Option<(String, Origin)>> {
+    let refused = |why: &str| Err(io::Error::other(why.to_owned()));
+    if rules.trusted && !path.is_absolute() {
+        return refused("write its whole path, from / on");
     }
+    let mut file = match system::read::at_once(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match rules.missing {
+                Missing::Fault => Err(error),
+                Missing::EmptyAtFirst => Ok(None),
+            };
+        }
+        opened => opened?,
+    };
+    let metadata = file.metadata()?;
+    match &metadata {
+        m if !m.is_file() => return refused("it is not a regular file"),
+        m if rules.trusted && m.mode() & 0o002 != 0 => {
+            return refused("everybody may write to it; chmod o-w");
+        }
+        m if m.len() > MAX => return refused("it is larger than 16 MiB"),
+        _ => {}
+    }
+    let mut bytes = Vec::new();
+    (&mut file).take(MAX).read_to_end(&mut bytes)?;
+    if rules.trusted && metadata.len() == 0 && !bytes.is_empty() {
+        return refused("the kernel makes up what it holds, or it is just being written");
+    }
+    let origin = Origin {
+        owner: metadata.uid(),
+        public: rules.trusted && is_public(&file, &metadata),
+    };
+    Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), origin)))
 }
 
 /// Whether a file has changed so lately that it is not taken yet.
@@ -281,7 +284,7 @@ pub fn is_fresh(path: &Path, now: Timestamp) -> bool {
 
 /// How a file looks now.
 pub fn look(path: &Path) -> Look {
-    match fs::metadata(path) {
+    match within::ask(path, |path| fs::metadata(path)) {
         Ok(m) => {
             let seconds = u64::try_from(m.ctime()).unwrap_or_default();
             Look::File(

@@ -19,6 +19,7 @@ use mail::{
 };
 use settings::ConfigError;
 use smtp::sasl::Verifier;
+use system::within;
 use tables::{
     Missing, Watched,
     watched::{Looked, Rules},
@@ -101,7 +102,8 @@ pub fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
             fault,
         });
     };
-    if fs::metadata(path).is_ok_and(|file| file.mode() & 0o007 != 0) {
+    let looked = within::ask(path, |path| fs::metadata(path));
+    if looked.is_ok_and(|file| file.mode() & 0o007 != 0) {
         let what =
             "other users can read who may log in, and guess passwords offline: run chmod o= on \
              it"

@@ -36,7 +36,7 @@ use tokio::{
 };
 
 use super::{
-    drain, enroll,
+    alive, drain, enroll,
     explain::explain,
     reload::{Reload, Reloaded},
     test,
@@ -197,10 +197,7 @@ impl Control {
         say: &mut dyn FnMut(&Answer) -> io::Result<()>,
     ) -> io::Result<()> {
         if request == Request::Reload {
-            return say(&match self.reload.run() {
-                Ok(Reloaded { changed, restart }) => Answer::Reloaded { changed, restart },
-                Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
-            });
+            return self.reload(say);
         }
         if let Request::Drain { to, pin } = request {
             return drain::begin(&self.server, to, pin, say);
@@ -225,6 +222,18 @@ impl Control {
             return say(&Answer::Status(Box::new(Status::clone(&self.recent()))));
         }
         self.with(|controlled| answer(request, controlled, clock::now(), say))
+    }
+
+    /// Reloads; files that do not answer take their time, and whoever asks hears meanwhile that it
+    /// is worked on. It goes on, if he is gone.
+    fn reload(&self, say: &mut dyn FnMut(&Answer) -> io::Result<()>) -> io::Result<()> {
+        let reload = Arc::clone(&self.reload);
+        let done = spawn_blocking(move || reload.run());
+        let done = alive::wait(&self.server.ending, done, say)?;
+        say(&match done.map_err(io::Error::other)? {
+            Ok(Reloaded { changed, restart }) => Answer::Reloaded { changed, restart },
+            Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
+        })
     }
 
     fn with<T>(&self, act: impl FnOnce(&Controlled<'_>) -> T) -> T {

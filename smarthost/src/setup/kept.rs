@@ -23,7 +23,7 @@ use settings::ConfigError;
 use system::{
     fs::{create_directory, replace},
     log::{Level, line},
-    read,
+    read, within,
 };
 use tables::{
     Aliases,
@@ -125,19 +125,19 @@ impl Setup {
         let broken = Self::broken(&config);
         let is_whole = |path: &Path| broken.iter().all(|(file, _)| file != path);
         for path in tables(&mut config) {
-            copy(path, path.exists() && is_whole(path));
+            copy(path, is_there(path) && is_whole(path));
         }
         for alias in &config.aliases {
             if written_by_others(&alias.path).is_none() {
                 copy(&alias.path, is_whole(&alias.path));
-            } else if !alias.path.exists() {
+            } else if !is_there(&alias.path) || content(&alias.path).is_err() {
                 copy(&alias.path, false);
             }
         }
         for (works, paths) in TOGETHER {
             let is_right = works(&config);
             for path in paths(&mut config) {
-                copy(path, is_right && path.exists());
+                copy(path, is_right && is_there(path));
             }
         }
         // Those of this one are kept beside each change of it.
@@ -229,7 +229,7 @@ impl Setup {
                 Kept::Damaged => true,
                 Kept::Nothing => false,
             };
-            !path.exists() && held
+            !is_there(path) && held
         };
         let aliases = config.aliases.iter().map(|file| ("aliases", &file.path));
         let aliases = aliases.filter(|_| config.aliases_is_default);
@@ -280,5 +280,10 @@ fn kept(directory: &Path, path: &Path) -> Kept {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
-    read::bytes(path, MAX)
+    within::ask(path, |path| read::bytes(path, MAX))
+}
+
+/// One of which nobody can say it is not gone.
+fn is_there(path: &Path) -> bool {
+    within::ask(path, |path| Ok(path.exists())).unwrap_or(true)
 }

@@ -12,7 +12,7 @@ use std::{
 use mail::maps::Problem;
 use tables::told;
 
-use super::{Tables, follow::suddenly_empty};
+use super::read::{Tables, suddenly_empty};
 
 /// The tables of a setup.
 #[derive(Debug)]
