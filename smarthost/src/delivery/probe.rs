@@ -23,8 +23,8 @@ use crate::{
     transport::{self, Errand, Transports},
 };
 
-/// Questions under way.
-const AT_ONCE: usize = 20;
+/// Questions under way: more than clients may ask, for some are our own.
+const AT_ONCE: usize = 30;
 /// Longest wait for an answer; the client waits meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
 

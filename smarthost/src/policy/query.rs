@@ -23,7 +23,8 @@ pub enum Query {
     /// Whether a network, with this sender and recipient, came back.
     Greylist(IpAddr, String, String),
     /// Whether the next hop knows a recipient; the client is who asks.
-    RecipientKnown(IpAddr, Address),
+    /// The client, and whether it is one of ours, come first.
+    RecipientKnown((IpAddr, bool), Address),
     /// What a policy server says to these attributes.
     Service(Endpoint, String),
 }

@@ -158,7 +158,7 @@ fn verified(see: &View<'_>) -> Opinion {
     let Some(recipient) = see.recipient().filter(|_| see.is_ours()) else {
         return Opinion::Pass;
     };
-    let query = Query::RecipientKnown(see.facts.session.address, recipient.clone());
+    let query = Query::RecipientKnown((see.facts.session.address, see.is_own()), recipient.clone());
     let unsure =
         |why: &str| see.recipient_rejected(450, (4, 1, 1), &format!("unverified address: {why}"));
     match see.answer(&query) {

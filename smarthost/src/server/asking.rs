@@ -6,16 +6,16 @@ use std::{
 };
 
 use mail::{address::Address, clock, outcome::Outcome};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time};
 
 use super::{
     Server,
     learned::{self, Believed},
-    outages,
+    outages, verification,
 };
 use crate::{
     destination::Destination,
-    policy::{Answer, Listing, Query},
+    policy::{Answer, Listing, Query, verify::Verified},
     setup::Setup,
 };
 
@@ -65,8 +65,21 @@ fn at_once(server: &Server, query: &Query) -> Option<Answer> {
     }
 }
 
-/// Asks whoever knows, and does what follows.
+/// Asks whoever knows, and does what follows. A stranger does not wait for long for a next hop;
+/// what that says later is remembered.
 async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> Answer {
+    let Query::RecipientKnown((_, false), _) = query else {
+        return learn(server, setup, query).await;
+    };
+    let (server, setup, query) = (Arc::clone(server), Arc::clone(setup), query.clone());
+    let asking = tokio::spawn(async move { learn(&server, &setup, &query).await });
+    match time::timeout(verification::WAIT, asking).await {
+        Ok(Ok(answer)) => answer,
+        _ => Answer::Verified(Verified::Unsure(verification::BUSY.to_owned())),
+    }
+}
+
+async fn learn(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> Answer {
     let since = Instant::now();
     let learned = server.world.find_out(setup, query).await;
     if learned.changed {

@@ -1,24 +1,34 @@
 //! Asks next hops for recipients, and tells administrators when one does not answer.
 //!
-//! Contract: one question for an address at a time, whoever asks for it; the client waits for the
-//! next hop and nothing else.
+//! Contract: one question for an address at a time, whoever asks for it, and one more where a
+//! client of ours would wait for a stranger's turn. So many are asked at once, in turns of
+//! clients, and a quarter of them is kept for clients of ours, so that strangers keep none of these
+//! waiting. A stranger whose turn does not come in [`WAIT`] comes again.
 //! See also: `policy::verify`, which remembers and decides.
 
 use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use control::status::Service;
 use mail::{address::Address, clock, outcome::Outcome};
-use tokio::sync::{Mutex as Turn, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex as Alone, mpsc, oneshot},
+    time,
+};
 
-use super::learned::{Learned, News};
+use super::{
+    learned::{Learned, News},
+    turns::{Turn, Turns},
+};
 use crate::{
     config::Config,
     destination::{Destination, Kind},
     dispatch::Probe,
+    network::Network,
     policy::{
         self,
         rule::Rule,
@@ -27,13 +37,22 @@ use crate::{
     setup::Setup,
 };
 
+/// Questions under way, and those of strangers among them.
+const PLACES: usize = 20;
+const STRANGERS: usize = 15;
+/// How long a stranger waits; as Postfix has it (`address_verify_poll_count` times
+/// `address_verify_poll_delay`).
+pub(super) const WAIT: Duration = Duration::from_secs(9);
+
 /// What is shared by those who ask.
 #[derive(Debug)]
 pub(super) struct Verification {
     recipients: Arc<Mutex<Recipients>>,
     probes: mpsc::Sender<Probe>,
     /// Addresses that are being asked for.
-    asking: Mutex<HashMap<String, Arc<Turn<()>>>>,
+    asking: Mutex<HashMap<String, Arc<Alone<()>>>>,
+    places: Arc<Turns<Network>>,
+    strangers: Arc<Turns<Network>>,
 }
 
 impl Verification {
@@ -42,6 +61,8 @@ impl Verification {
             recipients,
             probes,
             asking: Mutex::default(),
+            places: Turns::new(PLACES),
+            strangers: Turns::new(STRANGERS),
         }
     }
 
@@ -65,10 +86,21 @@ impl Verification {
     }
 
     /// The turn of an address; whoever has it asks.
-    fn turn(&self, key: &str) -> Arc<Turn<()>> {
+    fn turn(&self, key: &str) -> Arc<Alone<()>> {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         asking.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(asking.entry(key.to_owned()).or_default())
+    }
+
+    /// A place for a question of a client.
+    async fn place(&self, (client, own): (IpAddr, bool)) -> Option<Place> {
+        let network = Network::of(client, 32, if own { 128 } else { 64 });
+        let of_strangers = if own {
+            None
+        } else {
+            Some(self.strangers.take(network).await?)
+        };
+        Some((of_strangers, self.places.take(network).await?))
     }
 
     pub(super) async fn probe(
@@ -89,12 +121,18 @@ impl Verification {
     }
 }
 
+/// As long as it is there, a question may be asked.
+type Place = (Option<Turn<Network>>, Turn<Network>);
+
+/// What a stranger hears whose turn does not come, or whose answer.
+pub(super) const BUSY: &str = "its next hop takes long to answer; try again later";
+
 impl Verification {
     /// Whether the next hop knows a recipient, or the one of ours that it stands for.
     pub(super) async fn verify(
         &self,
         setup: &Setup,
-        client: IpAddr,
+        asker: (IpAddr, bool),
         recipient: &Address,
     ) -> Learned {
         let known = |known| Learned::once(policy::Answer::Verified(known));
@@ -111,17 +149,35 @@ impl Verification {
         let about = (key.as_str(), place.as_str());
         let first = self
             .recipients()
-            .ask(client, about, &settings, clock::now());
+            .ask(asker.0, about, &settings, clock::now());
         if let Step::Known(remembered) = first {
             return known(remembered);
         }
-        let turn = self.turn(&key);
-        let _mine = turn.lock().await;
-        // Somebody may have asked meanwhile.
-        let meanwhile = self.recipients().recall(about, &settings, clock::now());
-        if let Some(remembered) = meanwhile {
+        let recall = || {
+            let mut recipients = self.recipients();
+            recipients.recall(about, &settings, clock::now())
+        };
+        // A client of ours does not wait for the turn of a stranger.
+        let turn = self.turn(&format!("{} {key}", asker.1));
+        let ready = async {
+            let mine = turn.lock().await;
+            // Somebody may have asked meanwhile.
+            if recall().is_some() {
+                return Some((mine, None));
+            }
+            Some((mine, Some(self.place(asker).await?)))
+        };
+        let ready = if asker.1 {
+            ready.await
+        } else {
+            time::timeout(WAIT, ready).await.ok().flatten()
+        };
+        if let Some(remembered) = recall() {
             return known(remembered);
         }
+        let Some((_mine, Some(_place))) = ready else {
+            return known(Verified::Unsure(BUSY.to_owned()));
+        };
         let Some(outcome) = self.probe(setup, &to, &recipient).await else {
             return known(Verified::Unsure("the daemon ends".to_owned()));
         };
@@ -132,5 +188,35 @@ impl Verification {
         let asked = (verified == Verified::Yes).then_some((to, recipient));
         let learned = known(verified).changing();
         Learned { asked, ..learned }.telling(news.map(News::Recipients))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn however_many_strangers_ask_clients_of_ours_find_a_place_and_strangers_come_again() {
+        let (probes, _asked) = mpsc::channel(1);
+        let verification = Verification::new(Arc::default(), probes);
+        let stranger = |number: usize| {
+            let last = u8::try_from(number).unwrap();
+            (IpAddr::from([192, 0, 2, last]), false)
+        };
+        let (soon, mut taken) = (Duration::from_millis(50), Vec::new());
+        for number in 0..STRANGERS {
+            taken.push(verification.place(stranger(number)).await.unwrap());
+        }
+        let late = verification.place(stranger(200));
+        assert!(time::timeout(soon, late).await.is_err());
+        let own = (IpAddr::from([10, 0, 0, 1]), true);
+        for _ in STRANGERS..PLACES {
+            taken.push(verification.place(own).await.unwrap());
+        }
+        taken.remove(0);
+        assert!(verification.place(stranger(200)).await.is_some());
+        taken.clear();
+        assert_eq!(verification.places.free(), PLACES);
+        assert_eq!(verification.strangers.free(), STRANGERS);
     }
 }

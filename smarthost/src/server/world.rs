@@ -211,8 +211,8 @@ impl World {
                 let decision = list.ask(*client, (sender, recipient), delay, clock::now());
                 Learned::once(Answer::Greylist(decision)).changing()
             }
-            Query::RecipientKnown(client, recipient) => {
-                self.verification.verify(setup, *client, recipient).await
+            Query::RecipientKnown(asker, recipient) => {
+                self.verification.verify(setup, *asker, recipient).await
             }
             // The same question later is another one.
             Query::Service(endpoint, request) => {
