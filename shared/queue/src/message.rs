@@ -202,12 +202,17 @@ impl<O> Message<O> {
         self.recipients.get_mut(place)
     }
 
-    /// How long a recipient is tried, if not as the schedule says.
-    pub(crate) fn live(&mut self, recipient: u32, lifetime: Option<Duration>) {
+    /// A recipient that was being loaded goes on to its destination, and is tried for so long, if
+    /// not as the schedule says; `false`: it was not.
+    pub(crate) fn leaves(&mut self, recipient: u32, lifetime: Option<Duration>) -> bool {
         let seconds = lifetime.map(|it| u32::try_from(it.as_secs()).unwrap_or(u32::MAX));
-        if let Some(pending) = self.pending_mut(recipient) {
-            pending.lifetime = seconds.and_then(NonZeroU32::new);
-        }
+        let pending = self.pending_mut(recipient);
+        let Some(pending) = pending.filter(|it| it.state == State::Loading) else {
+            return false;
+        };
+        pending.lifetime = seconds.and_then(NonZeroU32::new);
+        pending.state = State::Queued;
+        true
     }
 
     /// Takes these recipients out: they are settled.

@@ -1,6 +1,6 @@
 //! What becomes of messages: accepted or recovered, loaded, delivered.
 
-use std::{collections::BTreeSet, hash::Hash, sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use mail::{
     clock::Timestamp,
@@ -148,25 +148,25 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         loaded: bool,
         now: Timestamp,
     ) {
-        let asked = self.loading_recipients(id);
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
         if message.held {
-            message.set(&asked, State::Waiting(now));
+            message.shift(|it| it == State::Loading, State::Waiting(now));
             self.settle(id, now);
             return;
         }
         if let Some(failure) = message.returned().cloned() {
+            let asked = self.loading_recipients(id);
             self.fail(id, &asked, &failure);
             self.settle(id, now);
             return;
         }
         let flushed = std::mem::take(&mut message.flushed);
-        let mut asked: BTreeSet<u32> = asked.into_iter().collect();
         let mut jobs: Vec<(Arc<D>, Vec<u32>)> = Vec::new();
-        // The last job of each, and how many recipients it takes.
+        // The last job of each, and how many recipients it takes. Many thousands may go one way.
         let mut open: Map<Arc<D>, (usize, usize)> = Map::default();
+        let mut last: Option<(Arc<D>, (usize, usize))> = None;
         let mut unrouted: Vec<(Failure, Vec<u32>)> = Vec::new();
         for Routed {
             recipient,
@@ -174,33 +174,39 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             lifetime,
         } in routed
         {
-            if !asked.remove(&recipient) {
+            if !message.leaves(recipient, lifetime) {
                 continue;
             }
-            if let Some(message) = self.messages.get_mut(&id) {
-                message.live(recipient, lifetime);
-            }
-            match destination {
-                Ok(to) => {
-                    let most = || self.destinations.transport(&to).recipients;
-                    let at = open.entry(Arc::clone(&to));
-                    let (at, most) = at.or_insert_with(|| (usize::MAX, most()));
-                    match jobs.get_mut(*at) {
-                        Some((_, list)) if list.len() < *most => list.push(recipient),
-                        _ => {
-                            *at = jobs.len();
-                            jobs.push((to, vec![recipient]));
-                        }
-                    }
+            let to = match destination {
+                Ok(to) => to,
+                Err(failure) => {
+                    add(&mut unrouted, failure, recipient);
+                    continue;
                 }
-                Err(failure) => add(&mut unrouted, failure, recipient),
+            };
+            let same = last.take_if(|(known, _)| Arc::ptr_eq(known, &to) || *known == to);
+            let (to, (mut at, most)) = same.unwrap_or_else(|| {
+                let most = || self.destinations.transport(&to).recipients;
+                let known = open.get(&to).copied();
+                let known = known.unwrap_or_else(|| (usize::MAX, most()));
+                (to, known)
+            });
+            match jobs.get_mut(at) {
+                Some((_, list)) if list.len() < most => list.push(recipient),
+                _ => {
+                    at = jobs.len();
+                    jobs.push((Arc::clone(&to), vec![recipient]));
+                    open.insert(Arc::clone(&to), (at, most));
+                }
             }
+            last = Some((to, (at, most)));
         }
+        let unread = self.loading_recipients(id);
         for (failure, recipients) in unrouted {
             self.unrouted(id, recipients, failure, now);
         }
         let missing = Failure::ours("the recipient could not be read from the queue file");
-        self.put_off(id, asked.into_iter().collect(), missing, now);
+        self.put_off(id, unread, missing, now);
         for (destination, recipients) in jobs {
             let job = Job {
                 id,
