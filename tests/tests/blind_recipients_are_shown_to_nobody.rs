@@ -129,12 +129,10 @@ fn a_damaged_header_shows_no_blind_recipient_of_programs_that_speak_smtp() {
             session.delivers("f@example.org", &["a@d.example"], message.as_bytes());
         }
     }
-    let batch: String = DAMAGED
-        .iter()
-        .map(|header| {
-            format!("MAIL FROM:<f@example.org>\nRCPT TO:<a@d.example>\nDATA\n{header}{REST}.\n")
-        })
-        .collect();
+    let transaction = |header: &&str| {
+        format!("MAIL FROM:<f@example.org>\nRCPT TO:<a@d.example>\nDATA\n{header}{REST}.\n")
+    };
+    let batch = DAMAGED.iter().map(transaction).collect::<Vec<_>>().concat();
     let output = machine.sendmail(&["-bs"], format!("EHLO batch\n{batch}QUIT\n"));
     assert!(output.status.success(), "{output:?}");
     for received in sink.journal().wait_for(3 * DAMAGED.len()) {

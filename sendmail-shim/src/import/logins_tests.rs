@@ -154,59 +154,67 @@ fn a_password_of_one_remote_of_nullmailer_is_told_to_no_other() {
     assert_eq!(lost, as_told("[b.example]", "", ""));
 }
 
+/// Who reads which files, and the setting that is not made of them.
+type Lost = (
+    tests::Reader,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+const LOST: [Lost; 6] = [
+    (
+        nullmailer::read,
+        &[(nullmailer::CONFIG, "\u{fffd}\u{fffd} smtp --starttls\n")],
+        "relayhost",
+    ),
+    (
+        nullmailer::read,
+        &[(
+            nullmailer::CONFIG,
+            "a.example smtp --starttls --user=u --pass=g\u{fffd}heim\n",
+        )],
+        "auth",
+    ),
+    (
+        postfix::read,
+        &[(
+            postfix::CONFIG,
+            "relayhost = [a\u{fffd}.example]\nmyhostname = v\u{fffd}.example\n",
+        )],
+        "hostname",
+    ),
+    (
+        msmtp::read,
+        &[(
+            msmtp::CONFIG,
+            "account default\nhost a.example\naliases /etc/\u{fffd}\ntls_cert_file /etc/\u{fffd}.pem\n",
+        )],
+        "certificate",
+    ),
+    (
+        ssmtp::read,
+        &[
+            (
+                ssmtp::CONFIG,
+                "# B\u{fffd}ro\nmailhub=a.example\nroot=b\u{fffd}ro@a.example\n",
+            ),
+            ("/etc/ssmtp/revaliases", "root:b\u{fffd}ro@a.example\n"),
+        ],
+        "admin",
+    ),
+    (
+        exim::read,
+        &[
+            (exim::CONFIG, "dc_smarthost='a.example'\n"),
+            ("/etc/mailname", "\u{fffd}.example\n"),
+        ],
+        "domain",
+    ),
+];
+
 #[test]
 fn what_is_not_written_in_utf_8_is_left_out_and_wants_a_decision() {
-    let cases: [(tests::Reader, &[(&str, &str)], &str); 6] = [
-        (
-            nullmailer::read,
-            &[(nullmailer::CONFIG, "\u{fffd}\u{fffd} smtp --starttls\n")],
-            "relayhost",
-        ),
-        (
-            nullmailer::read,
-            &[(
-                nullmailer::CONFIG,
-                "a.example smtp --starttls --user=u --pass=g\u{fffd}heim\n",
-            )],
-            "auth",
-        ),
-        (
-            postfix::read,
-            &[(
-                postfix::CONFIG,
-                "relayhost = [a\u{fffd}.example]\nmyhostname = v\u{fffd}.example\n",
-            )],
-            "hostname",
-        ),
-        (
-            msmtp::read,
-            &[(
-                msmtp::CONFIG,
-                "account default\nhost a.example\naliases /etc/\u{fffd}\ntls_cert_file /etc/\u{fffd}.pem\n",
-            )],
-            "certificate",
-        ),
-        (
-            ssmtp::read,
-            &[
-                (
-                    ssmtp::CONFIG,
-                    "# B\u{fffd}ro\nmailhub=a.example\nroot=b\u{fffd}ro@a.example\n",
-                ),
-                ("/etc/ssmtp/revaliases", "root:b\u{fffd}ro@a.example\n"),
-            ],
-            "admin",
-        ),
-        (
-            exim::read,
-            &[
-                (exim::CONFIG, "dc_smarthost='a.example'\n"),
-                ("/etc/mailname", "\u{fffd}.example\n"),
-            ],
-            "domain",
-        ),
-    ];
-    for (reader, files, lost) in cases {
+    for (reader, files, lost) in LOST {
         let files: Vec<_> = files
             .iter()
             .map(|(path, text)| (*path, *text, false))

@@ -65,6 +65,7 @@ mod behind;
 mod census;
 mod destination;
 mod event;
+mod gathered;
 mod hashed;
 mod machine;
 mod message;

@@ -12,7 +12,7 @@ use crate::{
     Action, Origin, Queue, Recovered, Routed, Waiting,
     destination::Job,
     event::by_hand,
-    hashed::Map,
+    gathered::Gathered,
     message::{Message, Pending, State},
     site::Suspension,
     slots::{Setback, Underway},
@@ -163,10 +163,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             return;
         }
         let flushed = std::mem::take(&mut message.flushed);
-        let mut jobs: Vec<(Arc<D>, Vec<u32>)> = Vec::new();
-        // The last job of each, and how many recipients it takes. Many thousands may go one way.
-        let mut open: Map<Arc<D>, (usize, usize)> = Map::default();
-        let mut last: Option<(Arc<D>, (usize, usize))> = None;
+        let mut gathered = Gathered::default();
         let mut unrouted: Vec<(Failure, Vec<u32>)> = Vec::new();
         for Routed {
             recipient,
@@ -177,29 +174,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             if !message.leaves(recipient, lifetime) {
                 continue;
             }
-            let to = match destination {
-                Ok(to) => to,
-                Err(failure) => {
-                    add(&mut unrouted, failure, recipient);
-                    continue;
+            match destination {
+                Ok(to) => {
+                    let most = |to: &Arc<D>| self.destinations.transport(to).recipients;
+                    gathered.add(to, recipient, most);
                 }
-            };
-            let same = last.take_if(|(known, _)| Arc::ptr_eq(known, &to) || *known == to);
-            let (to, (mut at, most)) = same.unwrap_or_else(|| {
-                let most = || self.destinations.transport(&to).recipients;
-                let known = open.get(&to).copied();
-                let known = known.unwrap_or_else(|| (usize::MAX, most()));
-                (to, known)
-            });
-            match jobs.get_mut(at) {
-                Some((_, list)) if list.len() < most => list.push(recipient),
-                _ => {
-                    at = jobs.len();
-                    jobs.push((Arc::clone(&to), vec![recipient]));
-                    open.insert(Arc::clone(&to), (at, most));
-                }
+                Err(failure) => add(&mut unrouted, failure, recipient),
             }
-            last = Some((to, (at, most)));
         }
         let unread = self.loading_recipients(id);
         for (failure, recipients) in unrouted {
@@ -207,7 +188,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
         let missing = Failure::ours("the recipient could not be read from the queue file");
         self.put_off(id, unread, missing, now);
-        for (destination, recipients) in jobs {
+        for (destination, recipients) in gathered.jobs {
             let job = Job {
                 id,
                 epoch: 0,

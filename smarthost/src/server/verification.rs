@@ -132,7 +132,7 @@ impl Verification {
     pub(super) async fn verify(
         &self,
         setup: &Setup,
-        asker: (IpAddr, bool),
+        client: (IpAddr, bool),
         recipient: &Address,
     ) -> Learned {
         let known = |known| Learned::once(policy::Answer::Verified(known));
@@ -149,7 +149,7 @@ impl Verification {
         let about = (key.as_str(), place.as_str());
         let first = self
             .recipients()
-            .ask(asker.0, about, &settings, clock::now());
+            .ask(client.0, about, &settings, clock::now());
         if let Step::Known(remembered) = first {
             return known(remembered);
         }
@@ -158,16 +158,16 @@ impl Verification {
             recipients.recall(about, &settings, clock::now())
         };
         // A client of ours does not wait for the turn of a stranger.
-        let turn = self.turn(&format!("{} {key}", asker.1));
+        let turn = self.turn(&format!("{} {key}", client.1));
         let ready = async {
             let mine = turn.lock().await;
             // Somebody may have asked meanwhile.
             if recall().is_some() {
                 return Some((mine, None));
             }
-            Some((mine, Some(self.place(asker).await?)))
+            Some((mine, Some(self.place(client).await?)))
         };
-        let ready = if asker.1 {
+        let ready = if client.1 {
             ready.await
         } else {
             time::timeout(WAIT, ready).await.ok().flatten()

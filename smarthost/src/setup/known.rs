@@ -91,6 +91,8 @@ impl Known {
 mod tests {
     use std::{sync::mpsc, thread};
 
+    use system::fs::replace;
+
     use super::*;
     use crate::{config::Config, setup::Setup};
 
@@ -98,8 +100,9 @@ mod tests {
     fn while_a_table_is_read_on_a_disk_that_does_not_answer_everybody_hears_what_is_known() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.toml");
-        std::fs::write(directory.path().join("users"), "").unwrap();
-        std::fs::write(&path, "aliases = []\nauth = { users = \"users\" }\n").unwrap();
+        replace(&directory.path().join("users"), b"", 0o600).unwrap();
+        let text = b"aliases = []\nauth = { users = \"users\" }\n";
+        replace(&path, text, 0o600).unwrap();
         let setup = Setup::look(Config::load(&path).unwrap()).unwrap().0;
         let (begun, beginning) = mpsc::channel();
         let (answer, answered) = mpsc::channel::<()>();
