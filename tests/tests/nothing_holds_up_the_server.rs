@@ -135,11 +135,16 @@ fn held_thread(pid: u32) -> Option<String> {
     })
 }
 
-/// As on a disk that is away: whoever opens this file waits for so long. `times`: who of them.
+/// As on a disk that is away: whoever opens this file, or only looks at it where all wait, waits for
+/// so long. `times`: who of them.
 fn away(strace: &Path, file: &Path, (seconds, times): (u32, &str)) -> Command {
     let mut command = hermetic(strace);
-    command.args(["-f", "-o", "/dev/null", "-e", "trace=openat", "-e"]);
-    command.arg(format!("inject=openat:delay_enter={seconds}s:when={times}"));
+    let calls = if times == "1" { "openat" } else { "%file" };
+    command.args(["-f", "-o", "/dev/null", "-e"]);
+    command.args([&format!("trace={calls}"), "-e"]);
+    command.arg(format!(
+        "inject={calls}:delay_enter={seconds}s:when={times}"
+    ));
     command.args(["-P", peers::text(file)]);
     command
 }

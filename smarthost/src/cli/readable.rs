@@ -12,6 +12,7 @@ use rustix::{
     fs::{Access, access},
     io::Errno,
 };
+use system::within;
 
 use super::eyes::AS_ROOT;
 use crate::config::Config;
@@ -89,7 +90,8 @@ fn in_words(
 
 /// Without opening it: a FIFO would wait for who writes.
 fn is_denied(file: &Path) -> bool {
-    access(file, Access::READ_OK) == Err(Errno::ACCESS)
+    let denied = |file: &Path| Ok(access(file, Access::READ_OK) == Err(Errno::ACCESS));
+    within::ask(file, denied).unwrap_or(false)
 }
 
 /// The last on the way to a file that can be seen: a folder that cannot be passed, or the file.

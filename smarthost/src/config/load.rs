@@ -13,7 +13,7 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, last_good, layers::Layer, provision};
-use system::read::NotUtf8;
+use system::{read::NotUtf8, within};
 use tables::{Aliases, Missing, copies::LISTS, secret, trust::written_by_others};
 
 use crate::{
@@ -227,7 +227,10 @@ impl Config {
     /// A table that a setting names and that cannot be read.
     pub(super) fn unread(&self, key: &str, path: &Path, problems: &[Problem]) -> ConfigError {
         let index = self.item_of(key, path).unwrap_or_default();
-        if let Err(error) = fs::metadata(path) {
+        let looked = within::ask(path, |path| fs::metadata(path));
+        if let Err(error) = looked
+            && error.kind() != io::ErrorKind::TimedOut
+        {
             let remedy = format!("create it, or take it out of `{key}` in the configuration");
             return self.wrong_item(key, index, &unreadable(path, &error, &remedy).text);
         }
