@@ -97,8 +97,7 @@ fn of_files_that_cannot_be_used_none_hides_another() {
         assert!(said.contains(place), "{place}: {said}");
         assert!(reload.contains(place), "{place}: {reload}");
     }
-    let log = smarthost.daemon().log();
-    assert!(log.contains(" (and 5 more)"), "{log}");
+    smarthost.daemon().wait_for_log(" (and 5 more)");
 }
 
 #[test]

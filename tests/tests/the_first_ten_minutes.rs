@@ -74,7 +74,7 @@ fn an_administrator_is_asked_what_the_machine_cannot_know_and_sees_the_file_befo
     let sink = Sink::start();
     let relayhost = format!("{}\n", sink.nexthop());
     let steps = [
-        Step::Sees("192.0.2.0/24: public"),
+        Step::Sees("192.0.2.0/24. These are public networks"),
         Step::Sees("hostname ["),
         Step::Types("no name\n"),
         Step::Sees("hostname ["),

@@ -167,7 +167,7 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
         (
             "relay_recipients = [\"pcre:known\"]\n",
             good,
-            "/known:1: there is no pattern",
+            "/known:1: the pattern is missing",
         ),
         (
             "relay_recipients = [\"hash:missing\"]\n",

@@ -182,7 +182,7 @@ fn one_order_to_empty_a_server_is_given_at_a_time_and_can_be_stopped_before_it_b
     let why = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(1), "{why}");
     assert!(
-        why.contains(&format!("asks {}", nexthop(gate.address))),
+        why.contains(&format!("is asking {}", nexthop(gate.address))),
         "{why}"
     );
 
