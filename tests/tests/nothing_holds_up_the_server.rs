@@ -135,8 +135,8 @@ fn held_thread(pid: u32) -> Option<String> {
     })
 }
 
-/// As on a disk that is away: whoever opens this file, or only looks at it where all wait, waits for
-/// so long. `times`: who of them.
+/// As on a disk that is away: whoever opens this file waits for so long, and where all do, whoever
+/// only looks at it too. `times`: who of them.
 fn away(strace: &Path, file: &Path, (seconds, times): (u32, &str)) -> Command {
     let mut command = hermetic(strace);
     let calls = if times == "1" { "openat" } else { "%file" };
