@@ -288,7 +288,7 @@ impl Router {
         [Some(name), self.stem(name)]
             .into_iter()
             .flatten()
-            .find(|name| self.aliases.get(name).is_some())
+            .find(|name| self.aliases.has(name))
     }
 
     /// What stands before the delimiter.

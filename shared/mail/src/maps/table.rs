@@ -127,7 +127,19 @@ impl Table {
         self.named(name).or_else(catch_all)
     }
 
-    /// The same without the catch-all.
+    /// Whether [`Self::get`] finds any: what stands there, which may be long, is not read for it.
+    pub fn has(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.catch_all.is_some()
+            || self.entries.contains_key(&name)
+            || self.written.iter().any(|it| it.values.get(&name).is_some())
+            || self
+                .patterns
+                .iter()
+                .any(|(beginning, _)| name.starts_with(beginning.as_str()))
+    }
+
+    /// The entry of a name without the catch-all.
     pub fn named(&self, name: &str) -> Option<Cow<'_, Entry>> {
         let name = name.to_lowercase();
         let mut patterns = self.patterns.iter();

@@ -159,6 +159,9 @@ proptest! {
             for (name, entry) in table.all() {
                 prop_assert!(!entry.targets.is_empty());
                 prop_assert!(name.ends_with('*') || table.get(&name).as_ref() == Some(&entry));
+            for asked in [&*name, "a", "b*", "Ab"] {
+                prop_assert_eq!(table.has(asked), table.get(asked).is_some());
+            }
             }
         }
     }
