@@ -97,7 +97,7 @@ fn it_ends_with_the_reason_where_the_message_waits_or_is_refused() {
     smarthost.daemon().stop();
     let away = smarthost.admin(&["test"]);
     assert_eq!(away.status.code(), Some(69), "{away:?}");
-    assert!(said(&away).contains("does not run"), "{away:?}");
+    assert!(said(&away).contains("is not running"), "{away:?}");
 }
 
 #[test]
