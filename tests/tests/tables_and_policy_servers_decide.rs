@@ -360,7 +360,10 @@ fn a_policy_server_that_hangs_up_defers_its_own_recipients_and_the_log_says_what
     let mut daemon = smarthost;
     let log = daemon.daemon().log();
     let line = format!("policy server inet:{service}: it closed the connection without an answer");
-    assert!(log.contains(&line) && log.contains("does it run"), "{log}");
+    assert!(
+        log.contains(&line) && log.contains("is it running"),
+        "{log}"
+    );
 }
 
 /// One that never answers holds up its own sessions for ten seconds, and no others.
