@@ -41,30 +41,9 @@ mod way_tests;
 mod wild_tests;
 mod words;
 
-pub use reader::Files;
 use reader::Reader;
+pub use reader::{Files, Place};
 use report::Import;
-
-/// Where a configuration of Postfix's lies.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    pub directory: &'a str,
-    /// As it is called on the machine whose it is.
-    pub named: &'a str,
-    /// Where the other files of that machine lie; empty: they are not looked for elsewhere.
-    pub root: &'a str,
-}
-
-impl<'a> Place<'a> {
-    /// This machine's own.
-    pub fn own(directory: &'a str) -> Self {
-        Self {
-            directory,
-            named: directory,
-            root: "",
-        }
-    }
-}
 
 /// Takes over what lies there; `machine` is the host's own name, `files` finds files by the paths
 /// that they have on the machine whose they are. `Err`: there is no `main.cf`.

@@ -10,10 +10,7 @@ use mail::{
 use postfix::{Service, Settings, expand::level, members, services};
 use settings::{ConfigError, rows::quote};
 
-use super::{
-    Place,
-    report::{Import, NewFile, Note, Value, Verdict},
-};
+use super::report::{Import, NewFile, Note, Value, Verdict};
 use crate::config::Config;
 
 /// Finds a file by its path: its text, or why there is none.
@@ -23,6 +20,27 @@ pub type Files<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
 const MOST: usize = 20;
 /// Longest text of a note, in characters: values are hostile.
 const TEXT: usize = 600;
+
+/// Where a configuration of Postfix's lies.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub directory: &'a str,
+    /// As it is called on the machine whose it is.
+    pub named: &'a str,
+    /// Where the other files of that machine lie; empty: they are not looked for elsewhere.
+    pub root: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// This machine's own.
+    pub fn own(directory: &'a str) -> Self {
+        Self {
+            directory,
+            named: directory,
+            root: "",
+        }
+    }
+}
 
 pub(super) struct Reader<'a> {
     pub(super) files: &'a Files<'a>,

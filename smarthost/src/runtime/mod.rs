@@ -8,6 +8,7 @@
 //! | [`reading`] | files are looked at and read beside everything else |
 //! | [`reload`] | exchanges the setup on SIGHUP |
 //! | [`control`] | the administrators' socket |
+//! | [`next_hops`] | how the next hops do that a status names |
 //! | [`drain`] | begins to empty this server into another one |
 //! | [`enroll`] | lines that let machines in |
 //! | [`explain`] | explains by what the running daemon holds |
@@ -21,6 +22,7 @@ mod daemon;
 mod drain;
 mod enroll;
 mod explain;
+mod next_hops;
 mod page;
 mod reading;
 mod recovery;
