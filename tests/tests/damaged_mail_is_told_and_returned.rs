@@ -85,6 +85,8 @@ fn a_smarthost_tells_once_of_a_message_that_the_disk_has_damaged_and_returns_it_
     let mut session = Session::greeted(smarthost.address());
     let text = large("\r\n");
     session.delivers("a@example.net", &["b@example.net"], text.as_bytes());
+    // Nothing reads it then.
+    smarthost.daemon().wait_for_log("status=deferred");
     damage(&smarthost.directory().join("spool"));
     let sink = Sink::on(relay, Script::default());
     until_true("the administrators are told", || {
@@ -108,6 +110,9 @@ fn an_agent_tells_once_of_a_message_that_the_disk_has_damaged_and_returns_it_whe
     let mut machine = Agent::start(&config(&nexthop(relay), QUICK));
     let arguments = ["-f", "me@example.org", "b@example.net"];
     machine.send(&arguments, large("\n"));
+    machine
+        .daemon()
+        .wait_for_log("the relayhost cannot be used");
     damage(&machine.directory().join("spool"));
     let sink = Sink::on(relay, Script::default());
     until_true("the administrators are told", || {
