@@ -6,8 +6,7 @@
 //! | [`names_secret`] | what has such a name: `password`, `AuthPass`, `api_key`, also misspelt |
 //! | [`user_info`] | user and password of a URL: `smtp://user:password@host` |
 //! | [`behind_host`] | what a URL asks for, which may be a password: `redis://host/0?pass=password` |
-//! | [`behind_port`] | a login behind host and port: `host:587 user:password` |
-//! | [`login_behind_host`] | a line of a table of passwords: `mail.example.org user:password` |
+//! | [`login`] | a login behind a host: `host:587:user:password`, `mail.example.org user:password` |
 //! | [`list_keys`] | a customer's key in the name of a block list: `abc….zen.dq.spamhaus.net` |
 //! | [`free_text`] | all of these in a sentence or a line of a file |
 //!
@@ -19,7 +18,7 @@ mod url;
 use std::ops::Range;
 
 use url::is_edge;
-pub use url::{behind_host, behind_port};
+pub use url::{behind_host, login};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
@@ -127,44 +126,6 @@ pub fn user_info(value: &str) -> Option<Range<usize>> {
         }
     };
     (range.start < range.end).then_some(range)
-}
-
-/// `user:password` behind a host and a blank, as tables of passwords have it, to the end of the
-/// quotation or else of the text.
-pub fn login_behind_host(text: &str) -> Option<Range<usize>> {
-    let quotes = ['"', '\'', '`'];
-    let (mut at, mut before) = (0usize, "");
-    for word in text.split_inclusive(char::is_whitespace) {
-        let (start, bare) = (at, word.trim_end());
-        at = at.saturating_add(word.len());
-        if bare.is_empty() {
-            continue;
-        }
-        if is_host(before.trim_start_matches(quotes)) && is_login(bare.trim_end_matches(quotes)) {
-            let rest = text.get(start..)?;
-            let mut ends = rest.match_indices(quotes);
-            let is_end = |end: usize| !rest.get(..end).is_some_and(|it| it.ends_with('\\'));
-            let end = ends.find(|(end, _)| is_end(*end)).map(|(end, _)| end);
-            let length = end.unwrap_or_else(|| rest.trim_end().len());
-            return Some(start..start.saturating_add(length));
-        }
-        before = bare;
-    }
-    None
-}
-
-fn is_host(word: &str) -> bool {
-    word.contains(['.', ']', ':']) && !word.contains(['/', '=', ',', '"', '\''])
-}
-
-/// Not `hash:/table`, nor another host with its port.
-fn is_login(word: &str) -> bool {
-    let Some((user, password)) = word.split_once(':') else {
-        return false;
-    };
-    let is_port = password.len() <= 5 && password.bytes().all(|byte| byte.is_ascii_digit());
-    let is_place = password.starts_with('/') || (is_port && is_host(user));
-    !user.is_empty() && !password.is_empty() && !is_place
 }
 
 /// Labels of names that look like the key of a customer.
@@ -412,24 +373,6 @@ mod tests {
             assert_eq!(free_text(text), shown, "{text}");
         }
         assert_eq!(user_info("user:s3cret@mail.example.org:587"), Some(0..11));
-        for (line, login) in [
-            ("smtp.example.org:587 u:s3cret", Some("u:s3cret")),
-            ("\"[mail]:587  u@a:s3 c:t\"", Some("u@a:s3 c:t")),
-            (
-                "relayhost = [\"a.example\", \"mail.example.org u:s3\\\"c\", \"b.example\"]",
-                Some("u:s3\\\"c"),
-            ),
-            ("relayhost = \"a.example b.example:587\"", None),
-            ("mail.example.org hash:/etc/table", None),
-            ("check_client_access hash:table", None),
-            ("mail.example.org u", None),
-            ("mail.example.org:587", None),
-            (" :", None),
-            ("a. :", None),
-        ] {
-            let found = login_behind_host(line).and_then(|range| line.get(range));
-            assert_eq!(found, login, "{line}");
-        }
         assert_eq!(user_info("smtp://user:s3cret"), Some(7..18));
         assert_eq!(user_info("redis://127.0.0.1:6379/0"), None);
         assert_eq!(user_info("redis://[2001:db8::1]:6379"), None);

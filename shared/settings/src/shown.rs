@@ -14,8 +14,7 @@ mod tests;
 use std::ops::Range;
 
 use mail::masked::{
-    MASK, behind_host, behind_port, list_keys, login_behind_host, names_secret, names_user,
-    requoted, user_info,
+    MASK, behind_host, list_keys, login, names_secret, names_user, requoted, user_info,
 };
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -165,8 +164,7 @@ impl<'a> Hidden<'a> {
             self.secrets.extend(apart.map(|it| (it.to_owned(), None)));
             self.hide(shift(login), true);
         }
-        let login = behind_port(written).or_else(|| login_behind_host(written));
-        if let Some(login) = login {
+        if let Some(login) = login(written) {
             let both = written.get(login.clone()).unwrap_or_default();
             self.secrets.push((both.to_owned(), None));
             self.hide(shift(login), true);

@@ -33,9 +33,14 @@ pub fn behind_host(value: &str) -> Option<Range<usize>> {
     (!range.is_empty()).then_some(range)
 }
 
+/// A login behind the host of a value, as settings and tables of other programs have it there.
+pub fn login(value: &str) -> Option<Range<usize>> {
+    behind_port(value).or_else(|| login_behind_host(value))
+}
+
 /// What stands behind host and port of a value, as some write a login there: `host:587 user:pw`,
 /// `[host]:587:user:pw`, `host:587 user=u pass=pw`.
-pub fn behind_port(value: &str) -> Option<Range<usize>> {
+fn behind_port(value: &str) -> Option<Range<usize>> {
     // An address, a network, a time.
     if value
         .bytes()
@@ -63,6 +68,44 @@ pub fn behind_port(value: &str) -> Option<Range<usize>> {
     places.next()
 }
 
+/// `user:password` behind a host and a blank, as tables of passwords have it, to the end of the
+/// quotation or else of the text.
+fn login_behind_host(text: &str) -> Option<Range<usize>> {
+    let quotes = ['"', '\'', '`'];
+    let (mut at, mut before) = (0usize, "");
+    for word in text.split_inclusive(char::is_whitespace) {
+        let (start, bare) = (at, word.trim_end());
+        at = at.saturating_add(word.len());
+        if bare.is_empty() {
+            continue;
+        }
+        if is_host(before.trim_start_matches(quotes)) && is_login(bare.trim_end_matches(quotes)) {
+            let rest = text.get(start..)?;
+            let mut ends = rest.match_indices(quotes);
+            let is_end = |end: usize| !rest.get(..end).is_some_and(|it| it.ends_with('\\'));
+            let end = ends.find(|(end, _)| is_end(*end)).map(|(end, _)| end);
+            let length = end.unwrap_or_else(|| rest.trim_end().len());
+            return Some(start..start.saturating_add(length));
+        }
+        before = bare;
+    }
+    None
+}
+
+fn is_host(word: &str) -> bool {
+    word.contains(['.', ']', ':']) && !word.contains(['/', '=', ',', '"', '\''])
+}
+
+/// Not `hash:/table`, nor another host with its port.
+fn is_login(word: &str) -> bool {
+    let Some((user, password)) = word.split_once(':') else {
+        return false;
+    };
+    let is_port = password.len() <= 5 && password.bytes().all(|byte| byte.is_ascii_digit());
+    let is_place = password.starts_with('/') || (is_port && is_host(user));
+    !user.is_empty() && !password.is_empty() && !is_place
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +130,28 @@ mod tests {
         ] {
             let found = behind_port(text).map_or("", |range| &text[range]);
             assert_eq!(found, hidden, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_login_behind_a_host_is_found_and_a_table_or_another_host_is_none() {
+        for (line, login) in [
+            ("smtp.example.org:587 u:s3cret", Some("u:s3cret")),
+            ("\"[mail]:587  u@a:s3 c:t\"", Some("u@a:s3 c:t")),
+            (
+                "relayhost = [\"a.example\", \"mail.example.org u:s3\\\"c\", \"b.example\"]",
+                Some("u:s3\\\"c"),
+            ),
+            ("relayhost = \"a.example b.example:587\"", None),
+            ("mail.example.org hash:/etc/table", None),
+            ("check_client_access hash:table", None),
+            ("mail.example.org u", None),
+            ("mail.example.org:587", None),
+            (" :", None),
+            ("a. :", None),
+        ] {
+            let found = login_behind_host(line).and_then(|range| line.get(range));
+            assert_eq!(found, login, "{line}");
         }
     }
 
