@@ -192,6 +192,19 @@ impl Sink {
         &self.shared.journal
     }
 
+    /// The text of the first message with this in its subject, as soon as it comes.
+    pub fn told(&self, subject: &str) -> String {
+        until(&format!("the administrators are told: {subject}"), || {
+            let messages = self.journal().messages();
+            let mut told = messages
+                .iter()
+                .filter(|it| it.field("Subject").contains(subject));
+            told.next()
+                .map(Received::text)
+                .map(|text| text.replace("=\r\n", ""))
+        })
+    }
+
     /// All recipients that it was given, so many at least, in the order of the alphabet.
     pub fn recipients(&self, at_least: usize) -> Vec<String> {
         let mut received = until("all recipients", || {

@@ -11,9 +11,9 @@ use std::{
 use tests::{
     peers,
     session::Session,
-    sink::{Received, Script, Sink, nexthop},
+    sink::{Script, Sink, nexthop},
     smarthost::Smarthost,
-    wait::{free_address, until},
+    wait::free_address,
 };
 
 /// What sets a program's clock.
@@ -33,18 +33,6 @@ fn live(smarthost: &mut Smarthost, library: &Path, ahead: Duration) {
         format!("FAKETIME=+{}", ahead.as_secs()),
     ]);
     smarthost.run();
-}
-
-fn told(sink: &Sink, subject: &str) -> String {
-    until(&format!("the administrators are told: {subject}"), || {
-        let messages = sink.journal().messages();
-        let mut told = messages
-            .iter()
-            .filter(|it| it.field("Subject").contains(subject));
-        told.next()
-            .map(Received::text)
-            .map(|text| text.replace("=\r\n", ""))
-    })
 }
 
 #[test]
@@ -76,7 +64,7 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
     smarthost.daemon().wait_for_log("status=bounced");
 
     live(&mut smarthost, &library, Duration::from_mins(20));
-    let begun = told(&admins, "takes no mail");
+    let begun = admins.told("takes no mail");
     assert!(begun.contains("Connection refused"), "{begun}");
     assert!(begun.contains("smarthost queue summary"), "{begun}");
 
@@ -89,7 +77,7 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
             .success()
     );
     relay.journal().wait_for(1);
-    let ended = told(&admins, "works again");
+    let ended = admins.told("works again");
     assert!(ended.contains("It had not worked since"), "{ended}");
 
     let now = mail::clock::now().as_secs();
@@ -103,7 +91,7 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
     };
     let ahead = Duration::from_secs(morning - now - 10);
     live(&mut smarthost, &library, ahead);
-    let digest = told(&admins, "1 returned, 1 late");
+    let digest = admins.told("1 returned, 1 late");
     for line in [
         "Recipients given up; their senders were told: 1",
         "550 5.1.1 nobody",

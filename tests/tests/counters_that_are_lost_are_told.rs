@@ -8,7 +8,7 @@ use tests::{
     http,
     identity::write,
     session::Session,
-    sink::{Received, Sink},
+    sink::Sink,
     smarthost::Smarthost,
     wait::{free_address, until},
 };
@@ -24,18 +24,6 @@ fn said(smarthost: &Smarthost, arguments: &[&str]) -> String {
 fn send(smarthost: &Smarthost) {
     let mut session = Session::greeted(smarthost.address());
     session.delivers("a@here.example", &["b@far.example"], MESSAGE);
-}
-
-fn told(sink: &Sink, subject: &str) -> String {
-    until(&format!("the administrators are told: {subject}"), || {
-        let messages = sink.journal().messages();
-        let mut told = messages
-            .iter()
-            .filter(|it| it.field("Subject").contains(subject));
-        told.next()
-            .map(Received::text)
-            .map(|text| text.replace("=\r\n", ""))
-    })
 }
 
 #[test]
@@ -82,7 +70,7 @@ fn counters_that_cannot_be_written_or_were_damaged_are_told_everywhere() {
         "{checked}"
     );
     assert!(!checked.contains("ok    state"), "{checked}");
-    let mail = told(&sink, "the counters of smarthost cannot be written");
+    let mail = sink.told("the counters of smarthost cannot be written");
     assert!(mail.contains("state.sqlite"), "{mail}");
     fs::remove_dir(&database).unwrap();
     until("it is an alarm no more", || (alarms() == "0").then_some(()));
@@ -98,7 +86,7 @@ fn counters_that_cannot_be_written_or_were_damaged_are_told_everywhere() {
         write(&state.join(name), [0xff; 12_000]);
     }
     smarthost.run();
-    let mail = told(&sink, "the counters of smarthost were damaged");
+    let mail = sink.told("the counters of smarthost were damaged");
     assert!(mail.contains("state.sqlite.damaged-1"), "{mail}");
     assert!(mail.contains("came back from their copy"), "{mail}");
     assert_eq!(alarms(), "1");

@@ -265,22 +265,25 @@ fn servers_with_different_limits_are_told_of_until_they_are_the_same() {
     wait_for_both(&[first, second]);
 }
 
+/// What a client would hear of a server.
+fn explained(server: &Smarthost) -> String {
+    let what = [
+        "explain",
+        "--client",
+        "127.0.0.5",
+        "--to",
+        "user@example.net",
+    ];
+    String::from_utf8(server.admin(&what).stdout).unwrap()
+}
+
 /// What another server has counted decides here, too, and is explained.
 #[test]
 fn explain_knows_what_all_servers_have_counted() {
     let Some((_store, _sink, [first, second])) = site("10/day", "defer") else {
         return;
     };
-    let explained = || {
-        let what = [
-            "explain",
-            "--client",
-            "127.0.0.5",
-            "--to",
-            "user@example.net",
-        ];
-        String::from_utf8(second.admin(&what).stdout).unwrap()
-    };
+    let explained = || explained(&second);
     assert!(explained().contains("accepted"), "{}", explained());
     assert_eq!(bring("127.0.0.5", &[&first], 10, 10), 10);
     until("what the other one has counted", || {
@@ -299,16 +302,7 @@ fn explain_says_what_a_client_hears_while_the_store_stands_still() {
         let Some((store, _sink, [first, _second])) = site("10/day", on_outage) else {
             return;
         };
-        let explained = || {
-            let what = [
-                "explain",
-                "--client",
-                "127.0.0.5",
-                "--to",
-                "user@example.net",
-            ];
-            String::from_utf8(first.admin(&what).stdout).unwrap()
-        };
+        let explained = || explained(&first);
         until("it would be accepted", || {
             explained().contains("accepted").then_some(())
         });
