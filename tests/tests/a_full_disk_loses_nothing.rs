@@ -54,15 +54,14 @@ fn on_a_full_disk_mail_is_refused_and_what_was_taken_is_delivered() {
     assert!(taken >= 5);
     let sink = Sink::on(relay, Script::default());
     assert!(smarthost.admin(&["queue", "flush"]).status.success());
-    assert_eq!(
-        sink.journal().wait_for(taken).len(),
-        taken,
-        "deliveries go on without room"
-    );
+    // The mail to the administrators that tells of it may come among them.
+    until_true("deliveries go on without room", || {
+        let all = sink.journal().messages();
+        all.iter().filter(|it| it.recipients == ["b@example.net"]).count() >= taken
+    });
 
     std::fs::remove_file(&filler).unwrap();
     until_true("mail is taken again", || send().code == 250);
-    sink.journal().wait_for(taken + 1);
     until_true("the administrators are told that none could be", || {
         let all = sink.journal().messages();
         let mut subjects = all.iter().map(|it| it.field("Subject"));
