@@ -144,11 +144,12 @@ fn next_hops_that_say_later_to_all_mail_are_told_until_they_take_some() {
     for _ in 0..2 {
         session.delivers("a@one.example", &["b@far.example", "c@near.example"], mail);
     }
-    let (warnings, is_good, failing) = until("the relayhost is told", || {
-        Some(looked_at(page, &relay)).filter(|(_, is_good, _)| !is_good)
+    // Both tell how long and how often it fails, which an attempt between them changes.
+    let (warnings, ..) = until("the relayhost is told, by all in the same words", || {
+        let looked = looked_at(page, &relay);
+        Some(looked).filter(|(warnings, is_good, failing)| !is_good && warnings == failing)
     });
-    assert_eq!((warnings.len(), is_good), (1, false), "{warnings:?}");
-    assert_eq!(warnings, failing);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
         warnings[0].starts_with("relayhost ") && warnings[0].contains(broken),
         "{warnings:?}"

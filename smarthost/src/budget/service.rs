@@ -372,7 +372,7 @@ impl Budget {
         let terms = self.site().terms().clone();
         let settings = self.settings.as_ref();
         let settings = settings.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
-        Store::connect(&place(settings)?, terms).await
+        Store::connect(&place(settings)?, terms, store::DEADLINE).await
     }
 
     /// Tells what changed.
@@ -407,6 +407,7 @@ fn place(settings: &config::Budget) -> Result<Place, Unusable> {
 
 /// Whether the store can be used, for who only looks.
 pub(crate) async fn look(settings: &config::Budget) -> Result<(), String> {
-    let connected = async { Store::connect(&place(settings)?, Terms::default()).await };
+    let terms = Terms::default();
+    let connected = async { Store::connect(&place(settings)?, terms, store::DEADLINE).await };
     connected.await.map(drop).map_err(|why| why.to_string())
 }

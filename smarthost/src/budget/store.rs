@@ -57,11 +57,15 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Connects, and sees whether it keeps what it is told.
-    pub(super) async fn connect(place: &Place, terms: Terms) -> Result<Self, Unusable> {
+    /// Connects, and sees whether it keeps what it is told. `deadline` is for each answer then.
+    pub(super) async fn connect(
+        place: &Place,
+        terms: Terms,
+        deadline: Duration,
+    ) -> Result<Self, Unusable> {
         let mut connection = wire::connect(place, CONNECTING).await?;
         keeps_all(&mut connection).await?;
-        connection.set_response_timeout(DEADLINE);
+        connection.set_response_timeout(deadline);
         let scripts = [
             include_str!("scripts/ask.lua"),
             include_str!("scripts/hello.lua"),

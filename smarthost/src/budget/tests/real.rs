@@ -51,8 +51,10 @@ async fn connect(server: &Server, node: usize) -> store::Store {
     );
     let config = Config::parse("x".as_ref(), &text, "mx.example.org").unwrap();
     let place = unpinned(config.budget.unwrap().store.connection().unwrap());
+    // On a busy machine it may take longer to answer than a message would wait.
+    let patience = std::time::Duration::from_mins(1);
     loop {
-        match store::Store::connect(&place, terms(node, OnOutage::Share)).await {
+        match store::Store::connect(&place, terms(node, OnOutage::Share), patience).await {
             Ok(store) => return store,
             Err(_) => tokio::task::yield_now().await,
         }
