@@ -348,7 +348,7 @@ fn wait(waited: &mut [PollFd<'_>], most: Duration) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, thread};
+    use std::{fs, sync::RwLock, thread};
 
     use super::*;
 
@@ -368,8 +368,12 @@ mod tests {
 
     const LONG: Duration = Duration::from_mins(1);
 
+    /// Who ends all programs of the process must be alone in it.
+    static BESIDE_OTHERS: RwLock<()> = RwLock::new(());
+
     #[test]
     fn a_program_gets_the_message_and_nothing_of_our_environment() {
+        let _beside = BESIDE_OTHERS.read().unwrap();
         let ended = shell(
             "cat; env | cut -d= -f1 | LC_ALL=C sort | tr '\\n' ' '; pwd",
             LONG,
@@ -381,6 +385,7 @@ mod tests {
 
     #[test]
     fn a_program_that_reads_nothing_or_floods_its_output_harms_nobody() {
+        let _beside = BESIDE_OTHERS.read().unwrap();
         let large = vec![b'x'; 3_000_000];
         let ended = shell("exit 7", LONG, &large);
         assert!(matches!(ended.end, End::Exited(status) if status.code() == Some(7)));
@@ -408,6 +413,7 @@ mod tests {
 
     #[test]
     fn nothing_that_a_program_has_started_outlives_it() {
+        let _beside = BESIDE_OTHERS.read().unwrap();
         let directory = tempfile::tempdir().unwrap();
         for (script, timeout) in [
             ("exit 0", LONG),
@@ -438,6 +444,7 @@ mod tests {
 
     #[test]
     fn programs_that_are_stopped_are_told_so_and_killed_a_moment_later() {
+        let _alone = BESIDE_OTHERS.write().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name).display().to_string();
         let until_there = |name: &str| {
