@@ -196,15 +196,6 @@ impl Dispatch {
         may
     }
 
-    /// Whether a delivery that was about to begin must not.
-    pub(crate) fn refrains(&self) -> bool {
-        let refrains = self.spool.may_begin().is_err();
-        if refrains {
-            self.lock().refrain(true, clock::now());
-        }
-        refrains
-    }
-
     /// The driver has something to do.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();

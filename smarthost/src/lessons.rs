@@ -11,6 +11,8 @@ use mail::clock::Timestamp;
 use queue::Lesson;
 use serde::{Deserialize, Serialize};
 
+use crate::oldest;
+
 /// Groups of hosts that are known.
 const MOST: usize = 10_000;
 
@@ -51,10 +53,8 @@ impl Lessons {
         if self.rows.len() < MOST {
             return;
         }
-        let rows = self.rows.iter();
-        let mut ages: Vec<_> = rows.map(|(row, it)| (it.learned, row.clone())).collect();
-        ages.sort_unstable();
-        for (_, row) in ages.into_iter().take(MOST / 10) {
+        let ages = self.rows.iter().map(|(row, it)| (it.learned, row));
+        for row in oldest::tenth(MOST, ages) {
             self.rows.remove(&row);
             self.dirty.insert(row);
         }

@@ -14,6 +14,8 @@ use std::{
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::oldest;
+
 /// Machines that are known.
 const MOST: usize = 10_000;
 /// Days with a count of their own.
@@ -138,13 +140,8 @@ impl Machines {
         if self.rows.len() < MOST {
             return;
         }
-        let mut ages: Vec<_> = self
-            .rows
-            .iter()
-            .map(|(id, row)| (row.last, id.clone()))
-            .collect();
-        ages.sort_unstable();
-        for (_, id) in ages.into_iter().take(MOST / 10) {
+        let ages = self.rows.iter().map(|(id, row)| (row.last, id));
+        for id in oldest::tenth(MOST, ages) {
             self.rows.remove(&id);
             self.dirty.insert(id);
         }

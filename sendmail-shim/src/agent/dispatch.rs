@@ -186,15 +186,6 @@ impl Dispatch {
         may
     }
 
-    /// Whether a delivery that was about to begin must not.
-    pub(super) fn refrains(&self) -> bool {
-        let refrains = self.spool.may_begin().is_err();
-        if refrains {
-            self.lock().refrain(true, clock::now());
-        }
-        refrains
-    }
-
     /// How long there is nothing to do.
     pub(super) fn rest(&self, most: Duration) -> Duration {
         let deadline = self.lock().deadline();

@@ -189,7 +189,7 @@ impl<'a> Transaction<'a> {
         if let Some(duplicates) = alike.filter(|_| !self.mail.queued && !new) {
             match duplicates.judge(spool, &prepared.envelope, header, draft.small()) {
                 duplicates::Verdict::Counted { by, count } => {
-                    let size = size_of(&draft, &prepared.header.to_bytes());
+                    let size = draft.size_with(&prepared.header.to_bytes());
                     return self.counted(&prepared.envelope, size, (by, count));
                 }
                 duplicates::Verdict::Keep { likeness, until } => {
@@ -229,7 +229,7 @@ impl<'a> Transaction<'a> {
     /// Into the queue.
     fn accept(&self, mut draft: Draft, prepared: &Prepared, terms: Terms) -> Verdict {
         let (envelope, header) = (&prepared.envelope, prepared.header.to_bytes());
-        let size = size_of(&draft, &header);
+        let size = draft.size_with(&header);
         if matches!(terms.budget, Answer::Over) {
             draft.hold(Hold::OverBudget);
         }
@@ -344,12 +344,6 @@ impl<'a> Transaction<'a> {
 
 fn too_big() -> Reply {
     Reply::literal("552 5.3.4 the header section is too big")
-}
-
-/// Header, empty line and body, bytes.
-fn size_of(draft: &Draft, header: &[u8]) -> u64 {
-    let header = header.len() as u64;
-    draft.size().saturating_add(header).saturating_add(2)
 }
 
 fn refusal(error: &PrepareError) -> Reply {

@@ -14,6 +14,7 @@ use std::{
 use super::{
     Hold, QueueId, SpoolError, Waiting,
     disk::{self, Disk},
+    message::message_size,
 };
 use mail::{clock::Timestamp, limits};
 
@@ -158,6 +159,11 @@ impl Draft {
             Content::Inline(body) => Some(body),
             Content::File(..) => None,
         }
+    }
+
+    /// Bytes of this header section, the empty line and the body so far.
+    pub fn size_with(&self, header: &[u8]) -> u64 {
+        message_size(header.len(), self.size())
     }
 
     /// Bytes of body so far.

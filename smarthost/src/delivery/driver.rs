@@ -135,7 +135,7 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
     match action {
         Action::Load { id, recipients } => load(deliveries, id, &recipients),
         // A commit of results may have failed a moment ago.
-        Action::Deliver(Delivery { ticket, .. }) if dispatch.refrains() => {
+        Action::Deliver(Delivery { ticket, .. }) if dispatch.may_begin().is_err() => {
             dispatch.tell(Event::Withdrawn { ticket });
         }
         Action::Deliver(delivery) => {

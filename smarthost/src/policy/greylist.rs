@@ -14,7 +14,7 @@ use std::{
 
 use mail::clock::Timestamp;
 
-use crate::network::Network;
+use crate::{network::Network, oldest};
 
 /// How long a second try is waited for.
 const RETRY: Duration = Duration::from_hours(48);
@@ -114,13 +114,8 @@ impl Greylist {
             keep
         });
         if self.rows.len() >= MOST {
-            let mut oldest: Vec<_> = self
-                .rows
-                .iter()
-                .map(|(row, at)| (*at, row.clone()))
-                .collect();
-            oldest.sort();
-            for (_, row) in oldest.into_iter().take(MOST / 10) {
+            let ages = self.rows.iter().map(|(row, at)| (*at, row));
+            for row in oldest::tenth(MOST, ages) {
                 self.rows.remove(&row);
                 self.dirty.insert(row);
             }

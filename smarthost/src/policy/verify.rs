@@ -22,7 +22,7 @@ mod outage;
 
 pub use outage::OutageMode;
 
-use crate::network::Network;
+use crate::{network::Network, oldest};
 
 /// Addresses that are remembered.
 const MOST: usize = 50_000;
@@ -235,14 +235,9 @@ impl Recipients {
     fn learn(&mut self, recipient: &str, no: Option<String>, now: Timestamp) {
         if self.known.len() >= MOST && !self.known.contains_key(recipient) {
             // A no is cheap to find out again.
-            let mut oldest: Vec<_> = self.known.iter().collect();
-            oldest.sort_by_key(|(_, known)| (known.no.is_none(), known.at));
-            let drop: Vec<_> = oldest
-                .iter()
-                .take(MOST / 10)
-                .map(|(key, _)| (*key).clone())
-                .collect();
-            for key in drop {
+            let known = self.known.iter();
+            let ages = known.map(|(key, known)| ((known.no.is_none(), known.at), key));
+            for key in oldest::tenth(MOST, ages) {
                 self.known.remove(&key);
                 self.dirty.insert(key);
             }

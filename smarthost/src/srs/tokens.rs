@@ -10,6 +10,8 @@ use std::collections::{HashMap, HashSet};
 
 use mail::{address::Address, clock::Timestamp};
 
+use crate::oldest;
+
 /// How long an address leads back, days.
 pub(super) const LIFETIME: u64 = 21;
 pub(super) const DAY: u64 = 24 * 60 * 60;
@@ -48,12 +50,8 @@ impl Tokens {
         if self.rows.len() < MOST {
             return;
         }
-        let rows = self.rows.iter();
-        let mut days: Vec<_> = rows
-            .map(|(token, (_, day))| (*day, token.clone()))
-            .collect();
-        days.sort_unstable();
-        for (_, token) in days.into_iter().take(MOST / 10) {
+        let days = self.rows.iter().map(|(token, (_, day))| (*day, token));
+        for token in oldest::tenth(MOST, days) {
             self.rows.remove(&token);
             self.dirty.insert(token);
         }

@@ -109,7 +109,9 @@ impl Driver {
     fn carry_out(&mut self, action: Action) {
         match action {
             // A commit of results may have failed a moment ago.
-            Action::Deliver(Delivery { ticket, .. }) if self.agent.dispatch.refrains() => {
+            Action::Deliver(Delivery { ticket, .. })
+                if self.agent.dispatch.may_begin().is_err() =>
+            {
                 self.agent.dispatch.tell(Event::Withdrawn { ticket });
             }
             Action::Deliver(delivery) => self.deliver(delivery),
