@@ -1,5 +1,5 @@
-//! A message whose body the disk gives back otherwise than it was written: it is not delivered, who
-//! looks after the machine hears of it once, and its sender gets back what can be read.
+//! A message that the disk gives back otherwise than it was written: it is not delivered, who looks
+//! after the machine hears of it once, and its sender gets back what can be read.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -127,4 +127,79 @@ fn an_agent_tells_once_of_a_message_that_the_disk_has_damaged_and_returns_it_whe
     machine.run();
     is_returned(&sink, "me@example.org");
     machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}
+
+/// In the record of the only message, which is whole but for that.
+fn damage_record(spool: &Path, text: &[u8]) {
+    let segments = fs::read_dir(spool.join("segments")).unwrap();
+    let mut paths = segments.map(|it| it.unwrap().path());
+    let found = paths.find_map(|path| {
+        let bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(text.len()).position(|it| it == text)?;
+        Some((path, at as u64))
+    });
+    let (path, at) = found.unwrap();
+    let file = File::options().write(true).open(path).unwrap();
+    file.write_all_at(b"#", at).unwrap();
+}
+
+#[test]
+fn a_message_whose_record_was_damaged_while_nobody_looked_stays_in_the_queue_until_it_is_deleted_or_returned()
+ {
+    let relay = free_address();
+    let settings = format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nadmins = \"admins@example.test\"\n{QUICK}",
+        nexthop(relay)
+    );
+    let mut smarthost = Smarthost::start(&settings);
+    for text in ["the first of two", "the other one"] {
+        let message = format!("Subject: small\r\n\r\n{text}\r\n");
+        let mut session = Session::greeted(smarthost.address());
+        session.delivers("a@example.net", &["b@example.net"], message.as_bytes());
+    }
+    smarthost.daemon().stop();
+    let spool = smarthost.directory().join("spool");
+    for text in ["the first of two", "the other one"] {
+        damage_record(&spool, text.as_bytes());
+    }
+    let sink = Sink::on(relay, Script::default());
+    let listed = |smarthost: &Smarthost| {
+        let listed = said(&smarthost.admin(&["queue", "list"]));
+        let lines = listed.lines().filter(|it| it.contains("a@example.net"));
+        let ids = lines.filter_map(|it| it.split_whitespace().next());
+        ids.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        smarthost.run();
+        until_true("status and check tell of both", || {
+            let told = |command| {
+                said(&smarthost.admin(&[command])).contains("2 messages are damaged on the disk")
+            };
+            told("status") && told("check")
+        });
+        assert_eq!(listed(&smarthost).len(), 2);
+        smarthost.daemon().stop();
+    }
+    smarthost.run();
+    let ids = listed(&smarthost);
+    let ordered = said(&smarthost.admin(&["queue", "bounce", &ids[0]]));
+    let deleted = said(&smarthost.admin(&["queue", "delete", &ids[1]]));
+    until_true("the first goes back", || {
+        let messages = sink.journal().messages();
+        messages
+            .iter()
+            .any(|it| it.recipients == ["a@example.net"] && it.text().contains("Subject: small"))
+    });
+    smarthost.wait_for_mailq(&format!("nothing: {ordered}{deleted}"), |text| {
+        text.contains("Mail queue is empty")
+    });
+    smarthost.daemon().stop();
+    smarthost.run();
+    assert_eq!(listed(&smarthost), Vec::<String>::new());
+    let messages = sink.journal().messages();
+    let delivered = |it: &tests::sink::Received| it.recipients == ["b@example.net"];
+    assert!(
+        !messages.iter().any(delivered),
+        "nobody gets what is damaged"
+    );
 }

@@ -109,10 +109,12 @@ pub enum Event<D, O> {
         origin: Origin<O>,
         recipients: Vec<Routed<D>>,
     },
-    /// The spool could not read it: try later.
+    /// The spool could not read it: try later. `damaged`: not for a fault of this moment, so that it
+    /// is given up when it is old, as after an attempt.
     LoadFailed {
         id: QueueId,
         failure: Failure,
+        damaged: bool,
     },
     /// The spool does not know it (any more).
     Gone {
@@ -248,8 +250,11 @@ impl<D, O> Event<D, O> {
             Ok(Some(envelope)) => envelope,
             Ok(None) => return Self::Gone { id },
             Err(error) => {
-                let failure = Failure::ours(&error.to_string());
-                return Self::LoadFailed { id, failure };
+                return Self::LoadFailed {
+                    id,
+                    failure: Failure::ours(&error.to_string()),
+                    damaged: error.is_damage(),
+                };
             }
         };
         let due = recipients.iter();

@@ -86,7 +86,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 origin,
                 recipients,
             } => self.loaded(id, origin, recipients, now),
-            Event::LoadFailed { id, failure } => self.load_failed(id, failure, now),
+            Event::LoadFailed {
+                id,
+                failure,
+                damaged,
+            } => self.load_failed(id, failure, damaged, now),
             Event::Gone { id } => self.gone(id),
             Event::Parked { id } => self.park(id, now),
             Event::Finished { ticket, outcomes } => self.finished(ticket, outcomes, now),

@@ -115,10 +115,20 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.distribute(id, (routed, origin.sender), true, now);
     }
 
-    pub(crate) fn load_failed(&mut self, id: QueueId, failure: Failure, now: Timestamp) {
+    pub(crate) fn load_failed(
+        &mut self,
+        id: QueueId,
+        failure: Failure,
+        damaged: bool,
+        now: Timestamp,
+    ) {
         if self.loading.remove(&id) {
             let recipients = self.loading_recipients(id);
-            self.put_off(id, recipients, failure, now);
+            if damaged {
+                self.defer(id, recipients, failure, now);
+            } else {
+                self.put_off(id, recipients, failure, now);
+            }
             self.settle(id, now);
         }
     }

@@ -220,7 +220,11 @@ impl World {
                 let failure = Failure::ours("disk");
                 let failed = self.chance(5);
                 let event = if failed {
-                    Event::LoadFailed { id, failure }
+                    Event::LoadFailed {
+                        id,
+                        failure,
+                        damaged: false,
+                    }
                 } else {
                     Event::Loaded {
                         id,

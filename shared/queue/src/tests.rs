@@ -9,6 +9,7 @@ mod places;
 mod refused;
 mod relayhost;
 mod transports;
+mod unread;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

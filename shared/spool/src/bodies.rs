@@ -6,7 +6,8 @@
 //! body lies in quarantine gets it back. One whose body is gone, or is not what was written, stays
 //! queued as a damaged one: a body's name is on disk before its record, and is removed after the
 //! record of the last settlement. Only where a part of the log is damaged may that have been there;
-//! then the message's record goes to quarantine.
+//! then the message's record goes to quarantine. A message whose record is damaged keeps what it
+//! has.
 
 use std::{collections::HashMap, fs::Metadata, io, path::Path};
 
@@ -45,6 +46,8 @@ pub(super) fn check(disk: &dyn Disk, layout: &Layout, recovered: &mut Recovered,
             measure(disk, &path, id, metadata, recovered);
         } else if id.is_some_and(|id| recovered.settled.contains(&id)) {
             told(&path, disk.remove(&path));
+        } else if id.is_some_and(|id| recovered.spoiled.contains(&id)) {
+            // Its record may have said that it has one.
         } else if waits {
             waiting = waiting.saturating_add(1);
         } else {
@@ -160,10 +163,11 @@ fn told(path: &Path, done: io::Result<()>) {
 fn find_missing(
     disk: &dyn Disk,
     layout: &Layout,
-    expected: HashMap<QueueId, Location>,
+    mut expected: HashMap<QueueId, Location>,
     damage: Damage,
     recovered: &mut Recovered,
 ) {
+    expected.retain(|id, _| !recovered.spoiled.contains(id));
     for (id, at) in expected {
         let path = layout.body(id);
         let aside = layout.quarantine.join(id.file_name());

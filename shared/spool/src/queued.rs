@@ -25,6 +25,7 @@ pub fn queued(directory: &Path) -> io::Result<u64> {
     let mut segments: Vec<_> = segments.collect();
     segments.sort_unstable();
     let mut recovered = Recovered::default();
+    let newest = segments.last().map(|(number, _)| *number);
     for (number, mark) in segments {
         let path = layout.segment(number, mark);
         let segment = Segment {
@@ -36,7 +37,15 @@ pub fn queued(directory: &Path) -> io::Result<u64> {
         match read_segment(&Native, &mut recovered, number, mark, path) {
             // It was emptied meanwhile by who has the spool open.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            read => drop(read?),
+            read => {
+                let found = read?;
+                let is_torn = |it: &&_| found.is_torn(it, Some(number) == newest);
+                for range in found.scanned.damaged.iter().filter(is_torn) {
+                    if let Some(id) = recovered.damaged_at(number, range.start) {
+                        recovered.forget_damaged(id);
+                    }
+                }
+            }
         }
     }
     Ok(u64::try_from(recovered.index.len()).unwrap_or(u64::MAX))

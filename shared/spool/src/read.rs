@@ -3,10 +3,11 @@
 //! Contract: what is given has the checksum it was written with, a body in a file, too (spools that
 //! are older have none for these: then its length alone is checked). A message that leaves the
 //! queue while it is read is `None`, not an error.
-//! Failures: a damaged message (a file of it gone counts, or something else in its place) is an
-//! error, and an alarm, in the log once: it stays queued. Of one whose body alone is damaged the
-//! rest can be returned to its sender. What may pass (too many open files, a disk that does not
-//! answer) is an error alone.
+//! Failures: a damaged message (a file of it gone counts, or something else in its place, or a
+//! block that the disk cannot read) is an error, and an alarm, in the log once: it stays queued,
+//! and is whole again if it can be read one day. Of one whose body alone is damaged the rest can be
+//! returned to its sender. What may pass (too many open files, a disk that does not answer) is an
+//! error alone.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
@@ -15,6 +16,8 @@ use std::{
     os::unix::fs::FileExt as _,
     path::Path,
 };
+
+use rustix::io::Errno;
 
 use super::{
     Body, QueueId, Spool, SpoolError, Stored,
@@ -150,9 +153,11 @@ impl Spool {
     }
 }
 
-/// What is gone, cut short or something else is damaged, and stays so; other errors may pass.
+/// What is gone, cut short, something else or on a bad block is damaged; other errors may pass.
 fn if_damaged(error: io::Error, what: impl FnOnce() -> String) -> io::Error {
+    let cannot_be_read = error.raw_os_error() == Some(Errno::IO.raw_os_error());
     let why = match error.kind() {
+        _ if cannot_be_read => "the disk cannot read it".to_owned(),
         ErrorKind::NotFound => "its file is gone".to_owned(),
         ErrorKind::UnexpectedEof => "its file ends before it".to_owned(),
         ErrorKind::InvalidData => error.to_string(),

@@ -15,8 +15,8 @@ use super::{
     journal::{self, Level},
     lock,
     log::Outgoing,
-    record::{self, Change, Head, Header, Kind, Record, What},
-    scan,
+    record::{self, Change, Head, Kind, Record, What},
+    scan::{self, Seen},
 };
 use mail::clock;
 
@@ -178,15 +178,15 @@ impl Committer {
             (Vec::new(), 0u64, HashSet::new(), Ok(()));
         let read = SpoolError::io("cannot read", &path);
         let scan = |file: File| {
-            scan::scan(&file, mark, |offset, header, payload| {
-                if result.is_err() {
+            scan::scan(&file, mark, |record| {
+                if result.is_err() || !record.is_whole {
                     return true;
                 }
-                match needed(&lock(&self.index), number, offset, header, payload) {
+                match needed(&lock(&self.index), number, record) {
                     Some(Copy::Change { id, .. }) if !seen.insert(id) => {}
                     Some(copy) => {
                         copies.push(copy);
-                        bytes = bytes.saturating_add(header.record_length());
+                        bytes = bytes.saturating_add(record.header.record_length());
                     }
                     None => {}
                 }
@@ -216,6 +216,9 @@ impl Committer {
             journal::line(Level::Error, &text);
         } else if segment.live == 0 {
             segment.pins.clear();
+        } else if !scanned.damaged.is_empty() {
+            // A damaged message that is queued cannot be copied.
+            lock(&self.reclaim.state).stuck.insert(number);
         }
         Ok(())
     }
@@ -277,18 +280,12 @@ fn worst_segment(index: &Index, segment_size: u64, stuck: &HashSet<u64>) -> Opti
 }
 
 /// What of a record must be copied.
-fn needed(
-    index: &Index,
-    number: u64,
-    offset: u64,
-    header: &Header,
-    payload: &[u8],
-) -> Option<Copy> {
-    let id = header.id;
-    match header.kind? {
+fn needed(index: &Index, number: u64, seen: &Seen<'_>) -> Option<Copy> {
+    let (id, payload) = (seen.header.id, seen.payload);
+    match seen.header.kind? {
         Kind::Message => {
             let at = index.message(id)?.location();
-            if at.segment != number || u64::from(at.offset) != offset {
+            if at.segment != number || u64::from(at.offset) != seen.offset {
                 return None;
             }
             let (head, rest) = record::read_head(payload)?;

@@ -237,6 +237,20 @@ pub(super) struct Head {
     pub(super) state: Option<State>,
 }
 
+impl Head {
+    /// How many bytes should follow it.
+    pub(super) fn rest(&self) -> Option<usize> {
+        let body = match self.body {
+            Place::Inline(length) => length,
+            Place::File(_) => 0,
+        };
+        let parts = [self.envelope.length, self.header, body];
+        parts.into_iter().try_fold(0usize, |sum, part| {
+            sum.checked_add(usize::try_from(part).ok()?)
+        })
+    }
+}
+
 /// A part of the record with a checksum of its own, so that it can be read alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Part {

@@ -8,7 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{QueueId, index::Index, scan::Scanned};
+use super::{
+    QueueId,
+    index::{Index, Message},
+    journal::{self, Level},
+    scan::Scanned,
+};
 
 /// What start-up found.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +34,8 @@ pub struct Recovery {
     pub unopened: u64,
     /// Damaged parts of which no copy could be made; they stay where they are.
     pub unsaved: u64,
-    /// Messages whose body is gone or not as long as it was; they stay queued and are not
-    /// delivered.
+    /// Messages whose record is damaged, or whose body is gone or not as long as it was; they stay
+    /// queued and are not delivered.
     pub spoiled: u64,
 }
 
@@ -76,7 +81,7 @@ impl Recovery {
             ),
             (
                 self.spoiled,
-                "messages have a damaged body, or none any more; they are in the queue, and not \
+                "messages are damaged, or have no body any more; they are in the queue, and not \
                  delivered"
                     .to_owned(),
             ),
@@ -118,10 +123,37 @@ pub(super) struct Recovered {
     pub(super) recovery: Recovery,
     /// Bytes of each body that is a file.
     pub(super) bodies: HashMap<QueueId, u64>,
-    /// Messages whose body is gone, or is not what was written.
+    /// Messages whose record or body is gone, or is not what was written.
     pub(super) spoiled: BTreeSet<QueueId>,
     /// Settled, as the log says.
     pub(super) settled: HashSet<QueueId>,
+}
+
+impl Recovered {
+    /// The message whose damaged record begins there.
+    pub(super) fn damaged_at(&self, segment: u64, offset: u64) -> Option<QueueId> {
+        let is_there = |id: &&QueueId| {
+            let at = self.index.message(**id).map(Message::location);
+            at.is_some_and(|at| at.segment == segment && u64::from(at.offset) == offset)
+        };
+        self.spoiled.iter().find(is_there).copied()
+    }
+
+    /// What was never promised is no message.
+    pub(super) fn forget_damaged(&mut self, id: QueueId) {
+        self.spoiled.remove(&id);
+        self.index.forget(id);
+    }
+
+    /// Those whose record is damaged, when it is known what became of them.
+    pub(super) fn count_spoiled(&mut self) {
+        self.spoiled.retain(|id| self.index.message(*id).is_some());
+        for id in &self.spoiled {
+            let text = format_args!("spool: record of {id} is damaged; not delivered, it stays");
+            journal::line(Level::Error, &text);
+        }
+        self.recovery.spoiled = self.spoiled.len() as u64;
+    }
 }
 
 /// A segment that was read.
@@ -138,6 +170,13 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Whether this damage is what a crash leaves of a commit that was never promised. `newest`: no
+    /// later segment holds anything.
+    pub(super) fn is_torn(&self, range: &Range<u64>, newest: bool) -> bool {
+        let was_closed = self.ended || self.promised.is_some();
+        newest && !was_closed && range.start >= self.scanned.last_commit
+    }
+
     /// What was there when it was closed cleanly, and is not.
     pub(super) fn lost(&self) -> Option<Range<u64>> {
         let damaged = self.scanned.damaged.last().map_or(0, |range| range.end);

@@ -2,7 +2,8 @@
 //!
 //! Contract: never deletes what may be mail, never refuses to start because of damage. Running it
 //! twice gives the same. Damage is copied to `quarantine/` once; while that copy is there, the same
-//! range is not reported again (salvage.rs, bodies.rs).
+//! range is not reported again (salvage.rs, bodies.rs). A message whose record is damaged stays in
+//! the queue as long as the record's header says which it is.
 //!
 //! What cannot be read today may be readable tomorrow: a segment that cannot be opened, or damage
 //! that cannot be saved, stays where it is, and with it every other segment that was found: they
@@ -22,7 +23,8 @@ use super::{
     parties::Parties,
     record::{self, Head, Header, Kind, Place},
     recovered::{Found, Recovered, names},
-    salvage, scan,
+    remains, salvage,
+    scan::{self, Seen},
 };
 
 /// Reads all segments, in order.
@@ -82,6 +84,7 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
     for id in &recovered.settled {
         recovered.index.bury(*id);
     }
+    recovered.count_spoiled();
     bodies::check(disk, layout, &mut recovered, damage);
     recovered.index.stay_together();
     recovered.recovery.messages = recovered.index.len() as u64;
@@ -158,10 +161,14 @@ pub(super) fn read_segment(
         segment.end = size;
     }
     let mut ended = false;
-    let scanned = scan::scan(&file, mark, |offset, header, payload| {
-        recovered.highest_id = header.id.number().max(recovered.highest_id);
-        ended = record::is_end(number, header, payload);
-        apply(recovered, number, offset, header, payload).is_some()
+    let scanned = scan::scan(&file, mark, |seen| {
+        recovered.highest_id = seen.header.id.number().max(recovered.highest_id);
+        if !seen.is_whole {
+            keep_damaged(recovered, number, seen);
+            return false;
+        }
+        ended = record::is_end(number, seen.header, seen.payload);
+        apply(recovered, number, seen).is_some()
     })?;
     Ok(Found {
         number,
@@ -175,24 +182,17 @@ pub(super) fn read_segment(
 }
 
 /// What one record does to the index; `None` if it makes no sense.
-fn apply(
-    recovered: &mut Recovered,
-    segment: u64,
-    offset: u64,
-    header: &Header,
-    payload: &[u8],
-) -> Option<()> {
+fn apply(recovered: &mut Recovered, segment: u64, seen: &Seen<'_>) -> Option<()> {
+    let Seen {
+        header, payload, ..
+    } = *seen;
     let index = &mut recovered.index;
     match header.kind? {
         Kind::Message => {
             let (head, _) = record::read_head(payload)?;
-            let length = u32::try_from(header.record_length()).ok()?;
-            let at = Location {
-                segment,
-                offset: u32::try_from(offset).ok()?,
-                length,
-            };
-            index.place(header.id, message(at, header, &head, payload)?);
+            let message = message(location(segment, seen)?, header, &head, payload)?;
+            index.place(header.id, message);
+            recovered.spoiled.remove(&header.id);
             if let Place::File(length) = head.body {
                 recovered.bodies.insert(header.id, length);
             }
@@ -207,6 +207,28 @@ fn apply(
         }
     }
     Some(())
+}
+
+/// A message whose record is damaged stays in the queue with what of it is known, unless another
+/// copy of it is there.
+fn keep_damaged(recovered: &mut Recovered, segment: u64, seen: &Seen<'_>) {
+    let id = seen.header.id;
+    let is_message = seen.header.kind == Some(Kind::Message);
+    if !is_message || recovered.index.segment_of(id).is_some() {
+        return;
+    }
+    if let Some(at) = location(segment, seen) {
+        recovered.index.place(id, remains::listed(at, seen));
+        recovered.spoiled.insert(id);
+    }
+}
+
+fn location(segment: u64, seen: &Seen<'_>) -> Option<Location> {
+    Some(Location {
+        segment,
+        offset: u32::try_from(seen.offset).ok()?,
+        length: u32::try_from(seen.header.record_length()).ok()?,
+    })
 }
 
 fn message(at: Location, header: &Header, head: &Head, payload: &[u8]) -> Option<Message> {

@@ -61,6 +61,6 @@ impl Spare {
 
 /// Whether nothing was ever written to it.
 fn is_empty(file: &File) -> bool {
-    let scanned = scan::scan(file, u64::MAX, |_, _, _| true);
+    let scanned = scan::scan(file, u64::MAX, |_| true);
     scanned.is_ok_and(|it| it.damaged.is_empty() && it.end == 0 && it.unreadable == 0)
 }

@@ -46,11 +46,16 @@ pub(super) fn segment(
         damage.damaged = true;
         closed::tell(disk, layout, number, &lost, recovered);
     }
-    let recovery = &mut recovered.recovery;
     let (mut saved, mut unsaved) = (Vec::new(), 0u64);
+    let mut end = scanned.end;
     for range in &scanned.damaged {
-        let whole = found.ended || found.promised.is_some();
-        let torn = newest && !whole && range.start >= scanned.last_commit;
+        let torn = found.is_torn(range, newest);
+        match recovered.damaged_at(number, range.start) {
+            Some(id) if torn => recovered.forget_damaged(id),
+            Some(_) => end = end.max(range.end),
+            None => {}
+        }
+        let recovery = &mut recovered.recovery;
         damage.torn |= torn;
         damage.damaged |= !torn;
         let length = range.end.saturating_sub(range.start);
@@ -75,21 +80,22 @@ pub(super) fn segment(
         journal::line(Level::Error, &text);
         unsaved = unsaved.saturating_add(1);
     }
+    let recovery = &mut recovered.recovery;
     recovery.unsaved = recovery.unsaved.saturating_add(unsaved);
     let stays = unsaved > 0 || scanned.later > 0;
     damage.waits |= stays;
     if stays {
         recovered.index.stay(number);
-    } else if scanned.end < found.size {
+    } else if end < found.size {
         // If it fails, the next start tries again. Synced: a torn end that came back behind later
         // segments would be taken for damage.
         let _ = disk
-            .truncate(&found.path, scanned.end)
+            .truncate(&found.path, end)
             .and_then(|()| disk.sync(&found.file));
     }
     if let Some(segment) = recovered.index.segments.get_mut(&number) {
         segment.saved = saved;
-        segment.end = scanned.end;
+        segment.end = end;
     }
 }
 

@@ -30,12 +30,21 @@ pub(super) struct Scanned {
     pub(super) later: u64,
 }
 
-/// Hands every record to `visit`: offset, header, payload. `visit` says whether it could make sense
-/// of it.
+/// A record whose header checks.
+pub(super) struct Seen<'a> {
+    pub(super) offset: u64,
+    pub(super) header: &'a Header,
+    /// As far as the file goes.
+    pub(super) payload: &'a [u8],
+    /// It has the checksum it was written with; else it is damaged, whatever `visit` says.
+    pub(super) is_whole: bool,
+}
+
+/// Hands every record to `visit`, which says whether it could make sense of it.
 pub(super) fn scan(
     file: &File,
     mark: u64,
-    mut visit: impl FnMut(u64, &Header, &[u8]) -> bool,
+    mut visit: impl FnMut(&Seen<'_>) -> bool,
 ) -> io::Result<Scanned> {
     let mut window = Window {
         file,
@@ -62,17 +71,21 @@ pub(super) fn scan(
         };
         let end = at.saturating_add(header.record_length());
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
-        let payload = if length > MAX_PAYLOAD {
-            None
-        } else {
-            window.view(at.saturating_add(HEADER as u64), length)
-        };
-        let whole = payload.filter(|payload| crc32c::crc32c(payload) == header.crc);
-        if header.kind.is_none() && whole.is_some() {
+        let payload = window
+            .view_up_to(at.saturating_add(HEADER as u64), length.min(MAX_PAYLOAD))
+            .unwrap_or_default();
+        let is_whole = payload.len() == length && crc32c::crc32c(payload) == header.crc;
+        if header.kind.is_none() && is_whole {
             scanned.later = scanned.later.saturating_add(1);
         }
-        let sound = whole.filter(|_| header.kind.is_some());
-        if sound.is_some_and(|payload| visit(at, &header, payload)) {
+        let seen = Seen {
+            offset: at,
+            header: &header,
+            payload,
+            is_whole,
+        };
+        let is_known = header.kind.is_some() && visit(&seen);
+        if is_known && is_whole {
             scanned.end = end;
             scanned.last_commit = header.commit.into();
         } else {

@@ -308,6 +308,9 @@ fn outage(deliveries: &Deliveries, destination: &Destination, reason: &str) {
 fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
     let router = &deliveries.current.get().router;
     let read = deliveries.dispatch.spool().envelope(id);
+    if read.is_err() {
+        nondelivery::damaged(deliveries);
+    }
     let arrival = deliveries
         .dispatch
         .spool()

@@ -7,7 +7,7 @@
 //! its digest goes in its place.
 //! RFC 3464; RFC 5321 §6.1.
 
-use std::sync::mpsc::Receiver;
+use std::sync::{Arc, mpsc::Receiver};
 
 use mail::{
     address::{Address, Mailbox},
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Works until the sender of actions is gone.
-pub(super) fn run(agent: &Agent, actions: &Receiver<Action>) {
+pub(super) fn run(agent: &Arc<Agent>, actions: &Receiver<Action>) {
     for action in actions {
         if let Some(event) = carry_out(agent, action) {
             agent.dispatch.tell(event);
@@ -39,7 +39,7 @@ pub(super) fn run(agent: &Agent, actions: &Receiver<Action>) {
     }
 }
 
-fn carry_out(agent: &Agent, action: Action) -> Option<Event> {
+fn carry_out(agent: &Arc<Agent>, action: Action) -> Option<Event> {
     let done = |id, what, queued: Result<(), String>| {
         if let Err(why) = &queued {
             maillog::warning(&format!("{id}: the {what} could not be queued: {why}"));
@@ -76,7 +76,7 @@ fn carry_out(agent: &Agent, action: Action) -> Option<Event> {
 }
 
 /// Reads an envelope that is due, unless something else is due first.
-fn load(agent: &Agent, id: QueueId, recipients: &[u32]) -> Event {
+fn load(agent: &Arc<Agent>, id: QueueId, recipients: &[u32]) -> Event {
     match digest(agent, id) {
         Ok(Standing::Alone) => {}
         Ok(Standing::WasAlone) if !over_budget(agent, id) => {}
@@ -87,10 +87,17 @@ fn load(agent: &Agent, id: QueueId, recipients: &[u32]) -> Event {
         Ok(Standing::Digested) => return Event::Gone { id },
         Err(why) => {
             let failure = Failure::ours(&why);
-            return Event::LoadFailed { id, failure };
+            return Event::LoadFailed {
+                id,
+                failure,
+                damaged: false,
+            };
         }
     }
     let read = agent.dispatch.spool.envelope(id);
+    if read.is_err() {
+        notices::damaged(agent);
+    }
     Event::read(id, recipients, read, dispatch::origin, |envelope, index| {
         let known = usize::try_from(index).is_ok_and(|at| at < envelope.recipients.len());
         known.then(|| dispatch::routed(index))

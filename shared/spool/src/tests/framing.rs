@@ -94,13 +94,16 @@ impl Segment {
         self.file.set_len(bytes.len() as u64).unwrap();
         self.file.write_all_at(bytes, 0).unwrap();
         let mut found = Vec::new();
-        let scanned = scan(&self.file, MARK, |offset, header, _| {
-            let start = usize::try_from(offset).unwrap();
-            let length = usize::try_from(header.record_length()).unwrap();
+        let scanned = scan(&self.file, MARK, |seen| {
+            if !seen.is_whole {
+                return false;
+            }
+            let start = usize::try_from(seen.offset).unwrap();
+            let length = usize::try_from(seen.header.record_length()).unwrap();
             let mut record = Vec::new();
             let mut from = &bytes[start..start + length];
             from.read_to_end(&mut record).unwrap();
-            found.push((offset, record));
+            found.push((seen.offset, record));
             true
         });
         (found, scanned.unwrap())

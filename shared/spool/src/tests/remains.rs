@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use super::{faults::write_at, *};
-use crate::UNREADABLE;
+use crate::{UNREADABLE, record::HEADER};
 
 /// The segment that a message lies in, and all that is in it.
 fn segment_of(directory: &Path, id: QueueId) -> (PathBuf, Vec<u8>) {
@@ -75,4 +75,54 @@ fn a_message_of_which_nothing_is_left_is_listed_and_given_back_by_what_is_in_mem
     assert_eq!(recipients, [format!("{UNREADABLE}@example.org")]);
     spool.record(id, settled(0));
     assert!(spool.known(id).is_none());
+}
+
+#[test]
+fn a_message_whose_record_is_damaged_is_listed_after_each_start_until_it_is_returned_or_deleted() {
+    let before = tempfile::tempdir().unwrap();
+    let (spool, _) = open(before.path());
+    let [id, next] = [(); 2].map(|()| accept(&spool, 2, 200).unwrap());
+    let place = |id| usize::try_from(spool.place_of(id).unwrap()).unwrap();
+    let (begin, end) = (place(id) + HEADER, place(next));
+    spool.record(id, settled(0));
+    spool.close();
+    let (path, whole) = segment_of(before.path(), id);
+    let name = path.file_name().unwrap();
+    let (mut known, mut held) = (0, 0);
+    for at in (begin..end).step_by(7) {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("segments")).unwrap();
+        let path = directory.path().join("segments").join(name);
+        system::fs::replace(&path, &whole, 0o600).unwrap();
+        write_at(&path, at as u64, &[whole[at] ^ 0x55]);
+        for _ in 0..2 {
+            let (spool, recovery) = open(directory.path());
+            if spool.damaged().is_empty() {
+                // What pads a record is nothing of it.
+                check_content(&spool, id);
+                break;
+            }
+            assert_eq!((recovery.spoiled, spool.len()), (1, 2), "byte {at}");
+            let left = spool.load_to_return(id).unwrap().unwrap();
+            let entry = spool.entry(id).unwrap();
+            let waiting: Vec<_> = entry.waiting.iter().map(|it| it.recipient).collect();
+            assert_eq!(waiting, [1], "byte {at}: the other one has it");
+            assert_eq!(left.envelope.recipients.len(), 2, "byte {at}");
+            if left.envelope.sender == envelope(2).sender {
+                assert_eq!((entry.hold, entry.uid), (Hold::No, Some(2)), "byte {at}");
+                known += 1;
+            } else {
+                assert_eq!(entry.hold, Hold::Held, "byte {at}: nobody could be told");
+                held += 1;
+            }
+            check_content(&spool, next);
+        }
+        let (spool, _) = open(directory.path());
+        spool.record(id, Event::Removed);
+        spool.close();
+        let (spool, recovery) = open(directory.path());
+        assert_eq!((recovery.spoiled, spool.len()), (0, 1), "byte {at}");
+        check_content(&spool, next);
+    }
+    assert!(known > 20 && held > 5, "{known} {held}");
 }
