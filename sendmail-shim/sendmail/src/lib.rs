@@ -84,7 +84,12 @@ fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
 fn carry_out(plan: Plan) -> Result<Exit, CommandError> {
     match plan {
         Plan::Submit(submission) => Ok(end(submit::run::submit(submission))),
-        Plan::Smtp => Ok(end(submit::stdio::relay())),
+        Plan::Smtp { notes } => {
+            for note in &notes {
+                complain("sendmail", note);
+            }
+            Ok(end(submit::stdio::relay()))
+        }
         Plan::ListQueue => listing::list(&reachable()?),
         Plan::CountQueue => listing::count(&reachable()?),
         Plan::Flush(selector) => listing::flush(&reachable()?, selector.as_ref()),

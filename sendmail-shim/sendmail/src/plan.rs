@@ -11,7 +11,10 @@ mod selector;
 use std::collections::HashSet;
 
 use mail::{
-    address::list::{self, Problem},
+    address::{
+        Mailbox,
+        list::{self, Problem},
+    },
     envelope::{Mail, Notify, Rcpt, Ret},
     message::Misplaced,
 };
@@ -38,7 +41,10 @@ pub enum Plan {
     AddressTest,
     CheckAliases,
     CheckConfig,
-    Smtp,
+    Smtp {
+        /// What was typed and is not used, for standard error.
+        notes: Vec<String>,
+    },
     Version,
     Help,
     Nothing,
@@ -112,7 +118,9 @@ impl Plan {
             Mode::Daemon => return Err(usage(NO_DAEMON.into())),
             Mode::CheckAliases => Self::CheckAliases,
             Mode::CheckConfig => Self::CheckConfig,
-            Mode::Smtp => Self::Smtp,
+            Mode::Smtp => Self::Smtp {
+                notes: not_of_a_session(&typed, &wishes),
+            },
             Mode::Version => Self::Version,
             Mode::Help => Self::Help,
             Mode::Nothing => Self::Nothing,
@@ -165,6 +173,28 @@ impl Wishes {
     }
 }
 
+fn unused(refusal: &Refusal) -> String {
+    format!("{}; what was typed is not used", refusal.text)
+}
+
+/// What of a command line has no effect on a session, for standard error.
+fn not_of_a_session(typed: &Typed, wishes: &Wishes) -> Vec<String> {
+    let said = "names its own (NOTIFY, RET, ENVID); what was typed is not used";
+    let options = [
+        ("-N", typed.notify.is_some()),
+        ("-R", typed.ret.is_some()),
+        ("-V", typed.envid.is_some()),
+    ];
+    let wrong = |option: &str| wishes.wrong.iter().find(|it| it.text.starts_with(option));
+    let typed = options.into_iter().filter(|(_, is_typed)| *is_typed);
+    typed
+        .map(|(option, _)| match wrong(option) {
+            Some(refusal) => unused(refusal),
+            None => format!("{option}: a session {said}"),
+        })
+        .collect()
+}
+
 fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
     let Wishes {
         notify,
@@ -174,8 +204,11 @@ fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
     } = wishes;
     let mut recipients = Vec::new();
     let mut problems = Vec::new();
+    let mut notes: Vec<String> = wrong.iter().map(unused).collect();
     for text in &typed.recipients {
         let list = list::argument(text);
+        let open = list.entries.iter().filter(|entry| entry.unclosed);
+        notes.extend(open.map(|entry| unclosed(&entry.target)));
         recipients.extend(list.entries.into_iter().map(|entry| Rcpt {
             notify,
             ..Rcpt::from(entry.target)
@@ -189,8 +222,6 @@ fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
     }
     let name = typed.full_name.as_deref().map(full_name);
     let name = name.filter(|name| !name.is_empty());
-    let unused = |refusal: Refusal| format!("{}; what was typed is not used", refusal.text);
-    let mut notes: Vec<String> = wrong.into_iter().map(unused).collect();
     // Programs with a sender that is none would lose their mail.
     let mail = sender(typed.sender.as_deref(), name.clone()).unwrap_or_else(|refusal| {
         notes.push(format!("{}; you are the sender", refusal.text));
@@ -210,6 +241,11 @@ fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
 /// What is wrong with a recipient, for standard error.
 pub fn malformed(problem: &Problem) -> String {
     format!("bad address \"{}\": {}", problem.text, problem.error)
+}
+
+/// What is served, and may have been cut off, for standard error.
+pub fn unclosed(served: &Mailbox) -> String {
+    format!("\"<{served}\": the bracket is never closed; the message goes to {served}")
 }
 
 /// Recipients that were named where no field can be, for standard error: what was left out, and,
@@ -436,6 +472,19 @@ mod tests {
             assert!(told.starts_with(line[0]), "{line:?}: {told}");
         }
         assert_eq!(plan(&[]).unwrap_err().exit, Exit::Usage);
+        for line in [
+            ["-bs", "-N", "sometimes"],
+            ["-bs", "-R", "half"],
+            ["-bs", "-V", "a\nb"],
+            ["-bs", "-N", "never"],
+        ] {
+            let typed = parse::parse(Mode::Deliver, line.map(str::to_owned)).unwrap();
+            let Ok(Plan::Smtp { notes }) = Plan::of(typed) else {
+                panic!("{line:?}");
+            };
+            assert!(notes.concat().starts_with(line[1]), "{line:?}: {notes:?}");
+            assert!(notes.concat().ends_with("is not used"), "{notes:?}");
+        }
         for line in [["-bp", "-N", "sometimes"], ["-q", "-R", "half"]] {
             let typed = parse::parse(Mode::Deliver, line.map(str::to_owned)).unwrap();
             assert_eq!(Plan::of(typed).unwrap_err().exit, Exit::Usage, "{line:?}");

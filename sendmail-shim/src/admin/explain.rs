@@ -9,7 +9,7 @@ use std::{
 use ::relay::relayhost::{By, Relayhost};
 use clap::Args;
 use mail::{
-    address::list,
+    address::{Mailbox, list},
     clock,
     envelope::Rcpt,
     message::{Header, recipients, rewrite::Caller},
@@ -126,15 +126,19 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
 
 fn recipients(options: &Options, message: &Message) -> Vec<Rcpt> {
     let malformed = |problem: &list::Problem| complain("sendmail-shim", plan::malformed(problem));
+    let unclosed = |served: &Mailbox| complain("sendmail-shim", plan::unclosed(served));
     let typed = options.recipients.iter().flat_map(|text| {
         let list = list::argument(text);
         list.problems.iter().for_each(malformed);
+        let open = list.entries.iter().filter(|entry| entry.unclosed);
+        open.for_each(|entry| unclosed(&entry.target));
         list.entries.into_iter().map(|entry| entry.target)
     });
     let mut named = recipients::Named::default();
     if options.from_header {
         named = recipients::extract(&message.header);
         named.problems.iter().for_each(malformed);
+        named.unclosed.iter().for_each(unclosed);
     }
     typed.chain(named.recipients).map(Rcpt::from).collect()
 }

@@ -28,7 +28,7 @@ use crate::{
         tables::Tables,
     },
     identity,
-    plan::{Submission, malformed, misplaced},
+    plan::{self, Submission, malformed, misplaced},
     prepare::{Submitted, prepare},
 };
 
@@ -95,7 +95,7 @@ fn serve(ready: &Ready, config: &Lazy, problems: Vec<String>) -> Report {
     report.with_problems(problems)
 }
 
-fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
+fn ready(mut submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     let config = Lazy::default();
     let mut limit = || {
         config
@@ -113,6 +113,8 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     let mut recipients = submission.recipients.clone();
     if submission.from_header {
         let named = recipients::extract(&message.header);
+        let unclosed = named.unclosed.iter().map(plan::unclosed);
+        submission.notes.extend(unclosed);
         recipients.extend(named.recipients.into_iter().map(|to| Rcpt {
             notify: submission.notify,
             ..Rcpt::from(to)

@@ -3,7 +3,8 @@
 //!
 //! Contract: pure, total, linear. Of a name, letters and hyphens count alone; the colon has
 //! look-alikes. What only cannot be seen ([`Manner::Unseen`]) does not make it another field; with
-//! signs around it ([`Manner::Odd`]) it names recipients only where an address stands behind it.
+//! signs around it ([`Manner::Odd`]) it names recipients only where an address stands behind it, and
+//! without a colon only where nothing but addresses does.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
@@ -28,7 +29,7 @@ pub(super) enum Manner {
     Sound,
     /// With blanks, controls or characters without width; with another colon.
     Unseen,
-    /// `>Bcc:`, `"Bcc":`, `Bcc= x@d`: a text may be written so, too.
+    /// `>Bcc:`, `"Bcc":`, `Bcc= x@d`, `Bcc x@d`: a text may be written so, too.
     Odd,
 }
 
@@ -43,6 +44,10 @@ const LONGEST: usize = 10;
 
 /// What a line is meant as, if that is a field of recipients.
 pub(super) fn field(line: &[u8]) -> Option<Meant> {
+    with_colon(line).or_else(|| without_colon(line))
+}
+
+fn with_colon(line: &[u8]) -> Option<Meant> {
     let mut name = Name::default();
     for (place, c) in seen(line) {
         if matches!(c, ':' | ';' | '=') || is_colon(c) {
@@ -52,6 +57,37 @@ pub(super) fn field(line: &[u8]) -> Option<Meant> {
         name.take(c)?;
     }
     None
+}
+
+/// `Bcc x@d, y@d`, also with signs around the name or in the place of its colon.
+fn without_colon(line: &[u8]) -> Option<Meant> {
+    let is_sign = |c: char| {
+        let is_dash = matches!(c, '\u{2013}' | '\u{2014}');
+        is_blank_or_unseen(c) || is_dash || c.is_ascii_punctuation() && !"@<(_".contains(c)
+    };
+    let text = line.utf8_chunks().next()?.valid();
+    let behind = text.trim_start_matches(is_sign);
+    let end = behind.find(|c: char| !(c.is_ascii_alphabetic() || c == '-'))?;
+    let (word, behind) = behind.split_at_checked(end)?;
+    let name = known(word.trim_matches('-'))?;
+    let value = behind.trim_start_matches(is_sign);
+    let (gap, _) = behind.split_at_checked(behind.len().saturating_sub(value.len()))?;
+    let place = text.len().saturating_sub(value.len());
+    let list = list::parse(line.get(place..)?);
+    let is_address = |entry: &list::Entry| entry.target.address().is_some();
+    let nothing_else = list.problems.is_empty() && list.entries.iter().any(is_address);
+    (gap.contains(is_blank_or_unseen) && nothing_else).then_some(Meant {
+        name,
+        value: place,
+        manner: Manner::Odd,
+    })
+}
+
+fn known(letters: &str) -> Option<&'static str> {
+    let mut names = RECIPIENTS.iter();
+    names
+        .find(|name| name.eq_ignore_ascii_case(letters))
+        .copied()
 }
 
 /// Whether a line is the name of such a field and nothing else: its colon stands on the next one.
@@ -111,11 +147,7 @@ impl Name {
     }
 
     fn known(&self) -> Option<&'static str> {
-        let letters = self.letters.trim_matches('-');
-        let mut names = RECIPIENTS.iter();
-        names
-            .find(|name| name.eq_ignore_ascii_case(letters))
-            .copied()
+        known(self.letters.trim_matches('-'))
     }
 
     fn meant(&self, line: &[u8], value: usize) -> Option<Meant> {

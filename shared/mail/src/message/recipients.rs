@@ -23,6 +23,8 @@ pub struct Named {
     pub recipients: Vec<Mailbox>,
     /// What is no address.
     pub problems: Vec<list::Problem>,
+    /// Those of the recipients whose `<` is never closed.
+    pub unclosed: Vec<Mailbox>,
 }
 
 /// The recipients that the header names.
@@ -30,6 +32,10 @@ pub fn extract(header: &Header) -> Named {
     let mut named = Named::default();
     for field in fields(header) {
         let list = list::parse(field.body());
+        let unclosed = list.entries.iter().filter(|entry| entry.unclosed);
+        named
+            .unclosed
+            .extend(unclosed.map(|entry| entry.target.clone()));
         named
             .recipients
             .extend(list.entries.into_iter().map(|entry| entry.target));
@@ -182,6 +188,28 @@ mod tests {
             let mut shown = header;
             conform::conform(&mut shown, "me", &|_| true);
             assert_eq!(extract(&shown).recipients, named.recipients, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bracket_that_is_never_closed_is_known() {
+        for (text, unclosed) in [
+            ("To: <a@x", "a@x"),
+            ("To: Ann <a@x, <b@x>", "a@x"),
+            ("Bcc: <a@x>, Bob <b@x", "b@x"),
+            ("To: a@x> <b@x", "b@x"),
+            ("To: <root", "root"),
+            ("To: <a@x>, Bob <b@x>, c@x", ""),
+        ] {
+            let named = extract(&Header::parse(format!("{text}\r\n").as_bytes()));
+            let told: Vec<_> = named.unclosed.iter().map(ToString::to_string).collect();
+            assert_eq!(told.join(" "), unclosed, "{text}");
+            assert!(
+                named
+                    .unclosed
+                    .iter()
+                    .all(|it| named.recipients.contains(it))
+            );
         }
     }
 

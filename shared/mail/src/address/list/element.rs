@@ -24,6 +24,8 @@ pub struct Entry {
     pub spec: Range<usize>,
     /// It stands behind `Bcc:` in another field's line: served, and never shown.
     pub blind: bool,
+    /// A bracket was opened before the address, and never closed: it may have been cut off.
+    pub unclosed: bool,
 }
 
 /// An element that is no mailbox.
@@ -123,6 +125,7 @@ pub(super) fn read(
         .map(|t| t.meaning(bytes));
     let words: Vec<&Token> = element.iter().filter(|t| t.kind != Kind::Comment).collect();
     let open = words.iter().position(|t| t.kind == Kind::Special(b'<'));
+    let mut unclosed = false;
     let (phrase, spec) = match open {
         None => (&[][..], words.as_slice()),
         Some(open) => {
@@ -133,6 +136,7 @@ pub(super) fn read(
             let inner = rest.get(1..).unwrap_or_default();
             // Without a closing bracket it ends with the element; words behind one are of the name.
             let close = inner.iter().position(|t| t.kind == Kind::Special(b'>'));
+            unclosed = close.is_none();
             let close = close.unwrap_or(inner.len());
             let (spec, behind) = inner.split_at_checked(close).unwrap_or_default();
             let more = |t: &&Token| matches!(t.kind, Kind::Special(b'@' | b'<' | b'>'));
@@ -161,6 +165,7 @@ pub(super) fn read(
         mailbox,
         spec: range,
         blind: false,
+        unclosed,
     })
 }
 

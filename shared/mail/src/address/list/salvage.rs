@@ -149,6 +149,8 @@ impl Found {
 /// A whole address, however it is wrapped.
 fn address(bytes: &[u8], mut run: &[Token]) -> Option<Entry> {
     let (open, close) = (Kind::Special(b'<'), Kind::Special(b'>'));
+    let brackets = |it: &Kind| run.iter().filter(|token| token.kind == *it).count();
+    let unclosed = brackets(&open) > brackets(&close);
     while let [first, rest @ ..] = run
         && first.kind == open
     {
@@ -163,6 +165,7 @@ fn address(bytes: &[u8], mut run: &[Token]) -> Option<Entry> {
     run.first()
         .filter(|first| !first.written(bytes).starts_with('\''))?;
     let entry = read(bytes, run, span(run)).ok()?;
+    let entry = Entry { unclosed, ..entry };
     matches!(entry.target, Mailbox::Address(_)).then_some(entry)
 }
 

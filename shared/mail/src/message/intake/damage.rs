@@ -246,6 +246,10 @@ fn a_name_among_other_signs_is_served_to_nobody_and_a_blind_one_not_shown() {
         );
     }
     for text in [
+        "Bcc boss@d.example when you answer\n",
+        "Bcc-list b@s\n",
+        "bcc@s\n",
+        "Bcc nobody\nText\n",
         "> To: x@d\n> Hello\n\nme, too\n",
         "- To: do\n- Cc: nobody\n",
         "bcc = true\nto = x\n",
@@ -261,6 +265,39 @@ fn a_name_among_other_signs_is_served_to_nobody_and_a_blind_one_not_shown() {
         "",
         ">To: x@d",
     );
+}
+
+#[test]
+fn a_field_without_its_colon_is_served_to_nobody_and_a_blind_one_not_shown() {
+    for told in [
+        "Bcc b@s",
+        "bcc\tb@s",
+        "Bcc b@s, c@s",
+        "Bcc The Boss <b@s>",
+        "Bcc <b@s>",
+        "Bcc, b@s",
+        "Bcc - b@s",
+        "Bcc\u{a0}b@s",
+        "> Bcc b@s",
+        "\"Bcc\" b@s",
+        "Resent-Bcc b@s",
+    ] {
+        let shown = told.trim();
+        for (input, text) in [
+            (format!("{told}\nX: y\n\nt\n"), "X: y\n\nt\n"),
+            (format!("X: y\n{told}\nZ: z\n\nt\n"), "X: y\nZ: z\n\nt\n"),
+            (
+                format!("X: y\nnotice\n{told}\n\nt\n"),
+                "X: y\n\nnotice\n\nt\n",
+            ),
+        ] {
+            holds(&input, text, "", shown);
+        }
+        let goes_on = format!("X: y\n{told},\nd@s\n\nt\n");
+        holds(&goes_on, "X: y\n\nt\n", "", &format!("{shown}, d@s"));
+    }
+    let text = "X: y\n\nTo x@d\nZ: z\n\nt\n";
+    holds("X: y\nTo x@d\nZ: z\n\nt\n", text, "", "To x@d");
 }
 
 /// Fields of recipients, with `@` for an address, as they are damaged.
@@ -281,6 +318,8 @@ const FORMS: &[&str] = &[
     "\"N\": @",
     "N; @",
     "N= @",
+    "N @",
+    "N\t<@>, @",
     "N: @,\n@",
     "N:\n@",
     "N:\n@\n@",
