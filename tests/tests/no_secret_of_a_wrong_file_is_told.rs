@@ -25,7 +25,7 @@ const HERE: char = '§';
 const SECRET: &str = "Zq7mark9Xk";
 
 /// What people write where a secret is near; each makes the whole file wrong in both programs.
-const WRONG: [&str; 46] = [
+const WRONG: [&str; 48] = [
     "auth = { password = \"§\", usr = \"x\" }",
     "auth = { user = \"x\", passwrd = \"§\" }",
     "relay_auth = { user = \"x\", pasword = \"§\", password_file = 5 }",
@@ -72,10 +72,12 @@ const WRONG: [&str; 46] = [
     "auth = { user = \"x\", token = { file = \"§\" } }",
     "relay_auth = { user = \"x\", token = { command = \"/bin/token --secret=§\" } }",
     "auth = { user = \"x\", token = { command = \"/bin/token §\" } }",
+    "transports.a = { type = \"pipe\", command = [\"/bin/x\", \"--password\", \"§\"], nonsense = 1 }",
+    "[transports.a]\ntype = \"pipe\"\ncommand = [\"/bin/x\", \"--header\", \"Authorization: Bearer §\"]\nnonsense = 1",
 ];
 
 /// The same in the place of an address or of a file.
-const PLACES: [&str; 14] = [
+const PLACES: [&str; 18] = [
     "relayhost = \"[mail.example.org]:587:me:§\"",
     "relayhost = \"[mail.example.org]:587 user=me pass=§\"",
     "budget = { store = \"redis://§@store.example.org/0\", nodes = 2 }",
@@ -88,6 +90,10 @@ const PLACES: [&str; 14] = [
     "restrictions = [\"permit_mynetworks\", \"check_policy_service inet:me:§@policy.example.org:1\"]",
     "milters = [\"inet:me:§@milter.example.org:1\"]",
     "milters = \"inet:milter.example.org:1:me:§\"",
+    "auth = { users = \"name:§\" }",
+    "auth.users = \"name §\"",
+    "auth = { users = [\"name:§\"] }",
+    "auth = { users = { name = \"§\" } }",
     "tls = { certificate = \"c.pem\", key = \"-----BEGIN PRIVATE KEY-----\\n§\" }",
     "dkim = [{ domain = \"example.org\", selector = \"s\", key = \"-----BEGIN PRIVATE KEY----- §\" }]",
 ];

@@ -1,6 +1,6 @@
 //! What `check` found: a table for people, JSON for programs, a level for monitoring. Pure.
 
-use mail::text::printable;
+use mail::{masked, text::printable};
 use serde::Serialize;
 
 use crate::listing::Row;
@@ -153,11 +153,14 @@ pub fn differing(settings: &[(String, String, String)]) -> String {
             "" => "not set".to_owned(),
             value => value.chars().take(VALUE).collect(),
         };
-        format!(
-            "{key} is {} there, {} in the files",
-            shown(has),
-            shown(says)
-        )
+        match masked::values(key, has, says) {
+            Some([has, says]) => format!(
+                "{key} is {} there, {} in the files",
+                shown(&has),
+                shown(&says)
+            ),
+            None => format!("{key} is another one there than in the files"),
+        }
     });
     let text = told.collect::<Vec<_>>().join("; ");
     match settings.len().checked_sub(TOLD) {

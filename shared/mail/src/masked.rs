@@ -8,15 +8,18 @@
 //! | [`behind_host`] | what a URL asks for, which may be a password: `redis://host/0?pass=password` |
 //! | [`login`] | a login behind a host: `host:587:user:password`, `mail.example.org user:password` |
 //! | [`list_keys`] | a customer's key in the name of a block list: `abc….zen.dq.spamhaus.net` |
+//! | [`arguments`] | what a program is called with: `["/bin/x", "--password", "secret"]` |
 //! | [`free_text`] | all of these in a sentence or a line of a file |
 //!
 //! Contract: pure, total, in linear time. What only looks like a secret is hidden, too.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod arguments;
 mod url;
 
 use std::ops::Range;
 
+pub use arguments::arguments;
 use url::is_edge;
 pub use url::{behind_host, login};
 
@@ -172,10 +175,19 @@ pub fn free_text(text: &str) -> String {
     without(text, hidden)
 }
 
-/// A value without what is a secret in its URLs and names of block lists.
+/// A value without what is a secret in its URLs, names of block lists and arguments of programs.
 pub fn places_only(value: &str) -> String {
     let hidden = list_keys(value).into_iter().chain(urls(value));
-    without(value, hidden.collect())
+    without(value, hidden.chain(arguments(value)).collect())
+}
+
+/// Two values of a setting, in TOML, as they may be shown; `None`: only that they differ may.
+pub fn values(key: &str, one: &str, other: &str) -> Option<[String; 2]> {
+    // The place of a file is no secret; a program that gives a token may be called with one.
+    let is_path = |value: &str| value.is_empty() || value.starts_with("\"/");
+    let shown = [one, other].map(places_only);
+    let is_secret = names_secret(key) && !(is_path(one) && is_path(other));
+    (!is_secret && shown[0] != shown[1]).then_some(shown)
 }
 
 /// A sentence without those of its quoted parts.

@@ -37,7 +37,7 @@ mod words;
 mod written;
 
 pub use error::{ConfigError, error_at, first, parse};
-pub use login::{optional_secret_file, secret_file, user};
+pub use login::{optional_secret_file, secret_file, user, users_file};
 pub use pattern::Pattern;
 pub use units::{HostName, LONGEST, NameServer, OneOrMany, Size, Span, optional_table, table};
 pub use words::suggestion;

@@ -48,3 +48,16 @@ pub fn user<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     }
     Ok(name)
 }
+
+/// The place of a file of logins, for `deserialize_with`.
+pub fn users_file<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    let value = String::deserialize(from)?;
+    let is_one_word = !value.contains(|c: char| c == ':' || c.is_whitespace());
+    if !value.is_empty() && (is_one_word || BEGINNINGS.iter().any(|it| value.starts_with(it))) {
+        return Ok(value.into());
+    }
+    Err(D::Error::custom(
+        "this must be the name of a file, in which each line is a login as `smarthost passwd` \
+         writes it; no login or password is written here",
+    ))
+}

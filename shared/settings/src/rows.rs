@@ -13,7 +13,7 @@
 
 use std::fmt::{self, Display};
 
-use mail::masked::{free_text, names_secret, places_only};
+use mail::masked::{self, free_text, names_secret, places_only};
 
 use super::form::{Described, Form, Value};
 pub use super::written::{array, list, one_or_list, path, quote, span};
@@ -261,10 +261,6 @@ pub fn differences(here: &[(String, String)], there: &[(String, String)]) -> Vec
         .collect()
 }
 
-fn is_path(value: &str) -> bool {
-    value.is_empty() || value.starts_with("\"/")
-}
-
 /// Settings that changed, as the log tells them: `message_size: "10M" -> "20M"`; bounded, without
 /// secrets.
 pub fn told(changed: &[Difference]) -> Vec<String> {
@@ -274,18 +270,16 @@ pub fn told(changed: &[Difference]) -> Vec<String> {
         _ => value.chars().take(LONGEST).chain(['…']).collect(),
     };
     let line = |(key, before, after): &Difference| {
-        // The place of a file is no secret; a program that gives a token may be called with one.
-        let is_secret = names_secret(key) && [before, after].iter().any(|it| !is_path(it));
+        let values = masked::values(key, before, after);
         let key: String = key.chars().take(LONGEST).collect();
-        if is_secret {
-            format!("{key}: another one")
+        let Some([before, after]) = values else {
+            return format!("{key}: another one");
+        };
+        let told = format!("{key}: {} -> {}", shown(&before), shown(&after));
+        if names_secret(&key) {
+            told
         } else {
-            let told = format!("{key}: {} -> {}", shown(before), shown(after));
-            if names_secret(&key) {
-                told
-            } else {
-                free_text(&told)
-            }
+            free_text(&told)
         }
     };
     let more = changed.len().saturating_sub(TOLD);
@@ -361,6 +355,16 @@ mod tests {
                 row("relay_auth.token", "[\"x\"]", "[\"s3cret\"]"),
                 row("relay_auth.password_file", "", "\"/etc/relay\""),
                 row("relay_auth.user", "\"a\"", "\"b\""),
+                row(
+                    "transports.a.command",
+                    r#"["/bin/x", "--token", "s3cret"]"#,
+                    r#"["/bin/x", "--token", "s3cret", "-v"]"#,
+                ),
+                row(
+                    "transports.a.command",
+                    r#"["/bin/x", "--token=s3cret"]"#,
+                    r#"["/bin/x", "--token=other"]"#,
+                ),
             ]),
             [
                 "message_size: 1 -> 2",
@@ -368,6 +372,8 @@ mod tests {
                 "relay_auth.token: another one",
                 "relay_auth.password_file: not set -> \"/etc/relay\"",
                 "relay_auth.user: \"a\" -> \"b\"",
+                r#"transports.a.command: ["/bin/x", "--token", "***"] -> ["/bin/x", "--token", "***", "-v"]"#,
+                "transports.a.command: another one",
             ]
         );
         let many = vec![row("networks", &"x".repeat(9999), ""); 1000];

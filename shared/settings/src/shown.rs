@@ -14,7 +14,7 @@ mod tests;
 use std::ops::Range;
 
 use mail::masked::{
-    MASK, behind_host, list_keys, login, names_secret, names_user, requoted, user_info,
+    MASK, arguments, behind_host, list_keys, login, names_secret, names_user, requoted, user_info,
 };
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -135,7 +135,15 @@ impl<'a> Hidden<'a> {
     fn value(&mut self, value: &Spanned<DeValue<'_>>, names: &mut Vec<String>) {
         match value.get_ref() {
             DeValue::Table(table) => self.table(table, names),
-            DeValue::Array(items) => items.iter().for_each(|item| self.value(item, names)),
+            DeValue::Array(items) => {
+                let place = value.span();
+                let written = self.text.get(place.clone()).unwrap_or_default();
+                for part in arguments(written) {
+                    let shift = |at: usize| at.saturating_add(place.start);
+                    self.hide(shift(part.start)..shift(part.end), true);
+                }
+                items.iter().for_each(|item| self.value(item, names));
+            }
             DeValue::String(text)
                 if is_pem(text)
                     || (is_secret(names) && !is_place(names, text))
@@ -271,7 +279,8 @@ fn is_place(names: &[String], value: &str) -> bool {
 
 /// A user's name with what is no part of it.
 fn is_login(names: &[String], value: &str) -> bool {
-    names.last().is_some_and(|name| names_user(name)) && value.contains(':')
+    let ends = |c: char| c == ':' || c.is_whitespace();
+    names.last().is_some_and(|name| names_user(name)) && value.contains(ends)
 }
 
 /// Whether a name of a secret is in it, also where something has got between its letters.

@@ -153,6 +153,7 @@ impl<'de> Visitor<'de> for AliasesVisitor {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Auth {
+    #[serde(deserialize_with = "settings::users_file")]
     pub users: PathBuf,
 }
 
