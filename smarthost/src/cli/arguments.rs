@@ -231,6 +231,9 @@ pub(super) struct Import {
     /// Overwrite smarthost's files
     #[arg(long, requires = "apply")]
     pub(super) force: bool,
+    /// Write restrictions, too, that let more pass than Postfix did (DECIDE)
+    #[arg(long, requires = "apply")]
+    pub(super) looser: bool,
     /// Print report and configuration as JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -1,7 +1,8 @@
 //! `smarthost import`: Postfix's configuration made into ours.
 //!
 //! Contract: Postfix's files are read and never touched. Without `--apply` nothing is written.
-//! Nothing is overwritten without `--force`.
+//! Nothing is overwritten without `--force`, and nothing written that lets more pass than Postfix
+//! did without `--looser`.
 //! Exit status: 0 taken over as it was, 1 something is not, or needs a decision.
 
 use std::{
@@ -79,6 +80,7 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
         text.push(json.to_string());
     }
     if request.apply {
+        is_decided(&import, request)?;
         text.extend(write(path, &import, &config, request.force)?);
     } else if !request.json {
         text.push(shown(path, &import, &config));
@@ -90,6 +92,20 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
         ExitCode::SUCCESS
     };
     Ok((text, exit))
+}
+
+/// Whom a rule lets pass, in the one list that there is here, is asked about nothing behind it: if
+/// Postfix asked him, the administrator says that this is right.
+fn is_decided(import: &Import, request: &Request) -> Result<(), Failed> {
+    if import.looser.is_empty() || request.looser {
+        return Ok(());
+    }
+    let rules: Vec<_> = import.looser.iter().map(|it| format!("`{it}`")).collect();
+    Err(Failed::new(format!(
+        "nothing is written: whom {} lets pass would no longer be asked what Postfix asked him (DECIDE). In main.cf, put it into \
+         one list with what it is to skip, behind all else, and import again; or accept it with --looser",
+        rules.join(", ")
+    )))
 }
 
 /// The directory of Postfix, as it is called on most machines.

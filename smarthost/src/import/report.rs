@@ -94,6 +94,8 @@ pub struct Import {
     pub notes: Vec<Note>,
     pub(super) settings: Vec<(String, Value)>,
     pub files: Vec<NewFile>,
+    /// What lets more pass here than in Postfix: rules whose place an administrator decides.
+    pub looser: Vec<String>,
 }
 
 /// In the order in which people read settings; others come behind.

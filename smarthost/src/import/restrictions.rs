@@ -74,6 +74,7 @@ pub(super) fn read(reader: &mut Reader<'_>) {
             skipped.join(", ")
         );
         reader.say(Verdict::Decide, place.clone(), text, told);
+        reader.import.looser.push(text.clone());
     }
     let mut rules: Vec<String> = Vec::new();
     if tls::is_enforced(reader) {

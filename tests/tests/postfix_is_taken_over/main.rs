@@ -226,6 +226,36 @@ fn nothing_is_written_unasked_or_overwritten_and_the_password_is_the_daemons_alo
     );
 }
 
+#[test]
+fn what_would_let_more_pass_than_postfix_did_is_written_only_when_an_administrator_accepts_it() {
+    let main = "compatibility_level = 3.6\nmyhostname = mx.example.org\n\
+                smtpd_client_restrictions = check_client_access inline:{192.0.2.9=OK}, reject_unknown_client_hostname\n\
+                smtpd_sender_restrictions = permit_sasl_authenticated, reject_unknown_sender_domain\n";
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let files = [
+        file("main.cf", main),
+        file("master.cf", "smtp inet n - n - - smtpd\n"),
+    ];
+    let smarthost = postfix(&files, &[]);
+    let config = smarthost.directory().join("config.toml");
+    let before = fs::read_to_string(&config).unwrap();
+    let refused = import(&smarthost, &["--apply", "--force"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("nothing is written: whom `check_client_access"),
+        "{told}"
+    );
+    assert!(told.contains("accept it with --looser"), "{told}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), before);
+    import(&smarthost, &["--apply", "--force", "--looser"]);
+    let written = fs::read_to_string(&config).unwrap();
+    assert!(
+        written.contains("reject_unknown_sender_domain"),
+        "{written}"
+    );
+}
+
 /// Rows A4, A5, A6.
 #[test]
 fn the_backup_mx_of_an_association_does_what_its_postfix_did() {

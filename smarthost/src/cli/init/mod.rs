@@ -130,6 +130,8 @@ fn take_over(
         directory: postfix.to_owned(),
         apply,
         force: apply,
+        // Who has read it and says yes has decided.
+        looser: apply,
         json: false,
     };
     let (text, exit) = import::run(path, &import(false))?;
