@@ -326,7 +326,17 @@ fn while_the_disk_hangs_no_delivery_begins_and_afterwards_each_message_goes_out_
     sink.play(Script::default());
     sink.hang_up();
     let before = attempts();
-    world.smarthost.admin(&["queue", "flush"]);
+    for (order, becomes) in [
+        ("flush", "to be tried when the queue can be written again"),
+        ("hold", "done, but not on disk yet"),
+        ("release", "done, but not on disk yet"),
+    ] {
+        let output = world.smarthost.admin(&["queue", order, "--all"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains(becomes), "{order}: {told}");
+        assert!(told.contains("does not answer: look at the disk"), "{told}");
+        assert_eq!(output.status.code(), Some(1), "{order}: {told}");
+    }
     sink.journal().wait_a_moment();
     assert_eq!(attempts(), before, "attempts while the disk hangs");
     world.disk.order("work");

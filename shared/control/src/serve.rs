@@ -4,10 +4,19 @@
 //! is as unknown as one that is not there. What was ordered is on disk before it is confirmed. Each
 //! message that was named by its id gets an answer of its own.
 //! Failures: what could not be done is [`Answer::Refused`]; the rest of the request is carried out.
+//! Where the disk does not answer, that is said, and nobody waits for it.
 
 mod words;
 
-use std::{borrow::Cow, collections::HashSet, io, path::Path, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    io,
+    path::Path,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
 use mail::{
     clock::Timestamp,
@@ -276,13 +285,38 @@ impl<Q: Queue> Access<'_, Q> {
         };
         let (changed, lines) = self.carry_out(order, selection, most, say);
         // What was said is on disk before it is confirmed.
-        if let Err(error) = self.queue.spool().commit() {
-            return say(&Answer::Refused(format!(
-                "done, but not on disk yet, so that a crash may undo it: {error}"
-            )));
+        if let Err(why) = self.committed(say)? {
+            lines.iter().try_for_each(&mut *say)?;
+            return say(&Answer::Refused(words::undurable(order, &why)));
         }
         lines.iter().try_for_each(&mut *say)?;
         say(&Answer::Changed(changed))
+    }
+
+    /// Waits until all that was recorded is on disk; or, where the disk does not answer, until that
+    /// is known.
+    fn committed(&self, say: &mut Say<'_>) -> io::Result<Result<(), String>> {
+        let spool = self.queue.spool();
+        if spool.hangs() {
+            return Ok(Err(words::HANGS.to_owned()));
+        }
+        let (told, done) = mpsc::sync_channel(1);
+        let its = spool.clone();
+        // Nobody may hear it any more.
+        let commit = move || drop(told.send(its.commit()));
+        if thread::Builder::new().spawn(commit).is_err() {
+            return Ok(spool.commit().map_err(|why| why.to_string()));
+        }
+        loop {
+            match done.recv_timeout(FOLLOW) {
+                Ok(done) => return Ok(done.map_err(|why| why.to_string())),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Err(words::HANGS.to_owned())),
+                Err(RecvTimeoutError::Timeout) if spool.hangs() => {
+                    return Ok(Err(words::HANGS.to_owned()));
+                }
+                Err(RecvTimeoutError::Timeout) => say(&Answer::Working)?,
+            }
+        }
     }
 
     fn carry_out(

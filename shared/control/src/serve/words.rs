@@ -7,7 +7,7 @@ use mail::{
 };
 use spool::{Entry, SpoolError};
 
-use crate::listing::Row;
+use crate::{listing::Row, order::Order};
 
 /// What becomes of a message that is given up, where nobody hears of it.
 pub(super) fn untold(entry: &Entry, envelope: &Envelope) -> Option<&'static str> {
@@ -42,6 +42,18 @@ pub(super) fn unread(why: &SpoolError, briefly: bool) -> String {
         "cannot be read from the disk".to_owned()
     } else {
         format!("cannot be read: {why}")
+    }
+}
+
+/// Why nobody waits until an order is on disk.
+pub(super) const HANGS: &str =
+    "the disk of the queue does not answer: look at the disk; status and check say since when";
+
+/// What became of an order that is not on disk.
+pub(super) fn undurable(order: Order, why: &str) -> String {
+    match order {
+        Order::Flush => format!("to be tried when the queue can be written again: {why}"),
+        _ => format!("done, but not on disk yet, so that a crash may undo it: {why}"),
     }
 }
 
