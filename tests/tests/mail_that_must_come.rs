@@ -131,6 +131,7 @@ fn mail_that_is_missing_is_in_the_status_in_check_in_the_health_and_in_the_metri
         checked.contains("\"backup*\" of 127.0.0.1 is missing since"),
         "{checked}"
     );
+    assert_eq!(checked.matches("backup*").count(), 1, "once: {checked}");
     until("it is counted", || metric(1).then_some(()));
     let health = http::get(page, "/health");
     assert_eq!(health.code, 200, "{health:?}");

@@ -99,6 +99,8 @@ impl Standing {
 
 /// Missing mail that is named in a status.
 const NAMED: usize = 50;
+/// How an alarm about mail that has not come begins.
+pub const MISSING: &str = "expected mail is missing";
 
 /// All that is expected, and all that was learned.
 #[derive(Debug)]
@@ -394,11 +396,9 @@ impl Expected {
         let all = self.standing.values();
         let missing: Vec<_> = all.filter(|it| it.missing.is_some()).collect();
         let lines = missing.iter().take(NAMED);
-        let lines =
-            lines.map(|it| format!("expected mail is missing: {}: {}", it.wanted, it.seen()));
+        let lines = lines.map(|it| format!("{MISSING}: {}: {}", it.wanted, it.seen()));
         let more = missing.len().saturating_sub(NAMED);
-        let rest = (more > 0)
-            .then(|| format!("expected mail is missing: {more} more: smarthost expected list"));
+        let rest = (more > 0).then(|| format!("{MISSING}: {more} more: smarthost expected list"));
         lines.chain(rest).collect()
     }
 

@@ -28,7 +28,7 @@ mod tests;
 mod wanted;
 
 pub use came::Came;
-pub use keeping::{Expected, Standing};
+pub use keeping::{Expected, MISSING, Standing};
 pub use learned::Proposal;
 pub use settings::Pattern;
 pub use wanted::{Every, Wanted, Who};
