@@ -27,9 +27,11 @@
 //! | [`disk`] | a file system on a disk that is slow, fails and forgets |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
-//! | [`postfix`] | a Postfix that ends with its test |
+//! | [`enclosed`] | their daemons in namespaces of their own |
+//! | [`postfix`], [`server`] | a Postfix, an Exim, an `OpenSMTPD` that ends with its test |
+//! | [`maildir`] | what lies in a Maildir |
 //!
-//! Contract: all of it but Postfix runs without root, on loopback, and in parallel.
+//! Contract: all of it but other people's daemons runs without root, on loopback, and in parallel.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -45,6 +47,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dialog;
 pub mod disk;
+pub mod enclosed;
 pub mod enrolment;
 pub mod http;
 pub mod https;
@@ -52,12 +55,14 @@ pub mod identity;
 pub mod installation;
 pub mod login;
 pub mod luck;
+pub mod maildir;
 pub mod milter;
 pub mod peers;
 pub mod policy;
 pub mod postfix;
 pub mod resolver;
 pub mod restrictions;
+pub mod server;
 pub mod session;
 pub mod shown;
 pub mod sink;

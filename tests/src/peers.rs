@@ -11,11 +11,13 @@ use std::{
 };
 
 /// Where packages put programs, besides what PATH says.
-const PLACES: [&str; 4] = [
+const PLACES: [&str; 5] = [
     "/usr/sbin",
     "/sbin",
     "/usr/lib/dovecot",
     "/usr/lib/postfix/sbin",
+    // What cannot be installed beside Postfix; .ci/run unpacks it there.
+    "/var/cache/mail-peers/usr/sbin",
 ];
 
 /// The program's path; `None` (after saying so) if it is not installed.

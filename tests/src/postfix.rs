@@ -1,7 +1,6 @@
 //! A Postfix of its own: configuration, queue and port are the test's.
 //!
-//! Contract: it runs in a process namespace, so that with the guard, or with the test (also one
-//! that is killed), each of its daemons ends, and nobody else's.
+//! Contract: with the guard, or with the test, each of its daemons ends (see [`crate::enclosed`]).
 
 use std::{
     collections::BTreeMap, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt as _, path::Path,
@@ -12,15 +11,11 @@ use tempfile::TempDir;
 
 use crate::{
     daemon::Daemon,
+    enclosed::enclosed,
     identity::{Identity, write},
-    peers,
+    maildir, peers,
     wait::{free_port, until},
 };
-
-/// The first process of the namespace: a shell that waits, and not Postfix itself, because a
-/// process that changes its user, as Postfix' master does for a moment, is no longer killed with
-/// its parent.
-const FIRST: &str = "\"$@\" start-fg; exit $?";
 
 /// A running Postfix.
 #[derive(Debug)]
@@ -73,17 +68,14 @@ impl Postfix {
         for (name, text) in files {
             write(&directory.path().join(name), text);
         }
-        let mut first = FIRST.to_owned();
+        let mut mounts = String::new();
         if let Some(resolver) = resolver {
             let conf = directory.path().join("resolv.conf");
             write(
                 &conf,
                 format!("nameserver {resolver}\noptions timeout:1 attempts:1\n"),
             );
-            first = format!(
-                "mount --bind {} /etc/resolv.conf && {FIRST}",
-                conf.display()
-            );
+            mounts = format!("mount --bind {} /etc/resolv.conf", conf.display());
         }
         let master = fs::read_to_string("/usr/share/postfix/master.cf.dist").unwrap();
         let ours = |line: &str| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
@@ -105,11 +97,7 @@ impl Postfix {
         );
         let daemon = Daemon::start(
             "postfix",
-            Command::new("setpriv")
-                .args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork"])
-                .args(["--kill-child", "--mount-proc", "sh", "-c", &first, "sh"])
-                .arg(postfix)
-                .args(["-c", &path]),
+            enclosed(&mounts, postfix).args(["-c", &path, "start-fg"]),
         );
         let started = Self {
             port,
@@ -139,11 +127,6 @@ impl Postfix {
 
     /// Messages in the one Maildir.
     pub fn mailbox(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.directory.path().join("mail/box/new")) else {
-            return Vec::new();
-        };
-        entries
-            .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
-            .collect()
+        maildir::messages(&self.directory.path().join("mail/box"))
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     daemon::Daemon,
     identity::write,
     installation::{Installation, MACHINE_ALIASES, hermetic},
+    maildir,
     resolver::Resolver,
     sink::nexthop,
     wait::{free_address, until},
@@ -152,15 +153,7 @@ impl Smarthost {
 
     /// Messages of a Maildir in its directory, in no order.
     pub fn maildir(&self, name: &str) -> Vec<String> {
-        let new = self.directory().join(name).join("new");
-        let Ok(entries) = fs::read_dir(new) else {
-            return Vec::new();
-        };
-        entries
-            .map(|entry| {
-                String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap()).into_owned()
-            })
-            .collect()
+        maildir::messages(&self.directory().join(name))
     }
 }
 
