@@ -236,6 +236,8 @@ mod tests {
                 "none.example" | "lame.example" | "step.example" | "next.example"
                 | "here.example" | "there.example" | "nowhere.example" => (Rcode::NOERROR, &[]),
                 "broken.example" => (Rcode::SERVFAIL, &[]),
+                "bogus.example" if !query.header().cd() => (Rcode::SERVFAIL, &[]),
+                "bogus.example" => (Rcode::NOERROR, &[(10, "mx.forged.example")]),
                 _ => (Rcode::NXDOMAIN, &[]),
             };
         let mut answer = MessageBuilder::new_vec()
@@ -294,6 +296,21 @@ mod tests {
                 matches!(resolver.mx(strange).await, Answer::Failed(_)),
                 "{strange}"
             );
+        }
+    }
+
+    /// What the name server has found is used for nothing: it may be forged.
+    #[tokio::test]
+    async fn a_domain_whose_signatures_are_broken_is_told_from_a_name_server_that_fails() {
+        let resolver = name_server().await;
+        for (name, why) in [
+            ("broken.example", "name server answered SERVFAIL"),
+            (
+                "bogus.example",
+                "name server answered SERVFAIL: DNSSEC validation failed",
+            ),
+        ] {
+            assert_eq!(resolver.mx(name).await, Answer::Failed(why.to_owned()));
         }
     }
 

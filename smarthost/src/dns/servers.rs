@@ -1,16 +1,17 @@
 //! The name servers: the setting `resolver`, or those of /etc/resolv.conf.
 //!
 //! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. An
-//! alias whose target an answer does not tell of is followed. What a server says of DNSSEC counts
+//! alias whose target an answer does not tell of is followed. A failure (SERVFAIL) that is none of the
+//! server's but of the signatures is told as such. What a server says of DNSSEC counts
 //! only where all of them are on loopback: on any other way it could be forged. What speaks to them
 //! runs as long as the runtime on which a question was asked first; if that has ended, the next
 //! question begins anew.
-//! RFC 6840 §5.7, §5.8, RFC 6891, RFC 7672 §2.1.
+//! RFC 6840 §5.7, §5.8, §5.9, RFC 6891, RFC 7672 §2.1.
 
 use std::{net::SocketAddr, time::Duration};
 
 use domain::{
-    base::{Message, MessageBuilder, Name, Rtype},
+    base::{Message, MessageBuilder, Name, Rtype, iana::Rcode},
     net::client::{
         dgram_stream, multi_stream,
         protocol::{TcpConnect, UdpConnect},
@@ -28,6 +29,9 @@ use tokio::{
     time,
 };
 
+/// Longest wait for what a server has found and does not believe: it need not look for it again.
+const UNPROVED: Duration = Duration::from_secs(1);
+
 type Request = RequestMessage<Vec<u8>>;
 
 #[derive(Debug)]
@@ -37,6 +41,15 @@ pub(super) struct Servers {
     tcp: Vec<SocketAddr>,
     patience: Duration,
     client: Mutex<Option<Client>>,
+}
+
+/// What a server that validates may answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Belief {
+    /// What its signatures prove, or what has none by proof.
+    Proved,
+    /// Whatever there is.
+    Anything,
 }
 
 /// What asks them, and the tasks that it lives by.
@@ -86,10 +99,19 @@ impl Servers {
     ) -> Result<Option<Message<Vec<u8>>>, String> {
         let mut proved = true;
         for _ in 0..MOST_ALIASES {
-            let mut answer = self.ask_once(name, kind).await?;
+            let mut answer = self.ask_once(name.clone(), kind, Belief::Proved).await?;
             proved &= answer.header().ad();
             answer.header_mut().set_ad(proved);
-            match said(answer.for_slice(), kind)? {
+            let said = match said(answer.for_slice(), kind) {
+                Err(why)
+                    if answer.header().rcode() == Rcode::SERVFAIL
+                        && self.is_bogus(name, kind).await =>
+                {
+                    return Err(format!("{why}: DNSSEC validation failed"));
+                }
+                said => said?,
+            };
+            match said {
                 Said::Alias(target) => name = target,
                 Said::NoName => return Ok(None),
                 Said::Records | Said::None => return Ok(Some(answer)),
@@ -98,10 +120,24 @@ impl Servers {
         Err(TOO_MANY_ALIASES.to_owned())
     }
 
-    async fn ask_once(&self, name: Name<Vec<u8>>, kind: Rtype) -> Result<Message<Vec<u8>>, String> {
+    /// Whether a question that failed has an answer, which the server only does not believe. It is
+    /// said, and used for nothing else.
+    async fn is_bogus(&self, name: Name<Vec<u8>>, kind: Rtype) -> bool {
+        let asked = self.ask_once(name, kind, Belief::Anything);
+        let answer = time::timeout(UNPROVED, asked).await;
+        answer.is_ok_and(|answer| answer.is_ok_and(|answer| said(answer.for_slice(), kind).is_ok()))
+    }
+
+    async fn ask_once(
+        &self,
+        name: Name<Vec<u8>>,
+        kind: Rtype,
+        belief: Belief,
+    ) -> Result<Message<Vec<u8>>, String> {
         let mut question = MessageBuilder::new_vec().question();
         question.header_mut().set_rd(true);
         question.header_mut().set_ad(true);
+        question.header_mut().set_cd(belief == Belief::Anything);
         question
             .push((name, kind))
             .map_err(|_| "the question is too long".to_owned())?;
