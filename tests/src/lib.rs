@@ -15,6 +15,7 @@
 //! | [`enrolment`] | machines that are let in by lines |
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`resolver`] | a name server that a test can ask what it was asked |
+//! | [`signed`] | signed zones behind the real unbound |
 //! | [`http`] | asks a web server byte by byte |
 //! | [`policy`] | a policy server that answers as a test tells it to |
 //! | [`https`] | a web server with one answer |
@@ -65,6 +66,7 @@ pub mod restrictions;
 pub mod server;
 pub mod session;
 pub mod shown;
+pub mod signed;
 pub mod sink;
 pub mod smarthost;
 pub mod store;

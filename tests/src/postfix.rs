@@ -120,6 +120,11 @@ impl Postfix {
         self.directory.path()
     }
 
+    /// All it has said so far.
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+
     /// Ends it, and leaves its queue.
     pub fn kill(&mut self) {
         self.daemon.kill();
