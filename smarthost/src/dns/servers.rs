@@ -1,11 +1,11 @@
 //! The name servers: the setting `resolver`, or those of /etc/resolv.conf.
 //!
 //! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. An
-//! alias whose target an answer does not tell of is followed. A failure (SERVFAIL) that is none of the
-//! server's but of the signatures is told as such. What a server says of DNSSEC counts
-//! only where all of them are on loopback: on any other way it could be forged. What speaks to them
-//! runs as long as the runtime on which a question was asked first; if that has ended, the next
-//! question begins anew.
+//! alias whose target an answer does not tell of is followed. A failure (SERVFAIL) that lies not in
+//! the server but in the signatures is told as such. What a server says of DNSSEC counts only where
+//! all of them are on loopback: on any other way it could be forged. What speaks to them runs as
+//! long as the runtime on which a question was asked first; if that has ended, the next question
+//! begins anew.
 //! RFC 6840 §5.7, §5.8, §5.9, RFC 6891, RFC 7672 §2.1.
 
 use std::{net::SocketAddr, time::Duration};
