@@ -29,7 +29,7 @@
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
 //! | [`enclosed`] | their daemons in namespaces of their own |
-//! | [`postfix`], [`server`] | a Postfix, an Exim, an `OpenSMTPD` that ends with its test |
+//! | [`postfix`], [`server`], [`dovecot`] | a Postfix, an Exim, an `OpenSMTPD`, a Dovecot that ends with its test |
 //! | [`maildir`] | what lies in a Maildir |
 //!
 //! Contract: all of it but other people's daemons runs without root, on loopback, and in parallel.
@@ -48,6 +48,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dialog;
 pub mod disk;
+pub mod dovecot;
 pub mod enclosed;
 pub mod enrolment;
 pub mod http;

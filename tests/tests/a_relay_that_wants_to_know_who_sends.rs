@@ -2,15 +2,17 @@
 //! or by client certificate.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    path::Path,
+};
 
 use relay::tls::pins_of_file;
-use tempfile::TempDir;
 use tests::{
     agent::Agent,
-    daemon::Daemon,
+    dovecot::Dovecot,
     identity::{Identity, write},
-    peers,
     postfix::Postfix,
     session::Session,
     smarthost::Smarthost,
@@ -22,26 +24,15 @@ virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimu
 smtpd_relay_restrictions =\n";
 
 /// A Dovecot that is nothing but a keeper of passwords, for one mechanism.
-fn dovecot(mechanism: &str) -> Option<(Daemon, TempDir)> {
-    let dovecot = peers::find("dovecot").filter(|_| peers::root())?;
-    let directory = tempfile::tempdir().unwrap();
-    let path = peers::text(directory.path()).to_owned();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    write(&directory.path().join("users"), "vm1:{PLAIN}s3cret pass\n");
-    let config = format!(
-        "base_dir = {path}/run\nlog_path = /dev/stderr\nprotocols =\nssl = no\nauth_mechanisms = {mechanism}\n\
-         passdb {{\n driver = passwd-file\n args = scheme=PLAIN username_format=%u {path}/users\n}}\nuserdb {{\n driver = static\n args = uid=65534 gid=65534 home=/\n}}\n\
-         service auth {{\n unix_listener {path}/auth {{\n mode = 0666\n }}\n}}\nservice stats {{\n unix_listener stats-writer {{\n mode = 0666\n }}\n}}\n"
+fn dovecot(mechanism: &str) -> Option<Dovecot> {
+    let settings = format!(
+        "protocols =\nauth_mechanisms = {mechanism}\npassdb {{\n driver = passwd-file\n args = scheme=PLAIN username_format=%u $DIR/users\n}}\n\
+         userdb {{\n driver = static\n args = uid=65534 gid=65534 home=/\n}}\nservice auth {{\n unix_listener $DIR/auth {{\n mode = 0666\n }}\n}}\n"
     );
-    write(&directory.path().join("dovecot.conf"), config);
-    let daemon = Daemon::start(
-        "dovecot",
-        Command::new(dovecot).args(["-F", "-c", &format!("{path}/dovecot.conf")]),
-    );
-    until("dovecot takes connections", || {
-        std::os::unix::net::UnixStream::connect(directory.path().join("auth")).ok()
-    });
-    Some((daemon, directory))
+    let users = "vm1:{PLAIN}s3cret pass\n";
+    Dovecot::start(&settings, &[("users", users)], |directory| {
+        UnixStream::connect(directory.join("auth")).ok()
+    })
 }
 
 fn password_file(directory: &Path, password: &str) -> String {
@@ -66,10 +57,10 @@ fn postfix(auth: &Path) -> Option<(Postfix, String)> {
 #[test]
 fn each_mechanism_lets_us_in_and_without_the_password_the_mail_waits() {
     for mechanism in ["scram-sha-256", "plain", "login"] {
-        let Some((_dovecot, keeper)) = dovecot(mechanism) else {
+        let Some(keeper) = dovecot(mechanism) else {
             return;
         };
-        let Some((postfix, pin)) = postfix(keeper.path()) else {
+        let Some((postfix, pin)) = postfix(keeper.directory()) else {
             return;
         };
         let port = postfix.port();
@@ -103,13 +94,13 @@ fn each_mechanism_lets_us_in_and_without_the_password_the_mail_waits() {
 
 #[test]
 fn the_smarthost_authenticates_to_its_relayhost() {
-    let Some((_dovecot, keeper)) = dovecot("scram-sha-256") else {
+    let Some(keeper) = dovecot("scram-sha-256") else {
         return;
     };
-    let Some((postfix, pin)) = postfix(keeper.path()) else {
+    let Some((postfix, pin)) = postfix(keeper.directory()) else {
         return;
     };
-    let file = password_file(keeper.path(), "s3cret pass");
+    let file = password_file(keeper.directory(), "s3cret pass");
     let smarthost = Smarthost::start(&format!(
         "networks = [\"127.0.0.0/8\"]\nrelayhost = \"[127.0.0.1]:{}\"\nrelay_tls = {{ pins = [\"{pin}\"] }}\n\
          relay_auth = {{ user = \"vm1\", password_file = \"{file}\" }}\n",

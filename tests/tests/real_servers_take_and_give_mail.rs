@@ -1,13 +1,12 @@
 //! Real peers on both sides: Postfix as next hop and as client, Dovecot's LMTP as mailbox.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::os::unix::net::UnixStream;
 
 use relay::tls::pins_of_file;
 use tests::{
-    daemon::Daemon,
-    identity::{Identity, write},
-    peers,
+    dovecot::Dovecot,
+    identity::Identity,
+    maildir,
     postfix::Postfix,
     session::Session,
     sink::Sink,
@@ -105,60 +104,32 @@ fn postfix_as_client_relays_through_us_with_the_fingerprint_of_our_key() {
 }
 
 /// A Dovecot that is nothing but an LMTP server with one Maildir a user.
-fn dovecot(directory: &Path, socket: &str) -> Option<Daemon> {
-    let dovecot = peers::find("dovecot")?;
-    if !peers::root() {
-        return None;
-    }
-    let path = peers::text(directory);
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(directory.join("mail")).unwrap();
-    assert!(
-        Command::new("chown")
-            .args(["nobody", &format!("{path}/mail")])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let config = format!(
-        "base_dir = {path}/run\nlog_path = /dev/stderr\nprotocols = lmtp\nssl = no\nlisten = 127.0.0.1\nfirst_valid_uid = 1\n\
-         mail_location = maildir:{path}/mail/%n\nuserdb {{\n driver = passwd-file\n args = username_format=%n {path}/users\n}}\n\
-         passdb {{\n driver = passwd-file\n args = username_format=%n {path}/users\n}}\n\
-         service lmtp {{\n unix_listener {path}/{socket} {{\n mode = 0666\n }}\n}}\nservice stats {{\n unix_listener stats-writer {{\n mode = 0666\n }}\n}}\n"
-    );
-    write(
-        &directory.join("users"),
-        format!("alice::65534:65534::{path}/mail/alice::\nbob::65534:65534::{path}/mail/bob::\n"),
-    );
-    write(&directory.join("dovecot.conf"), config);
-    let daemon = Daemon::start(
-        "dovecot",
-        Command::new(dovecot).args(["-F", "-c", &format!("{path}/dovecot.conf")]),
-    );
-    until("dovecot takes connections", || {
-        std::os::unix::net::UnixStream::connect(directory.join(socket)).ok()
-    });
-    Some(daemon)
+fn dovecot() -> Option<Dovecot> {
+    let settings = "protocols = lmtp\nmail_location = maildir:$DIR/mail/%n\nuserdb {\n driver = passwd-file\n args = username_format=%n $DIR/users\n}\n\
+         passdb {\n driver = passwd-file\n args = username_format=%n $DIR/users\n}\n\
+         service lmtp {\n unix_listener $DIR/lmtp {\n mode = 0666\n }\n}\n";
+    let users = "alice::65534:65534::$DIR/mail/alice::\nbob::65534:65534::$DIR/mail/bob::\n";
+    Dovecot::start(settings, &[("users", users)], |directory| {
+        UnixStream::connect(directory.join("lmtp")).ok()
+    })
 }
 
 /// Row D5: each recipient has an outcome of its own.
 #[test]
 fn dovecot_gets_local_mail_over_lmtp_and_decides_for_each_recipient() {
-    let mailboxes = tempfile::tempdir().unwrap();
-    let Some(_dovecot) = dovecot(mailboxes.path(), "lmtp") else {
+    let Some(mailboxes) = dovecot() else {
         return;
     };
     let world = Sink::start();
     let smarthost = Smarthost::start(&format!(
         "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nlmtp = \"unix:{}/lmtp\"\ndomains = {{ local = [\"example.org\"] }}\n",
         world.nexthop(),
-        mailboxes.path().display()
+        mailboxes.directory().display()
     ));
     let recipients = ["alice@example.org", "ghost@example.org", "bob@example.org"];
     Session::greeted(smarthost.address()).delivers("sender@example.com", &recipients, MESSAGE);
-    let count = |user: &str| {
-        fs::read_dir(mailboxes.path().join(format!("mail/{user}/new"))).map_or(0, Iterator::count)
-    };
+    let count =
+        |user: &str| maildir::messages(&mailboxes.directory().join("mail").join(user)).len();
     until_true("alice and bob have the message", || {
         count("alice") == 1 && count("bob") == 1
     });
