@@ -1,7 +1,7 @@
 //! An SMTP client that a test types into: raw bytes in, replies out, nothing repaired.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
     sync::Arc,
 };
@@ -9,7 +9,7 @@ use std::{
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned, pki_types::ServerName};
 
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, until};
 
 /// An SMTP reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,11 +40,16 @@ enum Stream {
 }
 
 impl Session {
-    /// Connects; the greeting is the first reply to be read.
+    /// Connects, as soon as it listens; the greeting is the first reply to be read.
     pub fn connect(server: SocketAddr) -> Self {
-        Self::over(
-            TcpStream::connect(server).unwrap_or_else(|e| panic!("connect to {server}: {e}")),
-        )
+        let stream = until(&format!("{server} listens"), || {
+            match TcpStream::connect(server) {
+                Ok(stream) => Some(stream),
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => None,
+                Err(error) => panic!("connect to {server}: {error}"),
+            }
+        });
+        Self::over(stream)
     }
 
     /// Connects from an address of ours, as another client would.
@@ -144,7 +149,7 @@ impl Session {
                 Stream::Tls(stream) => stream.read(&mut buffer)?,
             };
             if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(ErrorKind::UnexpectedEof.into());
             }
             self.input.extend_from_slice(&buffer[..count]);
         }
@@ -157,10 +162,7 @@ impl Session {
             let ended = stream.read_to_end(&mut self.input);
             stream.set_nonblocking(false).unwrap();
             let why = ended.err().map(|error| error.kind());
-            assert!(
-                matches!(why, None | Some(io::ErrorKind::WouldBlock)),
-                "{why:?}"
-            );
+            assert!(matches!(why, None | Some(ErrorKind::WouldBlock)), "{why:?}");
         }
         self.input.windows(2).filter(|pair| pair == b"\r\n").count()
     }
