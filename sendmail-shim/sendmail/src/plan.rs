@@ -7,6 +7,7 @@
 //! malformed sender the caller sends, and a malformed wish (`-N`, `-R`, `-V`) is none.
 
 mod selector;
+mod wishes;
 
 use std::collections::HashSet;
 
@@ -15,7 +16,7 @@ use mail::{
         Mailbox,
         list::{self, Problem},
     },
-    envelope::{Mail, Notify, Rcpt, Ret},
+    envelope::{Mail, Notify, Rcpt},
     message::Misplaced,
 };
 use system::sysexits::Exit;
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use selector::{Part, Selector};
+use wishes::{Wishes, unused};
 
 /// What is to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,8 +78,6 @@ pub struct Refusal {
 
 /// Longest full name kept, in characters.
 const FULL_NAME: usize = 128;
-/// Longest ENVID, in characters (RFC 3461 §4.4).
-const ENVID: usize = 100;
 
 impl Plan {
     /// From what was typed. Mail beats pedantry: where there is a message, an unknown option is
@@ -93,8 +93,8 @@ impl Plan {
         }
         let mut wishes = Wishes::of(&typed);
         // Whoever typed it meant something; but the mail is worth more.
-        if !brings_mail && let Some(refusal) = wishes.wrong.pop() {
-            return Err(refusal);
+        if !brings_mail && let Some(why) = wishes.wrong.pop() {
+            return Err(usage(why));
         }
         if let Some(why) = takes_no_words(typed.mode)
             && let Some(word) = typed.recipients.first()
@@ -119,7 +119,7 @@ impl Plan {
             Mode::CheckAliases => Self::CheckAliases,
             Mode::CheckConfig => Self::CheckConfig,
             Mode::Smtp => Self::Smtp {
-                notes: not_of_a_session(&typed, &wishes),
+                notes: wishes.not_of_a_session(&typed),
             },
             Mode::Version => Self::Version,
             Mode::Help => Self::Help,
@@ -140,59 +140,6 @@ fn takes_no_words(mode: Mode) -> Option<&'static str> {
         Mode::Version | Mode::Help => Some("nothing is asked of it"),
         Mode::Deliver | Mode::Verify | Mode::Daemon | Mode::Nothing => None,
     }
-}
-
-/// What is wished of delivery status notifications.
-#[derive(Default)]
-struct Wishes {
-    notify: Notify,
-    ret: Option<Ret>,
-    envid: Option<String>,
-    /// What is wrong with the others.
-    wrong: Vec<Refusal>,
-}
-
-impl Wishes {
-    fn of(typed: &Typed) -> Self {
-        let mut wishes = Self::default();
-        let notify = typed.notify.as_deref().map(notify);
-        wishes.notify = wishes.usable(notify).unwrap_or_default();
-        wishes.ret = wishes.usable(typed.ret.as_deref().map(ret));
-        wishes.envid = wishes.usable(typed.envid.clone().map(envid));
-        wishes
-    }
-
-    fn usable<T>(&mut self, wish: Option<Result<T, Refusal>>) -> Option<T> {
-        match wish? {
-            Ok(wish) => Some(wish),
-            Err(refusal) => {
-                self.wrong.push(refusal);
-                None
-            }
-        }
-    }
-}
-
-fn unused(refusal: &Refusal) -> String {
-    format!("{}; what was typed is not used", refusal.text)
-}
-
-/// What of a command line has no effect on a session, for standard error.
-fn not_of_a_session(typed: &Typed, wishes: &Wishes) -> Vec<String> {
-    let said = "names its own (NOTIFY, RET, ENVID); what was typed is not used";
-    let options = [
-        ("-N", typed.notify.is_some()),
-        ("-R", typed.ret.is_some()),
-        ("-V", typed.envid.is_some()),
-    ];
-    let wrong = |option: &str| wishes.wrong.iter().find(|it| it.text.starts_with(option));
-    let typed = options.into_iter().filter(|(_, is_typed)| *is_typed);
-    typed
-        .map(|(option, _)| match wrong(option) {
-            Some(refusal) => unused(refusal),
-            None => format!("{option}: a session {said}"),
-        })
-        .collect()
 }
 
 fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
@@ -315,29 +262,9 @@ fn full_name(typed: &str) -> String {
         .to_owned()
 }
 
-fn notify(typed: &str) -> Result<Notify, Refusal> {
-    let packed: String = typed.split_whitespace().collect();
-    let refusal = || usage("-N takes `never`, or a list of success, failure, delay".into());
-    Notify::parse(&packed).ok_or_else(refusal)
-}
-
-fn ret(typed: &str) -> Result<Ret, Refusal> {
-    Ret::parse(typed).ok_or_else(|| usage("-R takes `full` or `hdrs`".into()))
-}
-
-fn envid(typed: String) -> Result<String, Refusal> {
-    if typed.len() <= ENVID && typed.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        Ok(typed)
-    } else {
-        Err(usage(format!(
-            "-V takes at most {ENVID} printable ASCII characters"
-        )))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use mail::envelope::Origin;
+    use mail::envelope::{Origin, Ret};
 
     use super::*;
     use crate::flags::parse;

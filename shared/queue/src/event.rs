@@ -109,8 +109,8 @@ pub enum Event<D, O> {
         origin: Origin<O>,
         recipients: Vec<Routed<D>>,
     },
-    /// The spool could not read it: try later. `damaged`: not for a fault of this moment, so that it
-    /// is given up when it is old, as after an attempt.
+    /// The spool could not read it: try later. `damaged`: not for a fault of this moment, so that
+    /// it is given up when it is old, as after an attempt.
     LoadFailed {
         id: QueueId,
         failure: Failure,

@@ -277,10 +277,12 @@ fn is_place(names: &[String], value: &str) -> bool {
     is_file && is_one && login::is_place(value)
 }
 
-/// A user's name with what is no part of it.
+/// A user's name with what is no part of it, or what is said of a user.
 fn is_login(names: &[String], value: &str) -> bool {
     let ends = |c: char| c == ':' || c.is_whitespace();
-    names.last().is_some_and(|name| names_user(name)) && value.contains(ends)
+    let (last, tables) = names.split_last().unzip();
+    last.is_some_and(|name| names_user(name)) && value.contains(ends)
+        || tables.is_some_and(|tables| tables.iter().any(|name| names_user(name)))
 }
 
 /// Whether a name of a secret is in it, also where something has got between its letters.

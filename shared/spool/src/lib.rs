@@ -79,6 +79,7 @@ mod intake;
 mod item;
 mod journal;
 mod layout;
+mod listed;
 mod lock;
 mod log;
 mod message;

@@ -233,6 +233,9 @@ impl Found {
         }
         let damaged = || self.damaged();
         let (head, rest) = record::read_head(&payload).ok_or_else(damaged)?;
+        if head.state.as_ref().is_some_and(State::is_of_remains) {
+            return Err(self.damaged());
+        }
         let (envelope, section, inline) = record::read_content(&head, rest).ok_or_else(damaged)?;
         let body = match head.body {
             Place::Inline(_) => Body::Inline(inline.to_vec()),

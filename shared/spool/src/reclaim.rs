@@ -15,10 +15,10 @@ use super::{
     journal::{self, Level},
     lock,
     log::Outgoing,
-    record::{self, Change, Head, Kind, Record, What},
+    record::{self, Change, Head, Kind, Part, Place, Record, What},
     scan::{self, Seen},
 };
-use mail::clock;
+use mail::{clock, envelope::Envelope};
 
 /// Of a segment's bytes, and of all bytes, this part at least must be live.
 const LIVE_PART: u64 = 4;
@@ -223,6 +223,32 @@ impl Committer {
         Ok(())
     }
 
+    /// Writes what is left of a message in the place of its own record, of which nothing can be
+    /// read: the next start would not know of it.
+    pub(super) fn keep_remains(&self, id: QueueId, envelope: &Envelope) -> Result<(), SpoolError> {
+        let found = {
+            let index = lock(&self.index);
+            let message = index.message(id);
+            message.map(|it| (it.location(), it.size, it.state().of_remains()))
+        };
+        let (Some((at, size, state)), Ok(rest)) = (found, postcard::to_stdvec(envelope)) else {
+            return Ok(());
+        };
+        let recipients = u32::try_from(envelope.recipients.len()).ok();
+        let (Some(recipients), Some(part)) = (recipients, Part::of(&rest)) else {
+            return Ok(());
+        };
+        let head = Head {
+            recipients,
+            envelope: part,
+            header: 0,
+            // There is none: an earlier version must not send it either.
+            body: Place::File(size.saturating_sub(2)),
+            state: Some(state),
+        };
+        self.commit_copies(vec![Copy::Message { id, at, head, rest }])
+    }
+
     fn commit_copies(&self, copies: Vec<Copy>) -> Result<(), SpoolError> {
         if copies.is_empty() {
             return Ok(());
@@ -312,8 +338,12 @@ fn form(index: &Index, copy: Copy) -> Option<(Outgoing, Option<u64>)> {
             let message = index
                 .message(id)
                 .filter(|message| message.location() == at)?;
-            let checksum = head.state.as_ref().and_then(record::State::body_checksum);
-            let state = message.state();
+            let before = head.state.as_ref();
+            let checksum = before.and_then(record::State::body_checksum);
+            let mut state = message.state();
+            if before.is_some_and(record::State::is_of_remains) {
+                state = state.of_remains();
+            }
             let head = Head {
                 state: Some(match checksum {
                     Some(crc) => state.with_body_checksum(crc),

@@ -18,6 +18,8 @@
 //! readers know, and ignore:
 //! - the checksum of a body in a file is a reason to which no recipient refers ([`State`]);
 //! - so is the server from whose queue a message came;
+//! - so is that what follows is all that is left of a message; its body is a file that there is
+//!   not, so that nobody sends it;
 //! - the end of a segment that was closed cleanly is a change of message 0, which there is not.
 //!
 //! A reader that meets a later version copies the record to quarantine, and leaves segment and
@@ -43,6 +45,8 @@ const VERSION: u8 = 1;
 const BODY_CHECKSUM: &str = "body crc32c ";
 /// How the reason begins that is the server from whose queue a message came; its name follows.
 const GIVER: &str = "queued before by ";
+/// The reason that says that the record holds what is left of a message whose own is damaged.
+const REMAINS: &str = "what is left of a damaged message";
 /// The message that there is not: its changes are about the segment.
 const NOBODY: QueueId = QueueId::from_number(0);
 
@@ -348,6 +352,18 @@ impl State {
             .zip(&self.reasons)
             .filter_map(|(number, reason)| Some((number, reason.strip_prefix(GIVER)?)))
             .find_map(|(number, giver)| self.is_unused(number).then(|| Arc::from(giver)))
+    }
+
+    /// The same, of a message of which the record holds only what is left.
+    pub(super) fn of_remains(mut self) -> Self {
+        self.reasons.push(Arc::from(REMAINS));
+        self
+    }
+
+    /// Whether it is such a one. A reason that a peer gave is never it: a recipient refers to that.
+    pub(super) fn is_of_remains(&self) -> bool {
+        let mut reasons = (0u32..).zip(&self.reasons);
+        reasons.any(|(number, reason)| **reason == *REMAINS && self.is_unused(number))
     }
 
     /// The same with the checksum of the body, which is a file.

@@ -20,10 +20,11 @@ use super::{
     index::{Location, Message, Segment},
     journal::{self, Level},
     layout::{self, Layout},
+    listed,
     parties::Parties,
-    record::{self, Head, Header, Kind, Place},
+    record::{self, Head, Header, Kind, Place, What},
     recovered::{Found, Recovered, names},
-    remains, salvage,
+    salvage,
     scan::{self, Seen},
 };
 
@@ -191,7 +192,23 @@ fn apply(recovered: &mut Recovered, segment: u64, seen: &Seen<'_>) -> Option<()>
         Kind::Message => {
             let (head, _) = record::read_head(payload)?;
             let message = message(location(segment, seen)?, header, &head, payload)?;
+            let remains = head.state.as_ref().filter(|state| state.is_of_remains());
+            let is_whole = || index.segment_of(header.id).is_some();
+            if let Some(state) = remains
+                && is_whole()
+                && !recovered.spoiled.contains(&header.id)
+            {
+                // Its own record was put back.
+                if let Some(of) = index.apply(header.id, &What::State(state.clone())) {
+                    index.pin(segment, of);
+                }
+                return Some(());
+            }
             index.place(header.id, message);
+            if remains.is_some() {
+                recovered.spoiled.insert(header.id);
+                return Some(());
+            }
             recovered.spoiled.remove(&header.id);
             if let Place::File(length) = head.body {
                 recovered.bodies.insert(header.id, length);
@@ -218,7 +235,7 @@ fn keep_damaged(recovered: &mut Recovered, segment: u64, seen: &Seen<'_>) {
         return;
     }
     if let Some(at) = location(segment, seen) {
-        recovered.index.place(id, remains::listed(at, seen));
+        recovered.index.place(id, listed::listed(at, seen));
         recovered.spoiled.insert(id);
     }
 }

@@ -1,7 +1,5 @@
 //! What is known of a message whose record cannot be read: what of it is whole, and what is kept in
-//! memory of every message. It is listed, and goes back to its sender, all the same, also after a
-//! start; one whose sender cannot be read then is held until an administrator says what becomes of
-//! it.
+//! memory of every message. It is listed, and goes back to its sender, all the same.
 //!
 //! Contract: nothing is given as read whose checksum is wrong, the header section apart, of which
 //! only the lines are given that can be lines of one. Where recipients cannot be read, their
@@ -11,12 +9,11 @@
 use std::{io::ErrorKind, os::unix::fs::FileExt as _};
 
 use super::{
-    Body, Hold, Parties, QueueId, Spool, SpoolError, Stored, Waiting,
-    index::{Location, Message},
+    Body, Parties, QueueId, Spool, SpoolError, Stored,
+    index::Message,
+    journal::{self, Level},
     lock,
-    message::message_size,
-    record::{self, HEADER, Place, State},
-    scan::Seen,
+    record::{self, HEADER, Header},
 };
 use mail::{
     address::{Address, Sender},
@@ -68,6 +65,42 @@ impl Spool {
         })
     }
 
+    /// Notes what is known of messages whose damaged records do not say any more which they are.
+    pub(super) fn keep_remains(&self) {
+        if *lock(&self.open.closed) {
+            return;
+        }
+        for id in self.damaged() {
+            let known = self.known(id).filter(|known| {
+                let unread = known.unread.as_ref();
+                unread.is_some_and(SpoolError::is_damage) && !self.says_which(id)
+            });
+            let kept = known.map(|known| self.open.committer.keep_remains(id, &known.envelope));
+            if let Some(Err(error)) = kept {
+                let text = format_args!("spool: what is left of {id} cannot be noted: {error}");
+                journal::line(Level::Error, &text);
+            }
+        }
+    }
+
+    /// Whether the header of a message's record can be read.
+    fn says_which(&self, id: QueueId) -> bool {
+        let place = {
+            let index = lock(&self.open.committer.index);
+            index.message(id).and_then(|message| {
+                let at = message.location();
+                let segment = index.segments.get(&at.segment)?;
+                Some((at, segment.mark, segment.path.clone()))
+            })
+        };
+        let mut bytes = [0; HEADER];
+        place.is_some_and(|(at, mark, path)| {
+            let file = self.open.committer.disk.open(&path);
+            file.and_then(|file| file.read_exact_at(&mut bytes, at.offset.into()))
+                .is_ok_and(|()| Header::decode(&bytes, mark).is_some_and(|it| it.id == id))
+        })
+    }
+
     /// The envelope, which has a checksum of its own, and what looks like the header section.
     fn salvage(&self, id: QueueId) -> Option<(Envelope, Vec<u8>)> {
         let committer = &self.open.committer;
@@ -95,49 +128,6 @@ impl Spool {
             .unwrap_or_default();
         is_its_own.then(|| (envelope, lines_of(header)))
     }
-}
-
-/// A message of which the start finds a damaged record. What was delivered is said by its state if
-/// all parts of the record are as long as they should be; else everybody waits.
-pub(super) fn listed(at: Location, seen: &Seen<'_>) -> Message {
-    let envelope = record::read_envelope(seen.payload);
-    let head = record::read_head(seen.payload).map(|(head, rest)| (head, rest.len()));
-    let head = head.filter(|(head, rest)| head.rest() == Some(*rest));
-    let head = head.map(|(head, _)| head);
-    let recipients = match (&envelope, &head) {
-        (Some(envelope), _) => u32::try_from(envelope.recipients.len()).ok(),
-        // Every recipient has bytes of its own.
-        (None, Some(head)) => Some(head.recipients).filter(|it| *it <= at.length),
-        (None, None) => None,
-    };
-    // Where it is not known, what became of one is not the end of it.
-    let recipients = recipients.unwrap_or(2).max(1);
-    let state = head.as_ref().and_then(|head| head.state.as_ref());
-    let waiting = state.map(State::waiting).filter(|waiting| {
-        let numbers: Vec<_> = waiting.iter().map(|it| it.recipient).collect();
-        !numbers.is_empty()
-            && numbers.is_sorted_by(|one, next| one < next)
-            && numbers.iter().all(|number| *number < recipients)
-    });
-    let body = head.as_ref().map_or(Place::Inline(0), |head| head.body);
-    let size = head.as_ref().map_or_else(
-        || at.length.into(),
-        |head| message_size(usize::try_from(head.header).unwrap_or_default(), body.len()),
-    );
-    let waiting = waiting.unwrap_or_else(|| Waiting::new(recipients));
-    let mut message = Message::new(at, seen.header.time, size, body, waiting);
-    match envelope {
-        Some(envelope) => {
-            message.uid = envelope.uid;
-            message.parties = Parties::of(&envelope);
-            message.hold = state.map(|state| state.hold).unwrap_or_default();
-            message.warned = state.is_some_and(|state| state.warned);
-            message.giver = state.and_then(State::giver);
-        }
-        // Nobody could be told when it is too old.
-        None => message.hold = Hold::Held,
-    }
-    message
 }
 
 /// From memory alone.

@@ -68,7 +68,7 @@ pub(super) struct Open {
     pub(super) found: Mutex<Vec<String>>,
     /// Messages that are damaged.
     pub(super) damaged: Mutex<BTreeSet<QueueId>>,
-    closed: Mutex<bool>,
+    pub(super) closed: Mutex<bool>,
     lock: Mutex<Option<File>>,
     /// Device and number of that file.
     place: Option<(u64, u64)>,
@@ -415,9 +415,9 @@ impl Spool {
     }
 
     /// Commits what is recorded, stops the committer and gives up the lock; later accepts are
-    /// refused with
-    /// [`SpoolError::Stopped`].
+    /// refused with [`SpoolError::Stopped`].
     pub fn close(&self) {
+        self.keep_remains();
         self.open.close();
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{named, names_secret, names_user};
+use super::names::{named, names_secret, names_user};
 
 /// What stands before a secret in a header that a program is to send.
 const SCHEMES: [&str; 2] = ["bearer", "basic"];

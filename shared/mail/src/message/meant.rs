@@ -3,8 +3,8 @@
 //!
 //! Contract: pure, total, linear. Of a name, letters and hyphens count alone; the colon has
 //! look-alikes. What only cannot be seen ([`Manner::Unseen`]) does not make it another field; with
-//! signs around it ([`Manner::Odd`]) it names recipients only where an address stands behind it, and
-//! without a colon only where nothing but addresses does.
+//! signs around it ([`Manner::Odd`]) it names recipients only where an address stands behind it,
+//! and without a colon only where nothing but addresses does.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{

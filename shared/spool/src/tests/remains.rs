@@ -126,3 +126,43 @@ fn a_message_whose_record_is_damaged_is_listed_after_each_start_until_it_is_retu
     }
     assert!(known > 20 && held > 5, "{known} {held}");
 }
+
+#[test]
+fn a_message_of_which_nothing_is_left_is_listed_after_the_next_start_and_whole_when_its_segment_is_put_back()
+ {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    let [id, unseen, next] = [(); 3].map(|()| accept(&spool, 2, 200).unwrap());
+    spool.record(id, settled(0));
+    spool.flush().unwrap();
+    let (path, whole) = segment_of(directory.path(), id);
+    let [from, to] = [id, next].map(|id| spool.place_of(id).unwrap());
+    write_at(&path, from, &vec![0; usize::try_from(to - from).unwrap()]);
+    assert!(spool.load(id).is_err());
+    spool.close();
+    for _ in 0..2 {
+        let (spool, recovery) = open(directory.path());
+        assert_eq!((recovery.spoiled, spool.damaged()), (1, vec![id]));
+        assert!(spool.entry(unseen).is_none(), "nobody had looked at it");
+        assert!(spool.load(id).is_err());
+        let entry = spool.entry(id).unwrap();
+        assert_eq!((entry.waiting.len(), entry.waiting[0].recipient), (1, 1));
+        let left = spool.load_to_return(id).unwrap().unwrap();
+        let recipient = left.envelope.recipients[1].address.to_string();
+        assert_eq!(recipient, format!("{UNREADABLE}@example.org"));
+        assert_eq!(left.envelope.sender, envelope(2).sender);
+        check_content(&spool, next);
+    }
+    write_at(
+        &path,
+        from,
+        &whole[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()],
+    );
+    let (spool, recovery) = open(directory.path());
+    assert_eq!((recovery.spoiled, spool.len()), (0, 3));
+    check_content(&spool, id);
+    assert_eq!(spool.entry(id).unwrap().waiting[0].recipient, 1);
+    spool.record(id, Event::Removed);
+    spool.close();
+    assert!(open(directory.path()).0.entry(id).is_none());
+}
