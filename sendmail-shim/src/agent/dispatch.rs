@@ -5,6 +5,7 @@
 //! from it. Whoever gets a queue id back from [`Dispatch::inject`] may promise delivery.
 
 use std::{
+    collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -62,17 +63,24 @@ pub(super) struct Dispatch {
     queue: Mutex<Queue>,
     signals: Sender<Signal>,
     halting: AtomicBool,
+    /// Deliveries under way, and whether the connection is wanted for others.
+    cuts: Mutex<HashMap<u64, bool>>,
 }
 
 impl Dispatch {
     /// With everything that is in the spool; the receiver is the driver's.
     pub(super) fn new(spool: Spool, settings: &Settings) -> (Self, Receiver<Signal>) {
         let schedule = settings.retry;
+        let slots = Slots::of_one(settings.connections, PER_CONNECTION);
         let settings = queue::Settings {
             schedule,
             back_off: BackOff::of_one(&schedule),
             warning: settings.warning,
-            slots: Slots::of_one(settings.connections, PER_CONNECTION),
+            slots: if settings.limits_connections {
+                slots.strict()
+            } else {
+                slots
+            },
             first: Some(ROOT),
         };
         let mut queue = Queue::new(settings, getrandom::u64().unwrap_or_default());
@@ -87,6 +95,7 @@ impl Dispatch {
             queue: Mutex::new(queue),
             signals,
             halting: AtomicBool::new(false),
+            cuts: Mutex::default(),
         };
         (dispatch, received)
     }
@@ -110,6 +119,18 @@ impl Dispatch {
     /// Why they do, once they are to.
     pub(super) fn halted(&self) -> Option<Failure> {
         self.halting.load(Ordering::SeqCst).then(stopped)
+    }
+
+    /// Others wait for the connection of a delivery whose relayhost is silent.
+    pub(super) fn cut(&self, ticket: u64) {
+        if let Some(cut) = self.cuts().get_mut(&ticket) {
+            *cut = true;
+        }
+    }
+
+    /// Deliveries under way, and whether that is so.
+    pub(super) fn cuts(&self) -> MutexGuard<'_, HashMap<u64, bool>> {
+        self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To the driver, which is gone only when the agent ends.

@@ -115,7 +115,7 @@ impl Simulation {
             | Action::Suspended { .. }
             | Action::Resumed(_)
             | Action::Learned(_) => {}
-            Action::Load { .. } | Action::Warn { .. } => panic!("{action:?}"),
+            Action::Load { .. } | Action::Warn { .. } | Action::Cut { .. } => panic!("{action:?}"),
         }
     }
 

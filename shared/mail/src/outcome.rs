@@ -267,11 +267,10 @@ impl Failure {
             && !self.means_too_many_connections()
     }
 
-    /// Whether a next hop that the administrator named fell silent in the midst of a transaction:
-    /// it may be this message alone at which it does so.
+    /// Whether a next hop fell silent in the midst of a transaction: it may be this message alone
+    /// at which it does so.
     pub fn falls_silent(&self) -> bool {
-        self.named
-            && self.blame == Blame::Network
+        self.blame == Blame::Network
             && self.reply.is_none()
             && (Stage::Mail..=Stage::Message).contains(&self.stage)
     }

@@ -55,16 +55,16 @@ impl<O: Copy + Ord + Hash> Census<O> {
         &self,
         destination: &mut Destination<D, O>,
         site: &Site<D>,
-        (slots, apart): (Slots, bool),
+        (slots, mute): (Slots, bool),
         now: Timestamp,
     ) -> Option<(O, Job, bool)> {
-        if site.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
+        if site.speaking() > 0 && self.total.saturating_mul(2) >= slots.unproven {
             return None;
         }
         let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);
-        let probes = destination.probes(site.delivering, now);
+        let probes = destination.probes(site.speaking(), now);
         if self.total < slots.unproven {
-            let taken = destination.take(probes, apart, |owner, job| {
+            let taken = destination.take(probes, mute, |owner, job| {
                 below(self.owners.get(owner), slots.unproven_owner)
                     && below(self.messages.get(&job.id), slots.unproven_message)
             });
@@ -75,7 +75,7 @@ impl<O: Copy + Ord + Hash> Census<O> {
         if self.firsts >= slots.fresh || !site.is_fresh() {
             return None;
         }
-        let taken = destination.take(probes, apart, |owner, job| {
+        let taken = destination.take(probes, mute, |owner, job| {
             below(self.first_owners.get(owner), slots.fresh_owner)
                 && below(self.first_messages.get(&job.id), slots.fresh_message)
         });

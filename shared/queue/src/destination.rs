@@ -105,20 +105,20 @@ impl<D, O: Copy + Ord> Destination<D, O> {
 
     /// The next job in turn of an owner whose next job is allowed; those of senders that were
     /// refused behind some of others, and only if there are `probes`; those of messages at which it
-    /// fell silent only if they may go `apart`.
+    /// fell silent only if they may: `mutes`.
     pub(crate) fn take(
         &mut self,
         probes: bool,
-        apart: bool,
+        mutes: bool,
         allowed: impl Fn(&O, &Job) -> bool,
     ) -> Option<(O, Job)> {
         let (looked, refused, mute) = (self.looked(), &self.refused, &self.mute);
         let allowed =
-            |owner: &O, job: &Job| (apart || !mute.contains(job.id)) && allowed(owner, job);
+            |owner: &O, job: &Job| (mutes || !mute.contains(job.id)) && allowed(owner, job);
         let place = |own: &VecDeque<Job>| {
             let mut first = own.iter().take(looked);
             first.position(|job| {
-                refused.last(job.sender).is_none() && (apart || !mute.contains(job.id))
+                refused.last(job.sender).is_none() && (mutes || !mute.contains(job.id))
             })
         };
         let ready = |owner: &O, own: &VecDeque<Job>| {
@@ -163,15 +163,11 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         all.any(|own| own.iter().take(LOOKED).any(is_other))
     }
 
-    /// Whether all that waits has met silence here.
-    pub(crate) fn is_all_mute(&self) -> bool {
-        let mut all = self.jobs.values();
-        !self.mute.is_empty()
-            && all.all(|own| {
-                own.iter()
-                    .take(LOOKED)
-                    .all(|job| self.mute.contains(job.id))
-            })
+    /// Jobs, up to so many, of messages that never met silence here.
+    pub(crate) fn unmuted(&self, most: usize) -> usize {
+        let first = self.jobs.values().flat_map(|own| own.iter().take(LOOKED));
+        let unmuted = first.filter(|job| !self.mute.contains(job.id));
+        unmuted.take(most).count()
     }
 
     /// So many jobs of an owner are looked at for the next one.

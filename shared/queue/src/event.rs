@@ -141,14 +141,25 @@ pub enum Event<D, O> {
         ticket: u64,
         failure: Failure,
     },
-    /// The peer of a delivery under way takes its time: it keeps nobody from being tried elsewhere
-    /// meanwhile. At most three times as many as there are places do so at once.
+    /// The peer of a delivery under way owes an answer and has said nothing for some seconds; told
+    /// again each time.
+    Silent {
+        ticket: u64,
+        silence: Silence,
+    },
+    /// It has said something again, or owes nothing.
+    Speaks {
+        ticket: u64,
+    },
+    /// A delivery under way has no connection and waits for what is no peer: it keeps nobody from
+    /// being tried meanwhile, and is [`Self::Withdrawn`] then. As many do so at once as have places
+    /// at its site, and three times as many as there are places altogether.
     Stalls {
         ticket: u64,
     },
     /// A program that mail is given to takes its time: it counts among those of its transport and
     /// its destination, and keeps nobody else waiting. At most as many as there are places do so at
-    /// once, those of [`Self::Stalls`] among them.
+    /// once, silent ones and those of [`Self::Stalls`] among them.
     Runs {
         ticket: u64,
     },
@@ -276,6 +287,16 @@ pub(crate) fn by_hand(reason: Option<&str>) -> Failure {
     Failure::local(status, &format!("returned by order{waited}"))
 }
 
+/// How a peer is silent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Silence {
+    /// The whole message is out: it may have been taken, so that nobody but the peer ends that.
+    pub in_doubt: bool,
+    /// The administrator named the next hop: the delivery gives up its place among all, and keeps
+    /// that among those to its hosts.
+    pub named: bool,
+}
+
 /// How long a peer may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patience {
@@ -304,6 +325,10 @@ pub enum Action<D> {
     Load { id: QueueId, recipients: Vec<u32> },
     /// Deliver, say `Finished`, or `Withdrawn`.
     Deliver(Delivery<D>),
+    /// Others wait for the connection of a delivery whose peer is silent: end both with what
+    /// recipients were answered, and say `Finished`. Not if the peer has spoken, or the whole
+    /// message is out: whatever is said of it next is on its way then.
+    Cut { ticket: u64 },
     /// [`spool::Spool::record`].
     Record { id: QueueId, event: spool::Event },
     /// Tell the sender, then say `Bounced` or `BounceFailed`. `expired`: given up after the queue

@@ -10,6 +10,7 @@
 //! | `destination` | one destination: the jobs that wait for it |
 //! | `site` | the hosts behind destinations: how many deliveries at once, their back-off, their pause |
 //! | `sites` | which destination has which hosts |
+//! | `place` | what a delivery under way takes from others |
 //! | `slots` | who may begin a delivery: destinations that work, and a share for those that are not known to |
 //! | `transports` | which transport a destination has |
 //! | `census` | what deliveries under way share |
@@ -49,8 +50,9 @@
 //! deferred with that reason (row C7), or stays in memory as it is where there is no other
 //! destination ([`BackOff::stays`]); where other connections to it work, only their number is
 //! lowered. One that is there and refuses the mail of some senders is asked at once for each other
-//! one, however many it refuses: only theirs waits, for a growing time. A message at which one that
-//! the administrator named falls silent keeps no place from others, and waits alone.
+//! one, however many it refuses: only theirs waits, for a growing time. A message at which one
+//! falls silent is cut where others wait, before its final dot, and waits alone; hosts never have
+//! more connections than they may, silent ones with them.
 //! Memory: about 150 bytes a message with one recipient while it waits, and 50 more behind a
 //! destination that is suspended; envelopes are read from the
 //! spool when they are due.
@@ -70,6 +72,7 @@ mod hashed;
 mod machine;
 mod message;
 mod orders;
+mod place;
 mod progress;
 mod random;
 mod recent;
@@ -87,7 +90,9 @@ mod timetable;
 mod transports;
 mod turns;
 
-pub use event::{Action, Delivery, Event, Origin, Patience, Recovered, Routed, Waiting, sender};
+pub use event::{
+    Action, Delivery, Event, Origin, Patience, Recovered, Routed, Silence, Waiting, sender,
+};
 pub use machine::Queue;
 pub use settings::{BackOff, Settings, Slots, Transport};
 pub use site::Lesson;

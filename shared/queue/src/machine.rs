@@ -96,6 +96,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             Event::Finished { ticket, outcomes } => self.finished(ticket, outcomes, now),
             Event::Interrupted { ticket, outcomes } => self.interrupted(ticket, outcomes, now),
             Event::Unreached { ticket, failure } => self.unreached(ticket, &failure, now),
+            Event::Silent { ticket, silence } => {
+                self.destinations.falls_silent(ticket, silence, now);
+            }
+            Event::Speaks { ticket } => self.destinations.speaks(ticket),
             Event::Stalls { ticket } => self.destinations.stalls(ticket, now),
             Event::Runs { ticket } => self.destinations.runs(ticket),
             Event::Withdrawn { ticket } => self.withdrawn(ticket, now),
@@ -157,8 +161,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 
     /// The names of the hosts behind the destination of a delivery are known now. `false`: others
     /// with the same hosts have all places that there are to them; say `Withdrawn`.
-    pub fn shares(&mut self, destination: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
-        self.destinations.shares(destination, hosts, now)
+    pub fn shares(
+        &mut self,
+        ticket: u64,
+        destination: &Arc<D>,
+        hosts: &[Arc<str>],
+        now: Timestamp,
+    ) -> bool {
+        self.destinations.shares(ticket, destination, hosts, now)
     }
 
     /// How many connections to the hosts of a destination may be open beside those of deliveries
@@ -330,6 +340,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 patience: turn.patience,
             }));
             self.destinations.begin(self.tickets, turn, now);
+        }
+        if !self.waits {
+            let cuts = self.destinations.cuts(now).into_iter();
+            let cuts = cuts.map(|ticket| Action::Cut { ticket });
+            self.actions.extend(cuts);
         }
     }
 

@@ -236,8 +236,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             return;
         };
         self.judge(&underway, &outcomes, now);
-        let setback = setback(&outcomes, now.since(underway.began)).cloned();
-        let alone = self.destinations.heard(&underway, setback.as_ref());
+        let took = now.since(underway.began);
+        let is_silent = underway.cut || took >= SILENCE;
+        let setback = setback(&outcomes, is_silent).cloned();
+        let alone = self.destinations.heard(&underway, setback.as_ref(), now);
         if let Some(failure) = setback.filter(|_| !alone) {
             if failure.refuses_mail() {
                 return self.refused(underway, &failure, outcomes, now);
@@ -468,10 +470,9 @@ fn answered(outcome: &Outcome) -> bool {
 
 /// The failure that speaks against trying the destination again now: it says so itself, or met
 /// silence. `None` where anybody was delivered to.
-fn setback(outcomes: &[Outcome], took: Duration) -> Option<&Failure> {
-    let silent = |failure: &Failure| {
-        took >= SILENCE && failure.reply.is_none() && failure.blame == Blame::Network
-    };
+fn setback(outcomes: &[Outcome], is_silent: bool) -> Option<&Failure> {
+    let silent =
+        |failure: &Failure| is_silent && failure.reply.is_none() && failure.blame == Blame::Network;
     if outcomes
         .iter()
         .any(|it| matches!(it, Outcome::Delivered(_)))

@@ -64,6 +64,10 @@ impl BackOff {
     }
 }
 
+/// Where nothing limits them, so many times more deliveries than there are places may wait beside
+/// these: for silent peers, also of one site, and for what is no connection.
+pub(crate) const BESIDE: usize = 3;
+
 /// How many deliveries there may be at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots {
@@ -71,6 +75,8 @@ pub struct Slots {
     pub total: usize,
     /// To one destination.
     pub destination: usize,
+    /// Connections to one, those whose peer is silent with them.
+    pub open: usize,
     /// For one owner.
     pub owner: usize,
     /// To destinations that are not known to work, together.
@@ -105,6 +111,7 @@ impl Slots {
         Self {
             total,
             destination: destination.max(1),
+            open: beside(destination.max(1)),
             owner: (total - total / 10).max(1),
             unproven,
             trusted: total - total / 10,
@@ -127,6 +134,7 @@ impl Slots {
         Self {
             total,
             destination: total,
+            open: beside(total),
             owner: total,
             unproven: 2 * total,
             trusted: 0,
@@ -141,6 +149,19 @@ impl Slots {
             backlog,
         }
     }
+
+    /// The number of connections to one destination is a promise: silent ones count.
+    #[must_use]
+    pub fn strict(self) -> Self {
+        Self {
+            open: self.destination,
+            ..self
+        }
+    }
+}
+
+fn beside(places: usize) -> usize {
+    places.saturating_mul(1 + BESIDE)
 }
 
 /// How a transport is used, by each of its destinations and by all together.
@@ -151,6 +172,8 @@ pub struct Transport {
     /// Deliveries at once to one destination, and how many of them at first.
     pub connections: usize,
     pub initial: usize,
+    /// Connections to it, those whose peer is silent with them: as many, where the number was set.
+    pub open: usize,
     /// Recipients of one delivery.
     pub recipients: usize,
     /// Pause of a destination after each delivery; there is one at a time then.
@@ -168,6 +191,7 @@ impl Transport {
         Self {
             name: None,
             connections: slots.destination,
+            open: slots.open,
             initial: Self::INITIAL,
             recipients: limits::SURE_RECIPIENTS,
             delay: Duration::ZERO,
@@ -181,5 +205,10 @@ impl Transport {
         } else {
             1
         }
+    }
+
+    /// Connections at once, silent ones with them.
+    pub(crate) fn open_at_once(&self) -> usize {
+        if self.delay.is_zero() { self.open } else { 1 }
     }
 }

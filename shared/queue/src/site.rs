@@ -13,7 +13,7 @@
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
-use mail::{clock::Timestamp, outcome::Failure};
+use mail::{clock::Timestamp, limits, outcome::Failure};
 use spool::QueueId;
 
 use crate::{BackOff, Transport, hashed::Set};
@@ -26,6 +26,9 @@ pub(crate) const TRUSTED: Duration = Duration::from_hours(6);
 const ON_TRUST: usize = 2;
 /// How long the most that a site took is believed, before one more is tried.
 const LESSON: Duration = Duration::from_hours(1);
+/// Hosts that fall silent at different messages, and answer nobody for so long, fail: as long as
+/// the protocol waits for most replies.
+const SILENT: Duration = limits::REPLY_TIMEOUT;
 /// How long it is remembered at all.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
@@ -107,18 +110,26 @@ fn most(connections: usize, learned: Timestamp, now: Timestamp) -> usize {
     connections.saturating_add(usize::try_from(more).unwrap_or(usize::MAX))
 }
 
-/// At which messages hosts fell silent.
+/// That hosts fall silent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Silent {
-    AtOne(QueueId),
-    AtSeveral,
+pub(crate) struct Silent {
+    /// At this message first, which came to be delivered then.
+    at: QueueId,
+    since: Timestamp,
+    /// And at another one.
+    several: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Site<D> {
     pub(crate) members: Set<Arc<D>>,
-    /// Deliveries under way.
+    /// Deliveries under way, each with a connection.
     pub(crate) delivering: usize,
+    /// Those of them whose peer is silent, and which try no more what the hosts bear.
+    pub(crate) silent: usize,
+    /// Deliveries that began since the last one of a message at which it fell silent before.
+    pub(crate) others: u32,
+    /// How many others than those are tried at once.
     pub(crate) limit: usize,
     /// Suspensions without a success between them.
     pub(crate) failures: u32,
@@ -134,7 +145,7 @@ pub(crate) struct Site<D> {
     /// The most that it took, and when it said so.
     pub(crate) lesson: Option<(usize, Timestamp)>,
     /// It has answered nobody since it fell silent.
-    pub(crate) silent: Option<Silent>,
+    pub(crate) silence: Option<Silent>,
 }
 
 impl<D: Eq + Hash> Site<D> {
@@ -142,6 +153,8 @@ impl<D: Eq + Hash> Site<D> {
         Self {
             members: Set::default(),
             delivering: 0,
+            silent: 0,
+            others: 0,
             limit: transport.initial.min(transport.at_once()).max(1),
             failures: 0,
             suspended: None,
@@ -150,7 +163,7 @@ impl<D: Eq + Hash> Site<D> {
             hosts: Vec::new(),
             rests: None,
             lesson: None,
-            silent: None,
+            silence: None,
         }
     }
 
@@ -168,7 +181,7 @@ impl<D: Eq + Hash> Site<D> {
     pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
         !self.doubtful
             && self.failures == 0
-            && self.delivering < ON_TRUST
+            && self.speaking() < ON_TRUST
             && self.answered.is_some_and(|then| now.since(then) <= TRUSTED)
     }
 
@@ -177,20 +190,69 @@ impl<D: Eq + Hash> Site<D> {
         self.rests.is_some_and(|until| until > now)
     }
 
-    /// Deliveries at once.
-    pub(crate) fn most(&self, transport: &Transport, now: Timestamp) -> usize {
-        let taught = self
-            .lesson
-            .map(|(connections, then)| most(connections, then, now));
-        let most = self.limit.min(transport.at_once());
-        most.min(taught.unwrap_or(usize::MAX)).max(1)
+    /// Deliveries under way whose peer is not silent.
+    pub(crate) fn speaking(&self) -> usize {
+        self.delivering.saturating_sub(self.silent)
+    }
+
+    /// Deliveries at once, beside those whose peer is silent.
+    fn most(&self, transport: &Transport, now: Timestamp) -> usize {
+        self.limit.min(self.places(transport, now)).max(1)
+    }
+
+    /// The most that there are ever at once, as the transport says, and what it has taught.
+    pub(crate) fn places(&self, transport: &Transport, now: Timestamp) -> usize {
+        transport.at_once().min(self.taught(now)).max(1)
+    }
+
+    fn taught(&self, now: Timestamp) -> usize {
+        let taught = |(connections, then)| most(connections, then, now);
+        self.lesson.map_or(usize::MAX, taught)
+    }
+
+    /// Connections at once, silent ones with them.
+    fn open(&self, transport: &Transport, now: Timestamp) -> usize {
+        transport.open_at_once().min(self.taught(now)).max(1)
+    }
+
+    /// Whether it may bear one more, silent ones aside.
+    pub(crate) fn may_try(&self, transport: &Transport, now: Timestamp) -> bool {
+        self.speaking() < self.most(transport, now)
+    }
+
+    /// Whether there may be one more connection.
+    pub(crate) fn may_open(&self, transport: &Transport, now: Timestamp) -> bool {
+        self.delivering < self.open(transport, now)
+    }
+
+    /// Whether there may be one more delivery.
+    pub(crate) fn has_room(&self, transport: &Transport, now: Timestamp) -> bool {
+        self.may_open(transport, now) && self.may_try(transport, now)
+    }
+
+    /// Whether there are more than there may be.
+    pub(crate) fn has_too_many(&self, transport: &Transport, now: Timestamp) -> bool {
+        self.delivering > self.open(transport, now) || self.speaking() > self.most(transport, now)
+    }
+
+    /// How many more there may be.
+    pub(crate) fn spare(&self, transport: &Transport, now: Timestamp) -> usize {
+        let open = self.open(transport, now).saturating_sub(self.delivering);
+        open.min(self.most(transport, now).saturating_sub(self.speaking()))
+    }
+
+    /// Whether the end of its suspension lets a delivery begin: none is tried yet, and silent ones
+    /// leave a connection.
+    pub(crate) fn may_be_probed(&self, transport: &Transport) -> bool {
+        let taught = self.lesson.map_or(usize::MAX, |(most, _)| most);
+        self.speaking() == 0 && self.delivering < transport.open_at_once().min(taught).max(1)
     }
 
     /// A delivery has ended well: one more at once may. Whether it was suspended and is not any
     /// more.
     pub(crate) fn worked(&mut self, transport: &Transport, now: Timestamp) -> bool {
         self.answered = Some(now);
-        self.silent = None;
+        self.silence = None;
         self.doubtful = false;
         self.failures = 0;
         self.limit = (self.most(transport, now) + 1)
@@ -201,34 +263,33 @@ impl<D: Eq + Hash> Site<D> {
 
     /// It fell silent at a message, of which a delivery began then: whether that is about this
     /// message alone, as far as is known.
-    pub(crate) fn falls_silent(&mut self, at: QueueId, began: Timestamp) -> bool {
+    pub(crate) fn falls_silent(&mut self, at: QueueId, began: Timestamp, now: Timestamp) -> bool {
         if self.answered.is_some_and(|then| then > began) {
             return true;
         }
-        let alone = match self.silent {
-            None => true,
-            Some(Silent::AtOne(one)) => one == at,
-            Some(Silent::AtSeveral) => false,
-        };
-        self.silent = Some(if alone {
-            Silent::AtOne(at)
-        } else {
-            Silent::AtSeveral
+        let silence = self.silence.get_or_insert(Silent {
+            at,
+            since: began,
+            several: false,
         });
-        alone
+        silence.several |= silence.at != at;
+        !silence.several || now.since(silence.since) < SILENT
     }
 
     /// A connection failed: whether others beside it work, so that only their number is lowered.
     pub(crate) fn slows(&mut self, failure: &Failure, now: Timestamp) -> bool {
-        if failure.means_too_many_connections() {
+        let others = if failure.means_too_many_connections() {
             self.lesson = Some((self.delivering.max(1), now));
+            self.delivering
         } else {
             self.doubtful = true;
+            // Whether silent ones work is not known.
+            self.speaking()
+        };
+        if others > 0 {
+            self.limit = self.speaking().max(1);
         }
-        if self.delivering > 0 {
-            self.limit = self.delivering;
-        }
-        self.delivering > 0
+        others > 0
     }
 
     /// A connection failed while no other one worked: nothing until the suspension is over.
@@ -267,6 +328,9 @@ impl<D: Eq + Hash> Site<D> {
         }
         self.answered = self.answered.map(|then| then.min(now));
         self.lesson = self.lesson.map(|(most, then)| (most, then.min(now)));
+        if let Some(silence) = &mut self.silence {
+            silence.since = silence.since.min(now);
+        }
         self.rests = None;
     }
 

@@ -75,6 +75,7 @@ impl<D: Eq + Hash> Sites<D> {
         let known = matches!(key, Key::Hosts(..)).then_some(left).flatten();
         let site = self.all.entry(key.clone()).or_insert_with(|| Site {
             delivering: 0,
+            silent: 0,
             ..known.unwrap_or_else(|| Site::new(transport))
         });
         if site.members.is_empty() && site.answered.is_none() {
@@ -125,12 +126,28 @@ impl<D: Eq + Hash> Sites<D> {
         now: Timestamp,
     ) -> Option<Wait<D>> {
         let site = self.all.get(key)?;
-        if site.delivering >= site.most(transport, now) || site.rests(now) {
+        if !site.has_room(transport, now) || site.rests(now) {
             return Some(Wait::Site(key.clone()));
         }
-        let name = transport.name.as_ref()?;
-        let taken = self.processes.get(name).copied().unwrap_or_default();
-        (taken >= transport.processes).then(|| Wait::Transport(Arc::clone(name)))
+        let name = transport.name.as_ref().filter(|_| self.is_busy(transport));
+        name.map(|name| Wait::Transport(Arc::clone(name)))
+    }
+
+    /// Whether all places of a transport are taken.
+    pub(crate) fn is_busy(&self, transport: &Transport) -> bool {
+        let taken = transport
+            .name
+            .as_ref()
+            .and_then(|it| self.processes.get(it));
+        taken.is_some_and(|taken| *taken >= transport.processes)
+    }
+
+    /// Those that wait for it.
+    pub(crate) fn waiting(&self, wait: &Wait<D>) -> &[Arc<D>] {
+        self.blocked
+            .get(wait)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// It waits until that is free.

@@ -11,7 +11,12 @@
 //! When half of the few are taken, or most of all, peers get little time
 //! ([`crate::Patience::Short`]).
 
-use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use mail::{
     clock::Timestamp,
@@ -19,17 +24,20 @@ use mail::{
 };
 
 mod hosts;
+mod orders;
+mod places;
 mod refusals;
-mod stalls;
+mod silent;
 mod turn;
 
 pub(crate) use refusals::Judged;
 
 use crate::{
-    Patience, Settings, Transport,
+    Settings, Transport,
     clock::Step,
     destination::{Destination, Job, Listed, Turn},
     hashed::Map,
+    place::Place,
     site::{Key, Suspension, TRUSTED},
     sites::{Sites, Wait},
     transports::Transports,
@@ -48,15 +56,16 @@ pub(crate) struct Underway<D, O> {
     pub(crate) site: Key<D>,
     pub(crate) transport: Arc<Transport>,
     pub(crate) ways: u64,
-    /// Its place is given to others.
-    pub(crate) stalls: bool,
-    /// But not that at its site, and of its transport.
-    pub(crate) runs: bool,
+    pub(crate) place: Place,
     pub(crate) on_trust: bool,
-    /// The peer is given little time, for it is silent to many.
-    pub(crate) hurried: bool,
     /// As in [`Turn::first`].
     pub(crate) first: bool,
+    /// Its destination fell silent at this message before.
+    pub(crate) mute: bool,
+    /// The peer is silent, and may be cut then.
+    pub(crate) silent: Option<Timestamp>,
+    /// It is being cut.
+    pub(crate) cut: bool,
 }
 
 /// What a failed connection led to.
@@ -92,8 +101,12 @@ pub(crate) struct Destinations<D, O> {
     /// The owner who has as many as one may have: there are not enough for two of that sort.
     hog: Option<O>,
     underway: Map<u64, Underway<D, O>>,
-    /// How many of them have given up their places.
-    stalling: usize,
+    /// How many of them have given up their places among all.
+    beside: usize,
+    /// Those whose peer is silent and that may be cut, by when they may; and when it was looked
+    /// last whether somebody waits for them.
+    silences: BTreeSet<(Timestamp, u64)>,
+    looked: Timestamp,
     settings: Settings<O>,
     /// How many may be known before idle ones are looked for.
     most: usize,
@@ -123,7 +136,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             owners: Map::default(),
             hog: None,
             underway: Map::default(),
-            stalling: 0,
+            beside: 0,
+            silences: BTreeSet::new(),
+            looked: Timestamp::default(),
             settings,
             most: REMEMBERED,
             turn: false,
@@ -198,9 +213,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let Some(destination) = self.known.get(&turn.destination) else {
             return;
         };
-        // What met silence here before keeps no place.
-        let apart = destination.mute.contains(turn.job.id);
-        let hurried = turn.patience == Patience::Short && self.is_hurried(&turn.destination);
+        let mute = destination.mute.contains(turn.job.id);
         let underway = Underway {
             site: destination.site.clone(),
             transport: Arc::clone(&destination.transport),
@@ -209,15 +222,24 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             job: turn.job,
             began: now,
             ways: self.ways,
-            stalls: apart,
-            runs: false,
+            place: Place::Full,
             on_trust: turn.on_trust,
-            hurried,
             first: turn.first,
+            mute,
+            silent: None,
+            cut: false,
         };
+        if let Some(site) = self.sites.get_mut(&underway.site) {
+            site.others = if mute {
+                0
+            } else {
+                site.others.saturating_add(1)
+            };
+        }
         self.take_place(&underway);
-        self.list(&underway.destination, now);
+        let to = Arc::clone(&underway.destination);
         self.underway.insert(ticket, underway);
+        self.list(&to, now);
     }
 
     /// The job of a turn was void.
@@ -259,7 +281,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     ) -> Setback {
         if failure.stage == Stage::Lookup {
             // No host was asked: it is about this name alone.
-            self.move_to(to, Key::Alone(Arc::clone(to)), now);
+            self.move_to(to, Key::Alone(Arc::clone(to)), None, now);
         }
         let back_off = self.settings.back_off;
         let key = self.known.get(to).map(|destination| &destination.site);
@@ -272,44 +294,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
         let suspension = site.suspend(failure, back_off, random, now);
         Setback::Suspended(site.suspended.clone().unwrap_or(suspension))
-    }
-
-    /// Takes out the jobs that wait for a destination or its hosts and for which `which` holds.
-    pub(crate) fn extract(&mut self, to: &D, which: impl Fn(&Job) -> bool) -> Vec<Job> {
-        let site = self.known.get(to).and_then(|it| self.sites.get(&it.site));
-        let mut jobs = Vec::new();
-        for member in site.into_iter().flat_map(|site| &site.members) {
-            if let Some(destination) = self.known.get_mut(member) {
-                jobs.extend(destination.extract(&which));
-            }
-        }
-        jobs
-    }
-
-    /// Administrator: try all destinations again now.
-    pub(crate) fn resume(&mut self, now: Timestamp) {
-        for site in self.sites.values_mut() {
-            site.suspended = None;
-            site.failures = 0;
-        }
-        for destination in self.known.values_mut() {
-            destination.refused.end_pause();
-        }
-        self.relist(now);
-    }
-
-    /// Administrator: try this one again now.
-    pub(crate) fn resume_one(&mut self, to: &Arc<D>, now: Timestamp) {
-        let Some(destination) = self.known.get_mut(to) else {
-            return;
-        };
-        destination.refused.end_pause();
-        if self.settings.back_off.stays
-            && let Some(site) = self.sites.get_mut(&destination.site)
-        {
-            site.suspended = None;
-        }
-        self.list(to, now);
     }
 
     /// The wall clock was set.
@@ -325,6 +309,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         for underway in self.underway.values_mut() {
             underway.began = underway.began.min(now);
         }
+        self.bound_silences(now);
         self.relist(now);
     }
 
@@ -337,20 +322,22 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let cut = self.next_cut();
         if self.taken() >= self.settings.slots.total {
-            // Whatever is due waits for the end of a delivery.
-            return None;
+            // Whatever else is due waits for the end of a delivery.
+            return cut;
         }
         let slows = self.slows.filter(|_| !self.unproven.is_empty());
-        let pause = self.sites.deadline().into_iter().chain(slows).min();
+        let pause = self.sites.deadline().into_iter().chain(slows).chain(cut);
+        let pause = pause.min();
         if !self.settings.back_off.stays {
             return pause;
         }
         let waiting = self.known.values().filter(|it| !it.jobs.is_empty());
-        let sites = waiting.filter_map(|it| self.sites.get(&it.site));
+        let sites = waiting.filter_map(|it| Some((self.sites.get(&it.site)?, &it.transport)));
         sites
-            .filter(|site| site.delivering == 0)
-            .filter_map(|site| site.suspended.as_ref().map(|it| it.until))
+            .filter(|(site, transport)| site.may_be_probed(transport))
+            .filter_map(|(site, _)| site.suspended.as_ref().map(|it| it.until))
             .chain(pause)
             .min()
     }
@@ -394,12 +381,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let backlog = self.backlog(destination);
         if destination.jobs.is_empty()
             || suspended.is_some()
-            || !destination.waits(site.delivering.saturating_mul(backlog))
-            || (!self.goes_apart(destination) && destination.is_all_mute())
+            || !destination.waits(site.speaking().saturating_mul(backlog))
         {
             return Room::None;
         }
-        if !destination.probes(site.delivering, now) && !destination.has_others() {
+        if !self.takes_mute(destination, now) && destination.unmuted(1) == 0 {
+            return Room::Behind(Wait::Site(destination.site.clone()));
+        }
+        if !destination.probes(site.speaking(), now) && !destination.has_others() {
             return match destination.refused.running(now) {
                 Some(_) => Room::None,
                 None => Room::Behind(Wait::Site(destination.site.clone())),

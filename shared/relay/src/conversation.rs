@@ -194,6 +194,11 @@ impl Conversation {
         wrapped.or(machine).unwrap_or(now + limits::REPLY_TIMEOUT)
     }
 
+    /// Since when what the peer owes is awaited, however it drips; whether the message is all out.
+    pub fn awaits(&self) -> (Option<Instant>, bool) {
+        (self.machine.waits_since(), self.machine.is_out())
+    }
+
     /// Begins a transaction, or asks whether its recipients would be accepted (`probe`).
     pub fn transact(&mut self, transaction: Transaction, probe: bool, now: Instant) {
         self.ready = false;

@@ -431,6 +431,7 @@ fn or_longer(form: &Form<Span>, written: Option<Span>, least: Duration) -> Resul
 
 fn concurrency(written: &file::Concurrency) -> Result<Concurrency, Wrong> {
     Ok(Concurrency {
+        limits_destination: written.destination.is_some(),
         destination: DESTINATION.read(written.destination)?.0,
         deliveries: DELIVERIES.read(written.deliveries)?.0,
         sessions: SESSIONS.read(written.sessions)?.0,

@@ -332,6 +332,8 @@ pub struct Retry {
 pub struct Concurrency {
     /// Deliveries to one destination.
     pub destination: usize,
+    /// That was set: silent ones count.
+    pub limits_destination: bool,
     /// Deliveries altogether.
     pub deliveries: usize,
     /// Sessions of clients altogether.
@@ -380,28 +382,6 @@ impl Config {
             // Each was read when the settings were.
             LookupTable::read(lookup::Kind::Text, name.into(), &lines).0
         })
-    }
-
-    /// How the queue uses a transport.
-    pub(crate) fn queue_transport(&self, name: Option<&str>) -> queue::Transport {
-        let Concurrency {
-            deliveries,
-            destination,
-            ..
-        } = self.concurrency;
-        let unnamed = queue::Transport::unnamed(&queue::Slots::of_many(deliveries, destination));
-        let named = name.and_then(|name| self.transports.get_key_value(name));
-        let Some((name, transport)) = named else {
-            return unnamed;
-        };
-        queue::Transport {
-            name: Some(std::sync::Arc::clone(name)),
-            connections: transport.connections.unwrap_or(unnamed.connections),
-            initial: transport.initial_connections,
-            recipients: transport.recipients,
-            delay: transport.delay,
-            processes: transport.processes,
-        }
     }
 
     /// How a transport runs programs.

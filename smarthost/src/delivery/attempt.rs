@@ -52,6 +52,7 @@ impl Deliveries {
             setup: self.current.get(),
             hurried: delivery.patience == queue::Patience::Short,
             halt: Halt::default(),
+            cut: self.cuts().entry(ticket).or_default().subscribe(),
         };
         let halt = Halt::new(self.halting.subscribe(), errand.longest(stored.size()));
         errand.halt = halt.clone();
@@ -59,7 +60,9 @@ impl Deliveries {
             errand,
             stored: Arc::clone(&stored),
         };
-        let Some(mut outcomes) = self.make(job).await else {
+        let made = self.make(job).await;
+        self.cuts().remove(&ticket);
+        let Some(mut outcomes) = made else {
             return Event::Withdrawn { ticket };
         };
         outcomes.resize(

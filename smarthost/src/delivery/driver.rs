@@ -150,6 +150,11 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
                 event
             });
         }
+        Action::Cut { ticket } => {
+            if let Some(cut) = deliveries.cuts().get(&ticket) {
+                cut.send_replace(());
+            }
+        }
         Action::Record { id, event } => dispatch.spool().record(id, event),
         Action::Bounce {
             id,

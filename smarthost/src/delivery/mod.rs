@@ -18,7 +18,7 @@ pub(crate) mod target;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 pub(crate) use driver::run;
@@ -41,6 +41,8 @@ pub(crate) struct Deliveries {
     /// at once.
     read: Mutex<HashMap<QueueId, Weak<Stored>>>,
     deferring: Mutex<Deferring>,
+    /// Deliveries under way, whose connection others may wait for.
+    cuts: Mutex<HashMap<u64, watch::Sender<()>>>,
 }
 
 impl Deliveries {
@@ -57,6 +59,11 @@ impl Deliveries {
             current,
             read: Mutex::default(),
             deferring: Mutex::default(),
+            cuts: Mutex::default(),
         }
+    }
+    /// Deliveries under way, whose connection others may wait for.
+    fn cuts(&self) -> MutexGuard<'_, HashMap<u64, watch::Sender<()>>> {
+        self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -68,6 +68,7 @@ pub(crate) async fn ask(transports: &Transports, setup: Arc<Setup>, probe: &Prob
         setup,
         hurried: true,
         halt: Halt::default(),
+        cut: watch::channel(()).1,
     };
     let Ok(outcomes) = time::timeout(PATIENCE, transport::probe(transports, &errand)).await else {
         return Failure::ours("no answer in time").outcome();

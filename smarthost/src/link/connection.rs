@@ -1,6 +1,7 @@
 //! The tokio mover of bytes between a [`Conversation`] and a socket; decides nothing.
 
 use std::{
+    future,
     io::{self, Read},
     net::SocketAddr,
     time::{Duration, Instant},
@@ -12,7 +13,7 @@ use mail::{
 };
 use relay::{
     conversation::{Conversation, End, Step, Trusting, closed, unreachable},
-    delivery::{Place, QUIET},
+    delivery::Place,
     net::relay_name,
     tls::{ClientTls, Standing},
 };
@@ -26,7 +27,7 @@ use tokio::{
     time,
 };
 
-use super::{Halt, Stream};
+use super::{Halt, Silence, Stream};
 
 #[cfg(test)]
 mod tests;
@@ -38,9 +39,6 @@ const QUIT_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a peer that stopped listening is given to say why.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Who is told, once a transaction, that the peer says nothing.
-pub(crate) type Quiet<'a> = &'a (dyn Fn() + Send + Sync);
-
 /// An open connection that is ready for transactions.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -49,6 +47,8 @@ pub(crate) struct Connection {
     stream: Option<Stream>,
     /// When it ends at the latest.
     halt: Halt,
+    /// It was given up for others.
+    cut: bool,
 }
 
 impl Connection {
@@ -103,6 +103,7 @@ impl Connection {
             conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
             stream: Some(stream),
             halt: Halt::default(),
+            cut: false,
         })
     }
 
@@ -113,14 +114,13 @@ impl Connection {
 
     /// Sends one message; one outcome for each recipient, in order. After a failure of the
     /// connection [`Connection::is_ready`] is false.
-    /// `quiet` is told once the peer says nothing for [`QUIET`] while it owes an answer.
     pub(crate) async fn send(
         &mut self,
         transaction: Transaction,
         content: &mut (dyn Read + Send),
-        quiet: Option<Quiet<'_>>,
+        silence: Option<Silence<'_>>,
     ) -> Vec<Outcome> {
-        self.transact(transaction, content, false, quiet).await
+        self.transact(transaction, content, false, silence).await
     }
 
     /// The same without a message: only whether the recipients would be taken.
@@ -134,17 +134,27 @@ impl Connection {
         transaction: Transaction,
         content: &mut (dyn Read + Send),
         probe: bool,
-        quiet: Option<Quiet<'_>>,
+        silence: Option<Silence<'_>>,
     ) -> Vec<Outcome> {
         let count = transaction.recipients.len();
         self.conversation
             .transact(transaction, probe, Instant::now());
-        let failure = match self.turn_watched(content, quiet).await {
+        let end = self.turn_watched(content, silence).await;
+        if self.conversation.is_closed() && !self.halt.is_reached() {
+            let _ = time::timeout(QUIT_PATIENCE, self.see_closed()).await;
+        }
+        self.close();
+        let failure = match end {
             End::Finished(outcomes) => return outcomes,
             End::Ready => closed().at(self.relay()),
             End::Failed(failure) => failure,
         };
         vec![Outcome::Deferred(failure); count]
+    }
+
+    /// Whether it was given up while its peer was silent, for others wait.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// Whether another message can follow at once.
@@ -192,18 +202,15 @@ impl Connection {
         let _ = time::timeout(QUIT_PATIENCE, self.turn(&mut io::empty())).await;
     }
 
-    /// The same, and waits until the peer has closed, too: only then it counts one connection less.
+    /// The same, and waits until the peer has closed, too.
     pub(crate) async fn quit_and_wait(mut self) {
         self.halt = Halt::default();
         self.conversation.quit(Instant::now());
         let over = async {
             while let Step::Write(bytes) = self.conversation.next(Instant::now()) {
-                self.write(&bytes, Instant::now()).await;
+                self.write(&bytes, Instant::now(), &mut None).await;
             }
-            let mut buffer = [0; READ];
-            while let Some(stream) = &mut self.stream
-                && matches!(stream.read(&mut buffer).await, Ok(1..))
-            {}
+            self.see_closed().await;
         };
         let _ = time::timeout(QUIT_PATIENCE, over).await;
     }
@@ -211,48 +218,59 @@ impl Connection {
     /// Lets the conversation run until a transaction can begin, has ended, or the connection is
     /// closed.
     async fn turn(&mut self, content: &mut (dyn Read + Send)) -> End {
-        self.turn_watched(content, None).await
+        let end = self.turn_watched(content, None).await;
+        self.close();
+        end
+    }
+
+    fn close(&mut self) {
+        if self.conversation.is_closed() {
+            self.stream = None;
+        }
+    }
+
+    /// Until the peer has closed, too: only then it counts one connection less.
+    async fn see_closed(&mut self) {
+        let mut buffer = [0; READ];
+        if let Some(stream) = &mut self.stream
+            && stream.shutdown().await.is_ok()
+        {
+            while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
+        }
     }
 
     async fn turn_watched(
         &mut self,
         content: &mut (dyn Read + Send),
-        mut quiet: Option<Quiet<'_>>,
+        mut silence: Option<Silence<'_>>,
     ) -> End {
         loop {
             let now = Instant::now();
             match self.conversation.next(now) {
                 Step::Ended(end) => {
-                    if self.conversation.is_closed() {
-                        self.stream = None;
+                    if let Some(silence) = &mut silence {
+                        silence.awaits(None);
                     }
                     return end;
                 }
                 Step::Content => self.conversation.feed(content, limits::PIECE, now),
-                Step::Write(bytes) => self.write(&bytes, now).await,
-                Step::Read => {
-                    let soon = now + QUIET;
-                    let watched = quiet.is_some() && soon < self.conversation.deadline(now);
-                    if !watched {
-                        self.read(now).await;
-                    } else if !self.read_before(soon).await
-                        && let Some(tell) = quiet.take()
-                    {
-                        tell();
-                    }
-                }
+                Step::Write(bytes) => self.write(&bytes, now, &mut silence).await,
+                Step::Read => self.read(now, &mut silence).await,
             }
         }
     }
 
-    async fn write(&mut self, bytes: &[u8], now: Instant) {
+    async fn write(&mut self, bytes: &[u8], now: Instant, silence: &mut Option<Silence<'_>>) {
         let deadline = self.conversation.deadline(now);
+        let (since, in_doubt) = self.conversation.awaits();
+        let cut = give_up(silence, since.unwrap_or(now), in_doubt);
         let Some(stream) = &mut self.stream else {
             return;
         };
         let written = tokio::select! {
             written = time::timeout_at(deadline.into(), stream.write_all(bytes)) => written,
             () = self.halt.reached() => return self.interrupted(),
+            () = cut => return self.cut(),
         };
         if let Err(error) = written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             // What the peer said before it closed is a better reason than that it closed.
@@ -266,28 +284,20 @@ impl Connection {
         }
     }
 
-    async fn read(&mut self, now: Instant) {
-        if !self.read_before(self.conversation.deadline(now)).await {
-            let late = io::Error::from(io::ErrorKind::TimedOut);
-            self.conversation.failed(&late, Instant::now());
-        }
-    }
-
-    /// Whether something came of it by then.
-    async fn read_before(&mut self, deadline: Instant) -> bool {
+    async fn read(&mut self, now: Instant, silence: &mut Option<Silence<'_>>) {
+        let deadline = self.conversation.deadline(now);
+        let (since, in_doubt) = self.conversation.awaits();
+        let cut = give_up(silence, since.unwrap_or(now), in_doubt);
         let mut buffer = [0; READ];
         let read = match &mut self.stream {
             Some(stream) => tokio::select! {
                 // What has come counts.
                 biased;
-                read = time::timeout_at(deadline.into(), stream.read(&mut buffer)) => match read {
-                    Ok(read) => read,
-                    Err(_) => return false,
-                },
-                () = self.halt.reached() => {
-                    self.interrupted();
-                    return true;
+                read = time::timeout_at(deadline.into(), stream.read(&mut buffer)) => {
+                    read.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
                 }
+                () = self.halt.reached() => return self.interrupted(),
+                () = cut => return self.cut(),
             },
             None => Ok(0),
         };
@@ -299,12 +309,26 @@ impl Connection {
             }
             Err(error) => self.conversation.failed(&error, now),
         }
-        true
     }
 
     fn interrupted(&mut self) {
         let why = self.halt.failure();
         self.conversation.interrupted(why, Instant::now());
+    }
+
+    fn cut(&mut self) {
+        self.cut = true;
+        self.conversation
+            .interrupted(relay::delivery::cut(), Instant::now());
+    }
+}
+
+/// Returns when others are to have the connection, if they are; what is awaited since when is the
+/// conversation's.
+async fn give_up(silence: &mut Option<Silence<'_>>, since: Instant, in_doubt: bool) {
+    match silence {
+        Some(silence) => silence.is_cut(since, in_doubt).await,
+        None => future::pending().await,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{pin::pin, sync::Arc, time::Instant};
 
 use mail::outcome::{Failure, Outcome};
-use relay::delivery::{Action, Delivery, Dial, Event, Way};
+use relay::delivery::{Action, Delivery, Dial, Event, Way, cut};
 use spool::Stored;
 use tokio::time;
 
@@ -31,10 +31,15 @@ pub(super) async fn deliver(
         Peer::Lmtp(_) => Vec::new(),
     };
     if parts.len() < 2 {
-        return Box::pin(converse(transports, errand, stored, false)).await;
+        let made = Box::pin(converse(transports, errand, stored, false)).await;
+        return made.map(|made| made.outcomes);
     }
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut is_cut) = (Vec::new(), false);
     for (number, part) in parts.iter().enumerate() {
+        if is_cut {
+            outcomes.extend(part.iter().copied().zip(all(part.len(), cut())));
+            continue;
+        }
         let part_of_it = Errand {
             ticket: errand.ticket,
             destination: Arc::clone(&errand.destination),
@@ -42,12 +47,30 @@ pub(super) async fn deliver(
             setup: Arc::clone(&errand.setup),
             hurried: errand.hurried,
             halt: errand.halt.clone(),
+            cut: errand.cut.clone(),
         };
         let made = Box::pin(converse(transports, &part_of_it, stored, number > 0)).await?;
-        outcomes.extend(part.iter().zip(made));
+        is_cut = made.is_cut;
+        outcomes.extend(part.iter().copied().zip(made.outcomes));
     }
     outcomes.sort_by_key(|(index, _)| *index);
     Some(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// What came of recipients who all get it from the same sender.
+struct Made {
+    outcomes: Vec<Outcome>,
+    /// Others have the connection.
+    is_cut: bool,
+}
+
+impl From<Vec<Outcome>> for Made {
+    fn from(outcomes: Vec<Outcome>) -> Self {
+        Self {
+            outcomes,
+            is_cut: false,
+        }
+    }
 }
 
 /// The same of recipients who all get it from the same sender; `has_place`: another part of it has
@@ -57,7 +80,7 @@ async fn converse(
     errand: &Errand,
     stored: Option<&Stored>,
     has_place: bool,
-) -> Option<Vec<Outcome>> {
+) -> Option<Made> {
     let session = Session {
         transports,
         errand,
@@ -71,7 +94,7 @@ async fn converse(
     };
     let demands = match demands {
         Ok(demands) => demands,
-        Err(failure) => return Some(all(envelope.recipients.len(), failure)),
+        Err(failure) => return Some(all(envelope.recipients.len(), failure).into()),
     };
     let mut course = Course {
         session: &session,
@@ -88,6 +111,10 @@ async fn converse(
             delivery.halt(&errand.halt.failure());
             break;
         }
+        if course.is_cut() {
+            delivery.halt(&cut());
+            break;
+        }
         match course.carry_out(action).await {
             Next::Event(event) => {
                 delivery.handle(event, &mut transports.memory(), Instant::now());
@@ -98,12 +125,16 @@ async fn converse(
         }
     }
     transports.tell_of_refusals();
+    let is_cut = course.is_cut();
     if let Some(kept) = course.open.filter(|kept| kept.connection.is_ready()) {
         let setup = transports.current.get();
         let destination = &errand.destination;
         transports.pool.put(destination, kept, &setup).await;
     }
-    Some(delivery.finish().0)
+    Some(Made {
+        outcomes: delivery.finish().0,
+        is_cut,
+    })
 }
 
 /// What is demanded of the hosts. A policy that takes its time keeps no place: `None`, once it is
@@ -126,8 +157,11 @@ async fn waited_for(
     if gave_way
         && known.is_ok()
         && let Ok(mut waited) = waited.lock()
-        && waited.len() < MOST
     {
+        if waited.len() >= MOST {
+            // They wait once more, if they still have to.
+            waited.clear();
+        }
         waited.insert(Arc::clone(to));
         return None;
     }
@@ -157,6 +191,12 @@ enum Next {
 }
 
 impl Course<'_> {
+    /// Whether others have the connection, for its peer was silent.
+    fn is_cut(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|kept| kept.connection.is_cut())
+    }
+
     async fn carry_out(&mut self, action: Action) -> Next {
         let session = self.session;
         // A transaction ends by itself then, and says what was answered.

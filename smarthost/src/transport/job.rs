@@ -9,6 +9,7 @@ use mail::{
     status::EnhancedStatus,
 };
 use spool::Stored;
+use tokio::sync::watch;
 
 use crate::{
     config::Pipe,
@@ -35,6 +36,8 @@ pub(crate) struct Errand {
     pub(crate) hurried: bool,
     /// When it ends with what is known by then.
     pub(crate) halt: Halt,
+    /// Told where the peer is silent and others wait for the connection.
+    pub(crate) cut: watch::Receiver<()>,
 }
 
 /// One message for some of its recipients.

@@ -38,7 +38,7 @@ use crate::{
     destination::{Kind, LmtpTarget},
     dispatch::{Dispatch, Event},
     dns::exchange,
-    link::{Connection, Quiet},
+    link::{Connection, Silence, Told},
     maillog,
 };
 
@@ -92,11 +92,11 @@ pub(super) fn counted(host: &Host) -> Arc<str> {
 impl Session<'_> {
     /// Whether others with the same hosts leave it one.
     pub(super) fn has_a_place(&self, hosts: &[Arc<str>]) -> bool {
-        let Some(dispatch) = &self.transports.dispatch else {
+        let (Some(dispatch), Some(ticket)) = (&self.transports.dispatch, self.errand.ticket) else {
             return true;
         };
         let mut queue = dispatch.lock();
-        queue.shares(&self.errand.destination, hosts, clock::now())
+        queue.shares(ticket, &self.errand.destination, hosts, clock::now())
     }
 
     /// Whether there are not too many deliveries to this host or one of its addresses already,
@@ -122,8 +122,7 @@ impl Session<'_> {
         matches!(kind, Kind::Pipe(_) | Kind::Program(_))
     }
 
-    /// Gives up the place while it waits for what is no connection, or for a peer that says
-    /// nothing; whether it had one.
+    /// Gives up its places while it waits for what is no connection; whether it had one.
     pub(super) fn stalls(&self) -> bool {
         let waits = self.stored.and(self.errand.ticket);
         if let (Some(dispatch), Some(ticket)) = (&self.transports.dispatch, waits) {
@@ -131,6 +130,21 @@ impl Session<'_> {
             return true;
         }
         false
+    }
+
+    /// That the peer is silent, or goes on. A next hop that the administrator `named` takes all
+    /// mail of some domains, or of all. Programs keep their places among those of their own sort.
+    fn tell(&self, told: Told, named: bool) {
+        let (Some(dispatch), Some(ticket)) = (&self.transports.dispatch, self.errand.ticket) else {
+            return;
+        };
+        dispatch.tell(match told {
+            Told::Silent { in_doubt } => {
+                let silence = queue::Silence { in_doubt, named };
+                Event::Silent { ticket, silence }
+            }
+            Told::Speaks => Event::Speaks { ticket },
+        });
     }
 
     pub(super) fn patience(&self) -> Patience {
@@ -335,7 +349,7 @@ impl Session<'_> {
         else {
             return Sent::default();
         };
-        let keeps_no_place = dial.host.named && !self.is_program();
+        let named = dial.host.named && !self.is_program();
         connection.obey(self.errand.halt.clone());
         let mut envelope = self.errand.envelope.with_only(&batch.recipients);
         if let Peer::Smtp { .. } = self.peer {
@@ -363,14 +377,10 @@ impl Session<'_> {
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());
                 }
-                // Of a next hop that takes all mail of some domains, or of all. Programs keep their
-                // places among those of their own sort.
-                let quiet = || {
-                    self.stalls();
-                };
-                let quiet = keeps_no_place.then_some(&quiet as Quiet<'_>);
+                let tell = |told| self.tell(told, named);
+                let silence = Silence::new(&tell, self.errand.cut.clone());
                 connection
-                    .send(fitted.transaction, &mut *fitted.content, quiet)
+                    .send(fitted.transaction, &mut *fitted.content, Some(silence))
                     .await
             }
             Err(error) => {

@@ -87,6 +87,8 @@ impl<R: Role> Up<R> {
                 });
             }
             Action::Resumed(_) | Action::Learned(_) => {}
+            // Nobody has told it of silence.
+            Action::Cut { .. } => {}
             Action::Ended { id, .. } => context
                 .story
                 .tell(now, &role.hostname(), || format!("{id} removed")),

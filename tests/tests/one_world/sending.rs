@@ -230,7 +230,7 @@ impl<R: Role> Up<R> {
                             }
                         }
                         let to = &errand.delivery.destination;
-                        if !self.queue.shares(to, &errand.hosts, context.wall)
+                        if !self.queue.shares(ticket, to, &errand.hosts, context.wall)
                             || !self.queue.admits(to, &hosts, context.wall)
                         {
                             context.story.tell(context.now, &role.hostname(), || {

@@ -162,7 +162,7 @@ const ROWS: &[Row] = &[
     ),
     Row::form(
         &CONNECTIONS,
-        "Simultaneous connections to the relayhost when many messages wait.",
+        "Simultaneous connections to the relayhost when many messages wait. If you set it, there are never more; otherwise connections whose relayhost is silent do not count, up to three times as many.",
         |s| Some(s.connections.to_string()),
     ),
     Row::form(

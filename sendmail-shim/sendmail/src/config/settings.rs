@@ -93,6 +93,8 @@ pub struct Settings {
     pub message_size: u64,
     /// At least 1.
     pub connections: usize,
+    /// That was set: silent ones count.
+    pub limits_connections: bool,
     pub retry: Schedule,
     /// When to tell of mail that is late, and of a relayhost that is away.
     pub warning: Option<Duration>,
@@ -214,6 +216,7 @@ impl Settings {
             socket,
             from_override: FROM_OVERRIDE.read(file.from_override)?,
             message_size: MESSAGE_SIZE.read(file.message_size)?.0,
+            limits_connections: file.connections.is_some(),
             connections: CONNECTIONS.read(file.connections)?.0,
             retry,
             warning: unless_zero(WARNING.read(file.retry.warning)?),

@@ -46,8 +46,7 @@ pub fn send(
         own: &settings.listen,
         memory: &Mutex::new(Memory::default()),
         opened: &|_| (),
-        silent: &|_| (),
-        hurried: None,
+        others: None,
         halted: None,
         eight_bit: &|_| (),
     };

@@ -16,7 +16,7 @@ use std::{
 };
 
 use ::relay::{
-    delivery::{Delivery as Attempt, HURRIED, Patience},
+    delivery::{Delivery as Attempt, Patience},
     net::{Connection, Kept, Outgoing, Road, Text, deliver},
 };
 use mail::{
@@ -33,7 +33,7 @@ use smtp::client::Timeouts;
 use spool::{QueueId, Stored};
 use system::log::life;
 
-use super::report;
+use super::{report, waiting::Waiting};
 use crate::{
     agent::{
         addressing,
@@ -195,7 +195,8 @@ impl Attempts {
         envelope: &Envelope,
     ) -> (Vec<Outcome>, Option<Failure>) {
         let agent = Arc::clone(&self.agent);
-        let (settings, ticket) = (&agent.settings, delivery.ticket);
+        let settings = &agent.settings;
+        let others = Waiting::new(&agent.dispatch, delivery.ticket);
         let tls = self.showing.tls(settings);
         let road = Road {
             way: &|| {
@@ -211,8 +212,7 @@ impl Attempts {
             own: &settings.listen,
             memory: &agent.memory,
             opened: &|connection| opened(&agent, connection),
-            silent: &|_| agent.dispatch.tell(Event::Stalls { ticket }),
-            hurried: (delivery.patience == queue::Patience::Short).then_some(HURRIED),
+            others: Some(&others),
             halted: Some(&|| agent.dispatch.halted()),
             eight_bit: &|connection| {
                 maillog::warning(&format!(

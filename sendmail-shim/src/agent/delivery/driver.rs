@@ -115,6 +115,7 @@ impl Driver {
                 self.agent.dispatch.tell(Event::Withdrawn { ticket });
             }
             Action::Deliver(delivery) => self.deliver(delivery),
+            Action::Cut { ticket } => self.agent.dispatch.cut(ticket),
             Action::Load { .. }
             | Action::Bounce { .. }
             | Action::Warn { .. }

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`driver`] | one thread drains the queue's actions |
 //! | `attempt` | one delivery, over a connection that is kept |
+//! | `waiting` | others who may wait for its connection while the relayhost is silent |
 //! | `report` | what is read and written beside deliveries: envelopes, bounces, warnings |
 
 mod attempt;
 pub(super) mod driver;
 mod report;
+mod waiting;

@@ -19,11 +19,16 @@ use mail::{
 use spool::{Event as Recorded, QueueId, Settlement};
 
 mod providers;
+mod silent;
 
-use self::providers::{Kind, PROCESSES, Provider, providers};
+use self::{
+    providers::{Kind, PROCESSES, Provider, providers},
+    silent::Silences,
+};
 use super::{Action, Delivery, Event, Queue, id, replied, sent, unreachable};
 use crate::{
     BackOff, Origin, Routed, Settings, Slots, Transports, random::Random, retry::Schedule,
+    settings::BESIDE,
 };
 
 const START: Timestamp = Timestamp::from_secs(1_000_000_000);
@@ -38,7 +43,9 @@ const COMES: u32 = 6 * 60 * 60;
 /// The client that floods.
 const FLOOD: u32 = 1;
 /// What somebody else's mail to a destination that works may have to wait for its first attempt.
-const TURN: Duration = Duration::from_secs(30);
+const TURN: Duration = Duration::from_secs(45);
+/// The same, where hosts fall silent at other messages.
+const SILENT_TURN: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
 struct Message {
@@ -53,6 +60,7 @@ struct Message {
 
 struct Flight {
     provider: usize,
+    recipients: usize,
     connected: bool,
 }
 
@@ -70,6 +78,7 @@ struct Day {
     destinations: Arc<Vec<usize>>,
     messages: Vec<Message>,
     flights: HashMap<u64, Flight>,
+    silences: Silences,
     coming: BTreeMap<(Timestamp, u64), Coming>,
     serial: u64,
 }
@@ -90,6 +99,11 @@ impl Day {
     fn new(seed: u64, destinations: usize) -> Self {
         let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xdead_beef);
         let slots = Slots::of_many(TOTAL, EACH);
+        let slots = if seed.is_multiple_of(2) {
+            slots.strict()
+        } else {
+            slots
+        };
         let (providers, of) = providers(&mut random, destinations, &slots);
         let mut queue = Queue::new(
             Settings {
@@ -117,6 +131,7 @@ impl Day {
             destinations: of,
             messages: Vec::new(),
             flights: HashMap::new(),
+            silences: Silences::default(),
             coming: BTreeMap::new(),
             serial: 0,
         }
@@ -191,6 +206,9 @@ impl Day {
     }
 
     fn tell(&mut self, event: Event) {
+        if !self.takes_note(&event) {
+            return;
+        }
         if let Event::Finished { ticket, .. } | Event::Withdrawn { ticket } = &event {
             let flight = self.flights.remove(ticket).unwrap();
             let provider = &mut self.providers[flight.provider];
@@ -239,8 +257,15 @@ impl Day {
                 assert!(taught.clone().all(|it| matches!(it.kind, Kind::Takes(_))));
                 assert_eq!(taught.count(), 1);
             }
-            Action::Suspended { until, .. } => assert!(until > self.now),
+            Action::Suspended {
+                destination, until, ..
+            } => {
+                assert!(until > self.now);
+                let at: usize = destination.parse().unwrap();
+                self.providers[self.destinations[at]].suspended = true;
+            }
             Action::Resumed(_) => {}
+            Action::Cut { ticket } => self.cut(ticket),
             Action::Dead { .. } | Action::Warn { .. } => panic!("nothing of that kind is due"),
         }
     }
@@ -286,24 +311,36 @@ impl Day {
         let provider = &self.providers[number];
         assert!(delivery.recipients.len() <= provider.transport.recipients);
         let hosts = provider.hosts.clone();
-        let goes = self.queue.shares(&delivery.destination, &hosts, self.now)
+        let goes = self
+            .queue
+            .shares(delivery.ticket, &delivery.destination, &hosts, self.now)
             && self.queue.admits(&delivery.destination, &hosts, self.now);
         let ticket = delivery.ticket;
         self.flights.insert(
             ticket,
             Flight {
                 provider: number,
+                recipients: delivery.recipients.len(),
                 connected: goes,
             },
         );
-        assert!(self.flights.len() <= TOTAL, "too many deliveries");
+        // Those whose peer is silent keep no place among all.
+        let silent = self.silences.aside.len();
+        assert!(self.flights.len() - silent <= TOTAL, "too many deliveries");
+        assert!(silent <= BESIDE * TOTAL, "too many silent ones");
         if !goes {
             let back = Coming::News(Event::Withdrawn { ticket });
             return self.later(Duration::from_millis(1), back);
         }
         self.sees(number);
         self.has_its_turn(message);
-        let (took, outcome) = self.answer(number);
+        let (took, outcome) = match self.met(number, message) {
+            Some(met) => {
+                let named = self.providers[number].named;
+                self.falls_silent(&delivery, &met, named)
+            }
+            None => self.answer(number),
+        };
         let outcomes = vec![outcome; delivery.recipients.len()];
         self.later(took, Coming::News(Event::Finished { ticket, outcomes }));
     }
@@ -314,7 +351,14 @@ impl Day {
         let provider = &mut self.providers[number];
         provider.open += 1;
         let transport = &provider.transport;
-        assert!(provider.open <= transport.at_once(), "{provider:?}");
+        // Silent or not.
+        assert!(provider.open <= transport.open_at_once(), "{provider:?}");
+        if provider.too_many > 0 {
+            let lessons = self.queue.lessons(now).into_iter();
+            let mut own = lessons.filter(|it| it.hosts[..] == provider.hosts[..]);
+            let taught = own.all(|lesson| provider.open <= lesson.most(now));
+            assert!(taught, "it has said how many it takes: {provider:?}");
+        }
         let rested = provider
             .ended
             .is_none_or(|then| now.since(then) >= transport.delay);
@@ -333,13 +377,18 @@ impl Day {
     fn has_its_turn(&mut self, number: usize) {
         let message = &mut self.messages[number];
         let mut to = message.recipients.iter();
+        let mut turn = TURN;
         let works = to.all(|at| {
             let provider = &self.providers[self.destinations[*at]];
-            provider.kind == Kind::Works && provider.transport.name.is_none()
+            if provider.falls_silent {
+                turn = SILENT_TURN;
+            }
+            provider.kind == Kind::Works && provider.transport.name.is_none() && !provider.suspended
         });
         if !std::mem::replace(&mut message.began, true) && works && message.owner != FLOOD {
             let waited = self.now.since(message.arrival);
-            assert!(waited <= TURN, "{waited:?}: {message:?}");
+            let to = &self.providers[self.destinations[message.recipients[0]]];
+            assert!(waited <= turn, "{waited:?}: {message:?}, {to:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::{hash::Hash, sync::Arc};
 use mail::clock::Timestamp;
 
 use super::Destinations;
-use crate::{Lesson, Transport, site::Key, sites::Wait};
+use crate::{Lesson, Transport, place::Place, site::Key, sites::Wait};
 
 /// Hosts remembered behind one destination, by name and address.
 const HOSTS: usize = 64;
@@ -27,7 +27,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where
     /// others with these hosts have taken their places.
-    pub(crate) fn shares(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
+    pub(crate) fn shares(
+        &mut self,
+        ticket: u64,
+        to: &Arc<D>,
+        hosts: &[Arc<str>],
+        now: Timestamp,
+    ) -> bool {
         let Some(destination) = self.known.get(to) else {
             return true;
         };
@@ -35,13 +41,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         names.sort_unstable();
         names.dedup();
         let key = Key::Hosts(destination.transport.name.clone(), names.into());
-        self.move_to(to, key, now);
+        self.move_to(to, key, Some(ticket), now);
         let Some(destination) = self.known.get(to) else {
             return true;
         };
         self.sites.get(&destination.site).is_none_or(|site| {
             // The delivery that asks is one of them.
-            site.delivering <= site.most(&destination.transport, now) && !site.rests(now)
+            !site.has_too_many(&destination.transport, now) && !site.rests(now)
         })
     }
 
@@ -50,24 +56,25 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let destination = self.known.get(to);
         let spare = destination.and_then(|it| {
             let site = self.sites.get(&it.site)?;
-            Some(
-                site.most(&it.transport, now)
-                    .saturating_sub(site.delivering),
-            )
+            Some(site.spare(&it.transport, now))
         });
         spare.unwrap_or(0)
     }
 
-    pub(super) fn move_to(&mut self, to: &Arc<D>, key: Key<D>, now: Timestamp) {
+    /// Its hosts are others. Deliveries that have connections to those of before count there until
+    /// they end; with whoever `asks` go those that know none yet.
+    pub(super) fn move_to(&mut self, to: &Arc<D>, key: Key<D>, asks: Option<u64>, now: Timestamp) {
         let Some(destination) = self.known.get_mut(to).filter(|it| it.site != key) else {
             return;
         };
         let from = std::mem::replace(&mut destination.site, key.clone());
         let mut moved = 0;
-        for underway in self.underway.values_mut() {
-            if underway.destination == *to && underway.site == from {
+        let none = matches!(from, Key::Alone(_));
+        for (ticket, underway) in &mut self.underway {
+            let goes = none || asks == Some(*ticket);
+            if goes && underway.destination == *to && underway.site == from {
                 underway.site = key.clone();
-                moved += usize::from(!underway.stalls || underway.runs);
+                moved += usize::from(underway.place != Place::None);
             }
         }
         let transport = Arc::clone(&destination.transport);

@@ -38,7 +38,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let destination = self.known.get(to)?;
         let site = self.sites.get(&destination.site)?;
         let (refused, after) = (&destination.refused, self.settings.back_off.first);
-        if destination.probes(site.delivering, now) {
+        if destination.probes(site.speaking(), now) {
             return None;
         }
         refused.wait_of(sender, now.after(after), now)

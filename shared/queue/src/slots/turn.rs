@@ -10,6 +10,8 @@ use crate::{
     census::Census,
     destination::{Listed, Turn},
     hashed::Map,
+    place::Place,
+    site::Site,
 };
 
 /// A delivery that is under way for so long waits for a peer that takes its time.
@@ -86,8 +88,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 0
             };
             let crowded = many || doubtful.saturating_mul(2) > slots.trusted;
-            let apart = self.known.get(&to).is_some_and(|it| self.goes_apart(it));
-            let crowded = crowded || self.is_hurried(&to);
+            let known = self.known.get(&to);
+            let mute = known.is_some_and(|it| self.takes_mute(it, now));
             let Some(destination) = self.known.get_mut(&to) else {
                 continue;
             };
@@ -99,8 +101,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             }
             let hog = self.hog;
             let site = self.sites.get(&destination.site);
-            let probes = destination.probes(site.map_or(0, |it| it.delivering), now);
-            let taken = destination.take(probes, apart, |owner, _| hog != Some(*owner));
+            let probes = destination.probes(site.map_or(0, Site::speaking), now);
+            let taken = destination.take(probes, mute, |owner, _| hog != Some(*owner));
             if let Some((owner, job)) = taken {
                 let patience = if crowded {
                     Patience::Short
@@ -132,9 +134,17 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         if self.taken().saturating_mul(2) <= self.settings.slots.trusted {
             return 0;
         }
-        let underway = self.underway.values().filter(|it| !it.stalls);
+        let underway = self.underway.values().filter(|it| it.place == Place::Full);
         let sites = underway.filter_map(|it| self.sites.get(&it.site));
         sites.filter(|site| !site.works(now)).count()
+    }
+
+    /// Whether anything could begin if there was a place among all.
+    pub(super) fn has_listed(&self) -> bool {
+        let mut working = self.working.iter();
+        let mut unproven = self.unproven.iter();
+        working.any(|to| self.is_listed(to, Listed::Working))
+            || unproven.any(|to| self.is_listed(to, Listed::Unproven))
     }
 
     fn is_listed(&self, to: &D, listed: Listed) -> bool {
@@ -184,8 +194,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             {
                 continue;
             }
-            let apart = self.known.get(&to).is_some_and(|it| self.goes_apart(it));
-            let silent = self.is_hurried(&to);
+            let known = self.known.get(&to);
+            let mute = known.is_some_and(|it| self.takes_mute(it, now));
             let Some(destination) = self.known.get_mut(&to) else {
                 continue;
             };
@@ -194,11 +204,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             self.hosts_full |= full;
             let taken = site
                 .filter(|_| !full)
-                .and_then(|site| census.take(destination, site, (slots, apart), now));
+                .and_then(|site| census.take(destination, site, (slots, mute), now));
             if let Some((owner, job, first)) = taken {
                 destination.listed = None;
                 let many = (census.total + 1) * 2 > slots.unproven;
-                let crowded = first || silent || (many && slots.unproven <= slots.total);
+                let crowded = first || (many && slots.unproven <= slots.total);
                 found = Some(Turn {
                     destination: to,
                     owner,
@@ -235,7 +245,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     pub(super) fn census(&self, now: Timestamp) -> Census<O> {
         let mut census = Census::default();
         let mut slow: Map<O, usize> = Map::default();
-        for underway in self.underway.values().filter(|it| !it.stalls) {
+        for underway in self.underway.values().filter(|it| it.place == Place::Full) {
             let Some(site) = self.sites.get(&underway.site) else {
                 continue;
             };

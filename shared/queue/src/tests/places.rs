@@ -145,7 +145,7 @@ fn what_waits_for_hosts_that_one_delivery_shows_to_work_goes_as_soon_as_that_has
         let mut queue = Queue::new(settings(Slots::of_many(8, 2)), 7);
         let hosts = [Arc::from("mx:25")];
         let before = deliveries(&tell(&mut queue, accepted(0, &["b"]), START)).remove(0);
-        assert!(queue.shares(&before.destination, &hosts, START));
+        assert!(queue.shares(before.ticket, &before.destination, &hosts, START));
         tell(&mut queue, finished(&before, sent()), START);
         for _ in 0..turns {
             tell(&mut queue, Event::TimedOut, later(HOURS - 600));
@@ -153,7 +153,10 @@ fn what_waits_for_hosts_that_one_delivery_shows_to_work_goes_as_soon_as_that_has
         // A message has one place where nothing is known to work.
         let mut flights = deliveries(&tell(&mut queue, accepted(1, &["b", "c"]), later(HOURS)));
         let first = flights.remove(0);
-        assert!(flights.is_empty() && queue.shares(&first.destination, &hosts, later(HOURS)));
+        assert!(
+            flights.is_empty()
+                && queue.shares(first.ticket, &first.destination, &hosts, later(HOURS))
+        );
         let next = deliveries(&tell(
             &mut queue,
             finished(&first, sent()),
@@ -249,17 +252,19 @@ fn a_destination_whose_host_is_named_twice_is_asked_by_as_many_as_any_other() {
 }
 
 #[test]
-fn silence_after_the_greeting_is_silence_too() {
+fn silence_after_the_greeting_at_different_messages_is_silence_too() {
     let mut queue = queue();
-    let flight = deliveries(&tell(&mut queue, accepted(1, &["tarpit"]), START)).remove(0);
-    let status = EnhancedStatus::new(4, 4, 2);
-    let failure = Failure::new(Blame::Network, Stage::Mail, status, "Connection timed out");
-    let actions = tell(&mut queue, finished(&flight, failure.outcome()), later(300));
-    assert!(
-        actions
-            .iter()
-            .any(|it| matches!(it, Action::Suspended { .. }))
-    );
+    let (first, second) = (accepted(1, &["tarpit"]), accepted(2, &["tarpit"]));
+    let mut flights = deliveries(&tell(&mut queue, first, START));
+    flights.extend(deliveries(&tell(&mut queue, second, START)));
+    let suspends = |it: &Action| matches!(it, Action::Suspended { .. });
+    let suspended = flights.iter().map(|flight| {
+        let status = EnhancedStatus::new(4, 4, 2);
+        let failure = Failure::new(Blame::Network, Stage::Mail, status, "Connection timed out");
+        let actions = tell(&mut queue, finished(flight, failure.outcome()), later(300));
+        actions.iter().any(suspends)
+    });
+    assert_eq!(suspended.collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

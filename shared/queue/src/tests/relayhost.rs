@@ -21,7 +21,10 @@ const RETRY: Schedule = Schedule {
 };
 
 fn agent(connections: usize) -> Queue {
-    let slots = Slots::of_one(connections, 4);
+    with_slots(Slots::of_one(connections, 4))
+}
+
+fn with_slots(slots: Slots) -> Queue {
     let settings = Settings {
         schedule: RETRY,
         back_off: BackOff::of_one(&RETRY),
@@ -272,26 +275,25 @@ fn a_refusal_to_connect_is_no_deferral_of_the_message() {
 
 /// The message in doubt waits for its answer; others may find another relayhost meanwhile.
 #[test]
-fn deliveries_whose_peer_takes_its_time_keep_no_places_but_only_so_many_of_them() {
+fn where_no_number_was_set_deliveries_whose_peer_is_silent_keep_no_places_but_only_so_many_of_them()
+{
     let mut queue = agent(2);
     let begun: Vec<_> = (1..=40)
         .flat_map(|number| arrive(&mut queue, 1000, number, START))
         .collect();
     assert_eq!(begun.len(), 2);
-    let stalls =
-        |queue: &mut Queue, ticket| deliveries(&tell(queue, Event::Stalls { ticket }, at(10)));
-    let mut stalling = begun.clone();
+    let mut silent = begun.clone();
     for number in 0..6 {
-        let next = stalls(&mut queue, stalling[number].ticket);
+        let next = mute::falls_silent(&mut queue, &silent[number], true, at(10));
         assert_eq!(next.len(), 1);
-        stalling.extend(next);
-        let once = stalls(&mut queue, stalling[number].ticket);
+        silent.extend(next);
+        let once = mute::falls_silent(&mut queue, &silent[number], true, at(10));
         assert_eq!(once, []);
     }
-    assert_eq!((queue.in_flight(), stalling.len()), (8, 8));
+    assert_eq!((queue.in_flight(), silent.len()), (8, 8));
     // No more than three times as many as there are places.
-    assert_eq!(stalls(&mut queue, stalling[6].ticket), []);
-    let next = delivered(&mut queue, &stalling[6], at(11));
+    assert_eq!(mute::falls_silent(&mut queue, &silent[6], true, at(10)), []);
+    let next = delivered(&mut queue, &silent[6], at(11));
     assert_eq!((next.len(), queue.in_flight()), (1, 8));
     assert_eq!(
         delivered(&mut queue, &begun[0], at(12)),
@@ -299,7 +301,6 @@ fn deliveries_whose_peer_takes_its_time_keep_no_places_but_only_so_many_of_them(
         "it had no place"
     );
     assert_eq!(queue.in_flight(), 7);
-    assert_eq!(stalls(&mut queue, next[0].ticket).len(), 1);
-    let gone = Event::Stalls { ticket: 4711 };
-    assert_eq!(deliveries(&tell(&mut queue, gone, at(13))), []);
+    let more = mute::falls_silent(&mut queue, &next[0], true, at(12));
+    assert_eq!(more.len(), 1);
 }

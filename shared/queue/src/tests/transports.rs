@@ -30,6 +30,7 @@ fn deployment() -> Queue {
             name: Some(name.into()),
             connections,
             initial,
+            open: connections,
             recipients,
             delay: Duration::from_secs(seconds),
             processes: 5,
@@ -159,7 +160,7 @@ fn provider(
     let (mut open, mut most, mut all, mut now) = (Vec::new(), 0, 0, START);
     for _ in 0..100_000 {
         if let Some(flight) = waiting.pop() {
-            if queue.shares(&flight.destination, &hosts, now) {
+            if queue.shares(flight.ticket, &flight.destination, &hosts, now) {
                 let outcome = answer(open.len());
                 open.push((flight, outcome));
                 most = most.max(open.len());
@@ -238,13 +239,36 @@ fn the_number_of_connections_that_a_provider_takes_is_learned_kept_and_tried_aga
     assert_eq!(queue.lessons(START.after(Duration::from_hours(25))), []);
 }
 
+/// DNS names other hosts while connections to those of before are open.
+#[test]
+fn connections_to_hosts_that_a_domain_had_before_count_there_until_they_end() {
+    let slots = Slots::of_many(200, 2).strict();
+    let mut queue = Queue::new(settings(slots), 7);
+    let (old, new) = ([Arc::from("mx1:25")], [Arc::from("mx2:25")]);
+    let begin = |queue: &mut Queue, number, to: &str, hosts: &[Arc<str>]| {
+        let begun = deliveries(&tell(queue, accepted(number, &[to]), START));
+        let goes =
+            |flight: &Delivery| queue.shares(flight.ticket, &flight.destination, hosts, START);
+        begun.iter().map(goes).collect::<Vec<_>>()
+    };
+    assert_eq!(begin(&mut queue, 1, "d", &old), [true]);
+    assert_eq!(begin(&mut queue, 2, "d", &new), [true]);
+    // One is open to the old hosts, and one to the new ones.
+    for (number, to, hosts) in [(3, "e", &old), (5, "g", &new)] {
+        assert_eq!(begin(&mut queue, number, to, hosts), [true]);
+    }
+    for (number, to, hosts) in [(4, "f", &old), (6, "h", &new)] {
+        assert_eq!(begin(&mut queue, number, to, hosts), [false], "a third one");
+    }
+}
+
 #[test]
 fn a_domain_whose_name_cannot_be_found_says_nothing_about_the_others_of_its_provider() {
     let mut queue = queue();
     let hosts: Vec<Arc<str>> = vec!["mx.prov.example:25".into()];
     for (number, to) in [(1, "a"), (2, "b")] {
         let flight = deliveries(&tell(&mut queue, accepted(number, &[to]), START)).remove(0);
-        assert!(queue.shares(&flight.destination, &hosts, START));
+        assert!(queue.shares(flight.ticket, &flight.destination, &hosts, START));
         tell(&mut queue, finished(&flight, &sent()), START);
     }
     let flight = deliveries(&tell(&mut queue, accepted(3, &["a"]), START)).remove(0);

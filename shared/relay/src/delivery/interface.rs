@@ -141,13 +141,9 @@ impl Default for Patience {
     }
 }
 
-/// A peer that says nothing for so long in the midst of a transaction keeps no place from others:
-/// it may be this message alone on which it falls silent.
+/// A peer that says nothing for so long in the midst of a transaction is silent: it may be this
+/// message alone at which it is, and others may wait for the connection.
 pub const QUIET: Duration = Duration::from_secs(5);
-
-/// What each answer up to the final dot may take where so many messages have met silence that the
-/// next one would keep its place: afterwards it is known as one of them, and keeps none.
-pub const HURRIED: Duration = Duration::from_secs(2 * QUIET.as_secs());
 
 /// One address to connect to.
 #[derive(Clone, PartialEq, Eq, Debug)]

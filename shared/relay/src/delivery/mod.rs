@@ -44,7 +44,11 @@ pub use address::{Locality, is_listener, is_own, locality};
 pub use fault::{Refusal, clear_text_goes_on, with_remedy};
 pub use fit::{Fitted, Reading, fit};
 pub use interface::{
-    Action, Batch, Dial, Event, Found, HURRIED, Host, Patience, Place, QUIET, Sent, Spot, Way,
+    Action, Batch, Dial, Event, Found, Host, Patience, Place, QUIET, Sent, Spot, Way,
 };
-pub use machine::{Delivery, MOST_ADDRESSES, end::stopped, judge::RETRACTIONS};
+pub use machine::{
+    Delivery, MOST_ADDRESSES,
+    end::{cut, stopped},
+    judge::RETRACTIONS,
+};
 pub use memory::{Memory, Outlook};

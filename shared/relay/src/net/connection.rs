@@ -4,17 +4,17 @@ use std::{
     io::{self, Read},
     net::SocketAddr,
     path::Path,
-    slice,
     time::{Duration, Instant},
 };
 
 use super::{
     dial::{connect, relay_name},
+    silence::{Others, Silence, Told},
     stream::Stream,
 };
 use crate::{
     conversation::{Conversation, End, Step, Trusting, closed, unreachable},
-    delivery::{Place, QUIET, RETRACTIONS, clear_text_goes_on},
+    delivery::{Place, RETRACTIONS, clear_text_goes_on, cut},
     tls::ClientTls,
     trust::PeerKey,
 };
@@ -34,13 +34,8 @@ const READ: usize = 16 * 1024;
 const SMALL_PIECE: usize = 4096;
 /// How often it is looked whether somebody still waits for the answer.
 const LOOK: Duration = Duration::from_millis(500);
-/// A peer that says nothing for so long, in the middle of a transaction, may take its time.
-const STALL: Duration = Duration::from_secs(10);
-/// When whoever watches is told, each since the one before.
-const PAUSES: [(Duration, Pause); 2] = [
-    (QUIET, Pause::Quiet),
-    (STALL.saturating_sub(QUIET), Pause::Stalled),
-];
+/// How long a peer is given to close what is closed here.
+const CLOSING: Duration = Duration::from_secs(2);
 /// How long a peer that stopped listening is given to say why.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
@@ -72,24 +67,28 @@ impl<'a> Target<'a> {
     }
 }
 
-/// How long a peer has said nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Pause {
-    /// [`QUIET`].
-    Quiet,
-    /// [`STALL`].
-    Stalled,
-}
-
-/// Who is told, once a transaction each, that the peer says nothing while it owes an answer.
-type Silent<'a> = Option<&'a dyn Fn(&Connection, Pause)>;
-
 /// What is looked at while an answer is awaited.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Watch<'a> {
-    pub(super) silent: Silent<'a>,
+    /// Who hears that the peer says nothing while it owes an answer.
+    pub(super) told: Option<&'a dyn Fn(Told)>,
+    /// Who may wait for the connection then.
+    pub(super) others: Option<&'a dyn Others>,
     /// Whether nobody here waits any longer, and why.
     pub(super) halted: Option<&'a dyn Fn() -> Option<Failure>>,
+}
+
+impl Watch<'_> {
+    fn tell(&self, told: Told) {
+        if let Some(tell) = self.told {
+            tell(told);
+        }
+    }
+
+    /// Whether it is looked at while something is awaited.
+    fn looks(&self) -> bool {
+        self.others.is_some() || self.halted.is_some()
+    }
 }
 
 /// An open connection that is ready for transactions.
@@ -97,6 +96,8 @@ pub struct Connection {
     conversation: Conversation,
     /// `None` once closed.
     stream: Option<Stream>,
+    /// It was given up for others.
+    cut: bool,
 }
 
 impl Connection {
@@ -135,7 +136,8 @@ impl Connection {
             if let (Some(key), Some(session)) = (connection.peer_key(), connection.tls_summary()) {
                 return Ok(Some((key.clone(), session.to_owned())));
             }
-            match connection.step(&mut io::empty(), 0, Watch::default(), &mut [].iter()) {
+            let (watch, silence) = (Watch::default(), &mut Silence::default());
+            match connection.step(&mut io::empty(), 0, watch, silence) {
                 Some(End::Failed(_)) if connection.conversation.shakes_again() => {}
                 Some(End::Failed(failure)) => return Err(failure),
                 Some(End::Ready | End::Finished(_)) => return Ok(None),
@@ -168,6 +170,7 @@ impl Connection {
         Ok(Self {
             conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
             stream: Some(stream),
+            cut: false,
         })
     }
 
@@ -252,6 +255,11 @@ impl Connection {
         vec![Outcome::Deferred(failure); recipients]
     }
 
+    /// Whether it was given up while its peer was silent, for others wait.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Whether another message can follow at once.
     pub fn is_ready(&self) -> bool {
         self.conversation.is_ready()
@@ -291,17 +299,29 @@ impl Connection {
     }
 
     /// QUIT, without waiting for the answer.
-    pub fn quit(mut self) {
+    pub fn quit(self) {
+        self.quit_for(None);
+    }
+
+    /// QUIT; where others may open one, until the peer has closed, too.
+    pub(super) fn quit_for(mut self, others: Option<&dyn Others>) {
         self.conversation.quit(Instant::now());
-        self.turn(&mut io::empty(), 0, Watch::default());
+        let watch = Watch {
+            others,
+            ..Watch::default()
+        };
+        self.turn(&mut io::empty(), 0, watch);
     }
 
     /// Lets the conversation run until a transaction can begin, has ended, or the connection is
     /// closed. The message is read in pieces of `room` bytes.
     fn turn(&mut self, content: &mut dyn Read, room: usize, watch: Watch<'_>) -> End {
-        let mut pauses = PAUSES.iter();
+        let mut silence = Silence::default();
         loop {
-            if let Some(end) = self.step(content, room, watch, &mut pauses) {
+            if let Some(end) = self.step(content, room, watch, &mut silence) {
+                if silence.ends(None) {
+                    watch.tell(Told::Speaks);
+                }
                 return end;
             }
         }
@@ -312,60 +332,60 @@ impl Connection {
         content: &mut dyn Read,
         room: usize,
         watch: Watch<'_>,
-        pauses: &mut slice::Iter<'_, (Duration, Pause)>,
+        silence: &mut Silence,
     ) -> Option<End> {
         let now = Instant::now();
         match self.conversation.next(now) {
             Step::Ended(end) => {
                 if self.conversation.is_closed() {
-                    self.stream = None;
+                    self.close(watch);
                 }
                 return Some(end);
             }
             Step::Content => self.conversation.feed(content, room, now),
-            Step::Write(bytes) => self.write(&bytes, now),
-            Step::Read => self.await_answer(now, watch, pauses),
+            Step::Write(bytes) => self.write(&bytes, now, watch, silence),
+            Step::Read => self.await_answer(now, watch, silence),
         }
         None
     }
 
-    fn write(&mut self, bytes: &[u8], now: Instant) {
+    fn write(&mut self, mut bytes: &[u8], now: Instant, watch: Watch<'_>, silence: &mut Silence) {
         let deadline = self.conversation.deadline(now);
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
-        if let Err(error) = stream.write_all(bytes, deadline) {
-            // What the peer said before it closed is a better reason than that it closed.
-            let mut buffer = [0; READ];
-            let until = Instant::now() + LAST_WORDS;
-            if let Ok(count @ 1..) = stream.read(&mut buffer, until) {
-                let wire = buffer.get(..count).unwrap_or_default();
-                self.conversation.received(wire, Instant::now());
+        while !bytes.is_empty() {
+            let Some(until) = self.look(now, deadline, watch, silence) else {
+                return;
+            };
+            let Some(stream) = &mut self.stream else {
+                return;
+            };
+            match stream.write(bytes, until) {
+                Ok(count @ 1..) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(error) if is_late(&error) && until < deadline => {}
+                written => {
+                    let closed = io::Error::from(io::ErrorKind::WriteZero);
+                    return self.unwritten(&written.err().unwrap_or(closed));
+                }
             }
-            self.conversation.failed(&error, Instant::now());
         }
     }
 
+    /// What the peer said before it closed is a better reason than that it closed.
+    fn unwritten(&mut self, error: &io::Error) {
+        let mut buffer = [0; READ];
+        let until = Instant::now() + LAST_WORDS;
+        if let Some(stream) = &mut self.stream
+            && let Ok(count @ 1..) = stream.read(&mut buffer, until)
+        {
+            let wire = buffer.get(..count).unwrap_or_default();
+            self.conversation.received(wire, Instant::now());
+        }
+        self.conversation.failed(error, Instant::now());
+    }
+
     /// Until something has come, or nobody waits for it any more.
-    fn await_answer(
-        &mut self,
-        mut since: Instant,
-        watch: Watch<'_>,
-        pauses: &mut slice::Iter<'_, (Duration, Pause)>,
-    ) {
-        let deadline = self.conversation.deadline(since);
-        loop {
-            let now = Instant::now();
-            if let Some(why) = watch.halted.and_then(|halted| halted()) {
-                return self.conversation.interrupted(why, now);
-            }
-            let next = watch.silent.zip(pauses.as_slice().first());
-            let next = next.map(|(tell, (wait, pause))| (tell, since + *wait, *pause));
-            let next = next.filter(|(_, at, _)| *at < deadline);
-            let mut until = next.map_or(deadline, |(_, at, _)| at);
-            if watch.halted.is_some() {
-                until = until.min(now + LOOK);
-            }
+    fn await_answer(&mut self, now: Instant, watch: Watch<'_>, silence: &mut Silence) {
+        let deadline = self.conversation.deadline(now);
+        while let Some(until) = self.look(now, deadline, watch, silence) {
             if self.read_before(until) {
                 return;
             }
@@ -373,13 +393,58 @@ impl Connection {
                 let late = io::Error::from(io::ErrorKind::TimedOut);
                 return self.conversation.failed(&late, Instant::now());
             }
-            if let Some((tell, at, pause)) = next
-                && until >= at
-            {
-                pauses.next();
-                since = at;
-                tell(self, pause);
-            }
+        }
+    }
+
+    /// Tells what is to be told of a peer that owes something. How long to wait before the next
+    /// look; nothing, where nobody waits any more.
+    fn look(
+        &mut self,
+        began: Instant,
+        deadline: Instant,
+        watch: Watch<'_>,
+        silence: &mut Silence,
+    ) -> Option<Instant> {
+        let now = Instant::now();
+        let (awaited, in_doubt) = self.conversation.awaits();
+        let awaited = awaited.unwrap_or(began);
+        if silence.ends(Some(awaited)) {
+            watch.tell(Told::Speaks);
+        }
+        while silence.next(awaited).is_some_and(|next| next <= now) && now < deadline {
+            watch.tell(silence.tell(awaited, in_doubt));
+        }
+        if let Some(why) = watch.halted.and_then(|halted| halted()) {
+            self.conversation.interrupted(why, now);
+            return None;
+        }
+        let others_wait = || watch.others.is_some_and(Others::wait);
+        if silence.goes_on() && !in_doubt && others_wait() {
+            self.cut = true;
+            self.conversation.interrupted(cut(), now);
+            return None;
+        }
+        let next = silence.next(awaited).filter(|_| watch.told.is_some());
+        let look = watch.looks().then(|| now + LOOK);
+        Some(
+            [next, look]
+                .into_iter()
+                .flatten()
+                .fold(deadline, Instant::min),
+        )
+    }
+
+    /// Where others wait, until the peer has closed, too: only then it counts one connection less.
+    fn close(&mut self, watch: Watch<'_>) {
+        let is_halted = watch.halted.is_some_and(|halted| halted().is_some());
+        let mut buffer = [0; READ];
+        let until = Instant::now() + CLOSING;
+        if let Some(mut stream) = self.stream.take()
+            && watch.others.is_some()
+            && !is_halted
+            && stream.shut_down().is_ok()
+        {
+            while matches!(stream.read(&mut buffer, until), Ok(1..)) {}
         }
     }
 
@@ -396,9 +461,13 @@ impl Connection {
                 let wire = buffer.get(..count).unwrap_or_default();
                 self.conversation.received(wire, now);
             }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return false,
+            Err(error) if is_late(&error) => return false,
             Err(error) => self.conversation.failed(&error, now),
         }
         true
     }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }

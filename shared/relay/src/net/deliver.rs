@@ -15,13 +15,14 @@ use smtp::client::Settings;
 
 use super::{
     Connection, Target,
-    connection::{Pause, Watch},
+    connection::Watch,
     dial::addresses,
+    silence::{Others, Told},
 };
 use crate::{
     delivery::{
         Action, Batch, Delivery, Dial, Event, Found, Locality, Memory, Place, Reading, Sent, Way,
-        fit, is_listener,
+        cut, fit, is_listener,
     },
     tls::ClientTls,
     token,
@@ -38,10 +39,8 @@ pub struct Road<'a> {
     pub memory: &'a Mutex<Memory>,
     /// Told of each new connection.
     pub opened: &'a dyn Fn(&Connection),
-    /// Told when a peer says nothing while it owes an answer: its place is for others.
-    pub silent: &'a dyn Fn(&Connection),
-    /// Others wait for its place: so long may each answer take up to the final dot.
-    pub hurried: Option<Duration>,
+    /// Others who may wait for the connection.
+    pub others: Option<&'a dyn Others>,
     /// Whether nobody here waits any longer, and why: the delivery ends with what recipients were
     /// answered by then.
     pub halted: Option<&'a dyn Fn() -> Option<Failure>>,
@@ -97,14 +96,16 @@ pub fn deliver(
     outgoing: &Outgoing<'_>,
 ) -> (Vec<Outcome>, Option<Failure>) {
     while let Some(action) = delivery.next_action() {
-        if let Some(why) = road.halted.and_then(|halted| halted()) {
+        let halted = || road.halted.and_then(|halted| halted());
+        let is_cut = kept.as_ref().is_some_and(|it| it.connection.is_cut());
+        if let Some(why) = halted().or_else(|| is_cut.then(cut)) {
             delivery.halt(&why);
             break;
         }
         let event = match action {
             Action::Reuse => {
                 if let Some(stale) = kept.take_if(|kept| !kept.is_usable()) {
-                    stale.quit();
+                    stale.connection.quit_for(road.others);
                 }
                 Event::Kept(kept.as_ref().map(|kept| kept.dial.clone().into()))
             }
@@ -134,8 +135,8 @@ pub fn deliver(
             })),
             Action::Send(batch) => Event::Sent(send(kept.as_mut(), &batch, road, outgoing)),
             Action::Leave => {
-                if let Some(connection) = kept.take() {
-                    connection.quit();
+                if let Some(left) = kept.take() {
+                    left.connection.quit_for(road.others);
                 }
                 continue;
             }
@@ -208,22 +209,24 @@ fn fitted(
     let others = outgoing.for_others.filter(|_| !peer.xwriter);
     let text = others.unwrap_or(outgoing.text);
     let mut fitted = fit(peer, envelope, text.size, text.read)?;
-    fitted.transaction.patience = batch.patience_within(road.hurried);
+    fitted.transaction.patience = batch.patience;
     fitted.transaction.kept = batch.kept;
     if fitted.eight_bit_all_the_same {
         (road.eight_bit)(connection);
     }
-    let silent = |connection: &Connection, pause| match pause {
-        Pause::Quiet => (road.silent)(connection),
+    let told = |told| match (told, road.others) {
+        (Told::Silent { in_doubt }, Some(others)) => others.silent(in_doubt, dial.host.named),
+        (Told::Speaks, Some(others)) => others.speaks(),
         // Where another one may be there, it is tried last from now on.
-        Pause::Stalled if batch.patience.is_some() => {
+        (Told::Stalled, _) if batch.patience.is_some() => {
             let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.stalls(dial, Instant::now());
         }
-        Pause::Stalled => {}
+        _ => {}
     };
     let watch = Watch {
-        silent: Some(&silent),
+        told: Some(&told),
+        others: road.others,
         halted: road.halted,
     };
     Ok(connection.send_watched(fitted.transaction, &mut fitted.content, watch))

@@ -10,6 +10,7 @@
 //! | [`names`] | the hosts behind a relayhost that DNS names |
 //! | [`resolv`] | whom names are asked of |
 //! | `presented` | what a host shows in its TLS handshake, without a word of mail |
+//! | `silence` | since when a peer says nothing, and who was told |
 //! | `stream` | one socket that keeps deadlines |
 //!
 //! Contract: every wait ends at the machine's deadline, however slowly the peer drips.
@@ -24,6 +25,7 @@ mod dial;
 pub mod names;
 mod presented;
 pub mod resolv;
+mod silence;
 mod stream;
 
 #[cfg(test)]
@@ -33,3 +35,4 @@ pub use connection::{Connection, Target};
 pub use deliver::{Kept, Outgoing, REUSED, Road, Text, deliver};
 pub use dial::{addresses, relay_name};
 pub use presented::{Presented, presented};
+pub use silence::Others;

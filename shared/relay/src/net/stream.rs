@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
@@ -48,16 +48,12 @@ impl Stream {
         }
     }
 
-    /// Writes everything before the deadline.
-    pub(super) fn write_all(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let count = self.write(bytes, deadline)?;
-            if count == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            bytes = bytes.get(count..).unwrap_or_default();
+    /// Nothing more is written.
+    pub(super) fn shut_down(&self) -> io::Result<()> {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
-        Ok(())
     }
 
     /// What has come without waiting: nothing (`None`), bytes, or the end (no bytes). A unix socket
@@ -96,7 +92,8 @@ impl Stream {
         }
     }
 
-    fn write(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
+    /// Writes what there is room for; `TimedOut` when there was none before the deadline.
+    pub(super) fn write(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
         loop {
             let left = left(deadline)?;
             if !will_do(self.write_timeout, left) {

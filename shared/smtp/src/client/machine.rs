@@ -241,6 +241,16 @@ impl Client {
         })
     }
 
+    /// Since when what the peer owes is awaited.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Whether the whole message is out: the peer may have taken it.
+    pub fn is_out(&self) -> bool {
+        self.phase == Phase::End
+    }
+
     /// What the peer offers, after EHLO; without what it then refused.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities

@@ -65,7 +65,7 @@ pub(super) const OPERATION: &[Row] = &[
     .at_restart(),
     Row::form(
         &DESTINATION,
-        "Simultaneous connections to one destination.",
+        "Simultaneous connections to one destination. If you set it, there are never more; otherwise connections whose peer is silent do not count where you named the next hop, up to three times as many.",
         |c| Some(c.concurrency.destination.to_string()),
     )
     .at_restart(),

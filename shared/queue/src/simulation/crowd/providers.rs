@@ -31,6 +31,11 @@ pub(super) struct Provider {
     pub(super) hosts: [Arc<str>; 1],
     pub(super) transport: Arc<Transport>,
     pub(super) kept: bool,
+    /// At some messages; the administrator named it.
+    pub(super) falls_silent: bool,
+    pub(super) named: bool,
+    /// It fell silent at different messages for minutes.
+    pub(super) suspended: bool,
     /// Connections now.
     pub(super) open: usize,
     pub(super) ended: Option<Timestamp>,
@@ -72,6 +77,9 @@ pub(super) fn providers(
             hosts: [format!("mx{}.example:25", providers.len()).into()],
             transport: Arc::clone(&transports[transport]),
             kept: random.next().is_multiple_of(5),
+            falls_silent: random.next().is_multiple_of(4),
+            named: random.next().is_multiple_of(2),
+            suspended: false,
             open: 0,
             ended: None,
             too_many: 0,
@@ -86,6 +94,7 @@ fn transports(slots: &Slots) -> [Arc<Transport>; 3] {
     let named = |name: &str, connections, delay| Transport {
         name: Some(name.into()),
         connections,
+        open: connections,
         recipients: 2,
         delay,
         processes: PROCESSES,

@@ -19,6 +19,7 @@ fn with_lists() -> Queue {
             name: Some(name.into()),
             connections: 10,
             initial: 10,
+            open: 10,
             recipients: 1,
             delay: Duration::ZERO,
             processes: PROGRAMS,

@@ -17,6 +17,13 @@ pub fn stopped() -> Failure {
     }
 }
 
+/// Why a recipient waits whose peer was silent while others waited for the connection.
+pub fn cut() -> Failure {
+    let status = EnhancedStatus::new(4, 4, 2);
+    let text = "conversation timed out early, for other mail waited,";
+    Failure::new(Blame::Network, Stage::Mail, status, text)
+}
+
 impl Delivery {
     /// It ends here with what is known; whoever has no outcome yet waits with this reason.
     pub fn halt(&mut self, why: &Failure) {
