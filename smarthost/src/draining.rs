@@ -1,10 +1,11 @@
 //! Whether this server is being emptied into another, as everybody who takes or sends mail needs
 //! it; kept in a file, so that a start goes on with it.
 //!
-//! Contract: what is begun or stopped is on disk when that returns. One order at a time asks
+//! Contract: what is begun or stopped is on disk before it is in force. One order at a time asks
 //! another server whether it would have the mail ([`Claim`]); a stop ends it. Counts are written by
-//! [`Draining::keep`] after they have changed, up to the stop, and never under the queue's lock:
-//! during a drain hardly any mail comes or ends here.
+//! [`Draining::keep`] after they have changed, up to the stop: during a drain hardly any mail comes
+//! or ends here. Nothing is written or removed under the queue's lock or that of the state: the
+//! disk may take its time, or not answer.
 //! Failures: a file that cannot be read is told, and set aside as one that says nothing: the mail
 //! is delivered from here, but for what had left already.
 
@@ -24,6 +25,8 @@ use system::log::{Level, line};
 use tokio::sync::{Notify, watch};
 
 use crate::drain::{Drain, Moves, Progress};
+
+mod orders;
 
 /// Its name in `state`.
 const FILE: &str = "drain";
@@ -57,7 +60,7 @@ pub(crate) enum Closed {
 pub(crate) struct Draining {
     path: PathBuf,
     state: Mutex<State>,
-    /// Held by who writes; taken before the state.
+    /// Held by who writes; taken before the queue and the state.
     writing: Mutex<()>,
     /// One more for each client that is inside a message.
     inside: Arc<()>,
@@ -118,6 +121,8 @@ struct State {
     drain: Option<Drain>,
     /// The claim that holds, by its number, and which server is asked.
     asking: Option<(u64, String)>,
+    /// The claim that holds is being written: it gives way to nobody.
+    beginning: bool,
     /// Claims until now.
     claims: u64,
     /// The last claim that gave way to another server's.
@@ -271,7 +276,7 @@ impl Draining {
             return Err(Closed::Emptied(to.to_owned()));
         }
         if let Some((number, to)) = state.asking.clone() {
-            if server >= self.name.as_str() {
+            if state.beginning || server >= self.name.as_str() {
                 return Err(Closed::Asks(to));
             }
             (state.asking, state.gave_way) = (None, Some(number));
@@ -279,73 +284,6 @@ impl Draining {
             self.asked.send_replace(());
         }
         Ok(())
-    }
-
-    /// Begins with so many messages in the queue, which is locked meanwhile. Failures: a text.
-    pub(crate) fn begin(
-        &self,
-        claim: &Claim<'_>,
-        to: &str,
-        pin: &str,
-        queued: usize,
-    ) -> Result<(), String> {
-        let _alone = self.write_alone();
-        let mut state = self.state();
-        if !claim.holds(&state) {
-            return Err(claim.why(&state).to_owned());
-        }
-        let drain = Drain::new(to, pin, queued, clock::now());
-        let written = self.write(&drain);
-        written.map_err(|error| format!("not on disk: {error}"))?;
-        state.drain = Some(drain);
-        state.unwritten = false;
-        state.trouble = None;
-        state.moves.again();
-        drop(state);
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// Mail is taken and delivered again.
-    pub(crate) fn stop(&self, left: usize) -> io::Result<Stopped> {
-        let _alone = self.write_alone();
-        let mut state = self.state();
-        // First, so that it begins nothing behind a stop that fails.
-        let asked = state.asking.take().map(|(_, to)| to);
-        self.asked.send_replace(());
-        state.unwritten = false;
-        if let Some(drain) = &mut state.drain {
-            let stopped = Drain {
-                stopped: true,
-                ..drain.clone()
-            };
-            self.write(&stopped)?;
-            *drain = stopped;
-        }
-        // Said here: with its last message it is forgotten.
-        let progress = state.progress(left, self.inside());
-        drop(state);
-        self.changed.notify_one();
-        Ok(Stopped { progress, asked })
-    }
-
-    /// It was stopped, and the other server knows all that has left.
-    pub(crate) fn forget(&self) {
-        let _alone = self.write_alone();
-        let mut state = self.state();
-        if state.drain.as_ref().is_none_or(|drain| !drain.stopped) {
-            return;
-        }
-        *state = State {
-            asking: state.asking.take(),
-            claims: state.claims,
-            gave_way: state.gave_way,
-            ..State::default()
-        };
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => self.unwritten(&error),
-            _ => {}
-        }
     }
 
     /// Another message is in the queue, which is locked meanwhile; whether it rests there.
@@ -374,8 +312,7 @@ impl Draining {
         goes_on
     }
 
-    /// Writes counts that have changed. Not under the lock of the queue: the disk may take its
-    /// time.
+    /// Writes counts that have changed.
     pub(crate) fn keep(&self) {
         if !self.state().unwritten {
             return;

@@ -303,11 +303,12 @@ impl Controlled<'_> {
 
     /// What rests goes on; what is under way does when its answer is there.
     fn stop_drain(&self, now: Timestamp) -> Vec<Answer> {
-        let mut queue = self.queue();
-        let stopped = match self.draining.stop(left(&queue)) {
-            Ok(stopped) => stopped,
+        let stopping = match self.draining.stop() {
+            Ok(stopping) => stopping,
             Err(error) => return vec![refused(format!("not on disk: {error}"))],
         };
+        let mut queue = self.queue();
+        let stopped = stopping.done(left(&queue));
         for id in queue.ids() {
             let entry = self.spool.entry(id);
             let rests = entry.is_some_and(|entry| entry.hold == Hold::No);

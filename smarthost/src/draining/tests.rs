@@ -6,7 +6,8 @@ fn claim<'a>(draining: &'a Draining, to: &str) -> Result<Option<Claim<'a>>, Stri
 
 fn begin(draining: &Draining) {
     let claim = claim(draining, "mx2").unwrap().unwrap();
-    draining.begin(&claim, "mx2", "sha256:x", 1).unwrap();
+    let beginning = draining.begin(&claim, "mx2", "sha256:x", 1);
+    beginning.unwrap().done(1);
 }
 
 #[tokio::test]
@@ -18,20 +19,21 @@ async fn one_order_at_a_time_asks_a_server_and_a_stop_ends_it() {
         let why = claim(&draining, to).unwrap_err();
         assert!(why.contains("is asking mx2"), "{why}");
     }
-    let stopped = draining.stop(0).unwrap();
+    let stopped = draining.stop().unwrap().done(0);
     assert!(stopped.progress.is_none());
     assert_eq!(stopped.asked.as_deref(), Some("mx2"));
     assert_eq!(first.ended().await, ENDED);
     let second = claim(&draining, "mx3").unwrap().unwrap();
     let late = draining.begin(&first, "mx2", "sha256:x", 1);
-    assert_eq!(late, Err(ENDED.to_owned()));
+    assert_eq!(late.err().as_deref(), Some(ENDED));
     drop(first);
-    draining.begin(&second, "mx3", "sha256:x", 1).unwrap();
+    let beginning = draining.begin(&second, "mx3", "sha256:x", 1);
+    beginning.unwrap().done(1);
     drop(second);
     assert_eq!(draining.to().as_deref(), Some("mx3"));
     assert!(claim(&draining, "mx3").unwrap().is_none());
     assert!(claim(&draining, "mx2").is_err());
-    assert_eq!(draining.stop(0).unwrap().asked, None);
+    assert_eq!(draining.stop().unwrap().done(0).asked, None);
 }
 
 #[test]
@@ -48,13 +50,33 @@ fn counts_that_change_under_the_queues_lock_are_written_after_it_and_never_over_
     assert_ne!(counted, begun);
     draining.keep();
     assert!(draining.came());
-    draining.stop(2).unwrap();
+    draining.stop().unwrap().done(2);
     let stopped = kept();
     draining.keep();
     assert!(!draining.came());
     draining.keep();
     assert_eq!(kept(), stopped);
     assert!(Draining::open(directory.path()).drain().unwrap().stopped);
+}
+
+#[test]
+fn while_the_disk_keeps_an_order_that_begins_or_ends_a_drain_mail_is_counted_and_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let draining = Draining::open(directory.path());
+    let kept = || Draining::open(directory.path()).drain().unwrap().stopped;
+    let claim = claim(&draining, "mx2").unwrap().unwrap();
+    let beginning = draining.begin(&claim, "mx2", "sha256:x", 1).unwrap();
+    // Each of these would wait if one of the locks that the queue needs were held.
+    assert!(!draining.came() && draining.to().is_none());
+    assert!(draining.progress(1).is_none() && !kept());
+    beginning.done(2);
+    draining.keep();
+    let stopping = draining.stop().unwrap();
+    assert!(draining.came() && draining.to().is_some() && kept());
+    assert!(draining.progress(3).is_some());
+    assert!(stopping.done(3).progress.is_some());
+    draining.keep();
+    assert!(!draining.came() && draining.to().is_none() && kept());
 }
 
 #[tokio::test]
@@ -85,14 +107,17 @@ async fn of_two_servers_that_ask_each_other_at_once_exactly_one_begins() {
         assert_eq!(at_large, Ok(()));
         assert_eq!(theirs.ended().await, GAVE_WAY);
         let late = large.begin(&theirs, "mx-a", "sha256:x", 1);
-        assert_eq!(late, Err(GAVE_WAY.to_owned()));
-        small.begin(&ours, "mx-b", "sha256:x", 1).unwrap();
+        assert_eq!(late.err().as_deref(), Some(GAVE_WAY));
+        let beginning = small.begin(&ours, "mx-b", "sha256:x", 1).unwrap();
+        // What is being written gives way to nobody, whatever his name.
+        assert_eq!(small.admit("0"), Err(Closed::Asks("mx-b".to_owned())));
+        beginning.done(1);
         assert_eq!(small.admit("b"), Err(Closed::Emptied("mx-b".to_owned())));
         drop((ours, theirs));
         // It takes mail, and can be emptied elsewhere later.
         assert_eq!(large.to(), None);
         assert!(claim(&large, "mx-c").unwrap().is_some());
-        small.stop(0).unwrap();
+        small.stop().unwrap().done(0);
         small.forget();
     }
 }

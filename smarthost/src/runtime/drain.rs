@@ -94,12 +94,16 @@ fn nothing_arrives(dispatch: &Dispatch) -> Result<(), String> {
 fn rest(dispatch: &Dispatch, claim: &Claim<'_>, to: &str, pin: &str) -> Result<(), String> {
     // Also what has come while the other server was asked.
     nothing_arrives(dispatch)?;
+    let draining = dispatch.draining();
+    let queued = left(&dispatch.lock());
+    let beginning = draining.begin(claim, to, pin, queued)?;
     let mut queue = dispatch.lock();
-    dispatch.draining().begin(claim, to, pin, left(&queue))?;
+    beginning.done(left(&queue));
     for id in queue.ids() {
         queue.handle(Event::Parked { id }, clock::now());
     }
     drop(queue);
     dispatch.wake();
+    draining.keep();
     Ok(())
 }
