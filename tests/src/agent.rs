@@ -46,7 +46,7 @@ pub fn config(relayhost: &str, more: &str) -> String {
 pub struct Agent {
     installation: Installation,
     bin: PathBuf,
-    pid_namespace: bool,
+    within: Vec<String>,
 }
 
 impl Agent {
@@ -63,7 +63,7 @@ impl Agent {
         let agent = Self {
             bin: install_names(installation.directory()),
             installation,
-            pid_namespace: false,
+            within: Vec::new(),
         };
         agent.configure(config);
         agent
@@ -89,7 +89,12 @@ impl Agent {
     /// Runs the agent, from the next start on, in a pid namespace of its own, as in a container
     /// (root only).
     pub fn in_pid_namespace(&mut self) {
-        self.pid_namespace = true;
+        self.run_within(["unshare", "--pid", "--fork", "--kill-child"].map(str::to_owned));
+    }
+
+    /// Puts these words before the command that starts the agent, from the next start on.
+    pub fn run_within(&mut self, words: impl IntoIterator<Item = String>) {
+        self.within = words.into_iter().collect();
     }
 
     /// Starts the agent (again) and waits until it takes connections.
@@ -104,11 +109,11 @@ impl Agent {
     fn start_command(&self) -> Command {
         let mut plain = self.admin_command();
         plain.arg("agent");
-        if !self.pid_namespace {
+        let Some((first, rest)) = self.within.split_first() else {
             return plain;
-        }
-        let mut command = hermetic("unshare");
-        command.args(["--pid", "--fork", "--kill-child"]);
+        };
+        let mut command = hermetic(first);
+        command.args(rest);
         command.arg(plain.get_program()).args(plain.get_args());
         command
     }

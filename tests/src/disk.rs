@@ -49,14 +49,99 @@ impl Filesystem {
     }
 }
 
-/// A disk with a file system that is mounted.
+/// The program that stands for a disk, with what it has mounted.
 #[derive(Debug)]
-pub struct Disk {
+struct Server {
     process: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     /// Process number of who holds the namespace.
     holder: String,
+}
+
+impl Server {
+    /// `what`: its second argument.
+    fn start(folder: &Path, what: &str) -> Self {
+        fs::create_dir(folder).unwrap();
+        let mut process = Command::new(&binaries().disk)
+            .arg(folder)
+            .arg(what)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut server = Self {
+            orders: process.stdin.take().unwrap(),
+            answers: BufReader::new(process.stdout.take().unwrap()),
+            process,
+            holder: String::new(),
+        };
+        let ready = server.answer();
+        let holder = ready.strip_prefix("ready ");
+        holder
+            .expect("the disk is ready")
+            .clone_into(&mut server.holder);
+        server
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn inside(&self) -> Vec<String> {
+        let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder);
+        ["nsenter", &namespace, "--"].map(str::to_owned).to_vec()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // What is mounted on it fails from now on, and goes with the last process in its namespace.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A file system that is away: whoever looks for a file in it waits, and cannot be killed, until it
+/// is dropped.
+#[derive(Debug)]
+pub struct Away {
+    server: Server,
+    directory: TempDir,
+}
+
+impl Away {
+    /// One that is mounted; `None`, after saying so, where this machine cannot have it.
+    pub fn mounted() -> Option<Self> {
+        if !peers::mounts() {
+            return None;
+        }
+        if !Path::new("/dev/fuse").exists() {
+            peers::not_here("this kernel has no /dev/fuse");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::start(&directory.path().join("away"), "away");
+        Some(Self { server, directory })
+    }
+
+    /// A file on it, for those who are [inside](Self::inside).
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join("away").join(name)
+    }
+
+    /// Words to put before a command that is to see it.
+    pub fn inside(&self) -> Vec<String> {
+        self.server.inside()
+    }
+}
+
+/// A disk with a file system that is mounted.
+#[derive(Debug)]
+pub struct Disk {
+    server: Server,
     directory: TempDir,
     kind: Filesystem,
 }
@@ -77,29 +162,12 @@ impl Disk {
             directory.path().join("fuse"),
             directory.path().join("mounted"),
         );
-        fs::create_dir(&fuse).unwrap();
         fs::create_dir(mounted).unwrap();
-        let mut process = Command::new(&binaries().disk)
-            .args([fuse, SIZE.to_string().into()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let orders = process.stdin.take().unwrap();
-        let answers = BufReader::new(process.stdout.take().unwrap());
-        let mut disk = Self {
-            process,
-            orders,
-            answers,
-            holder: String::new(),
+        let disk = Self {
+            server: Server::start(&fuse, &SIZE.to_string()),
             directory,
             kind,
         };
-        let ready = disk.answer();
-        let holder = ready.strip_prefix("ready ");
-        holder
-            .expect("the disk is ready")
-            .clone_into(&mut disk.holder);
         disk.run(&format!(
             "{} {} DEVICE",
             mkfs.display(),
@@ -116,15 +184,14 @@ impl Disk {
 
     /// A file on it, as all the others see it.
     pub fn file(&self, name: &str) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.holder));
+        let root = PathBuf::from(format!("/proc/{}/root", self.server.holder));
         let mounted = self.mounted();
         root.join(mounted.strip_prefix("/").unwrap()).join(name)
     }
 
     /// Words to put before a command that is to see the file system.
     pub fn inside(&self) -> Vec<String> {
-        let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder);
-        ["nsenter", &namespace, "--"].map(str::to_owned).to_vec()
+        self.server.inside()
     }
 
     /// A smarthost that has spool and state on it, and for whom no client sends too much; not
@@ -144,17 +211,11 @@ impl Disk {
 
     /// Gives the disk one of its orders.
     pub fn order(&mut self, order: &str) -> String {
-        writeln!(self.orders, "{order}").unwrap();
-        let answer = self.answer();
+        writeln!(self.server.orders, "{order}").unwrap();
+        let answer = self.server.answer();
         let told = answer.strip_prefix("ok");
         let told = told.unwrap_or_else(|| panic!("{order}: {answer}"));
         told.trim().to_owned()
-    }
-
-    fn answer(&mut self) -> String {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
     }
 
     /// Unmounts, and mounts again as a machine does at its start.
@@ -211,14 +272,6 @@ impl Disk {
         let mut command = Command::new(first);
         command.args(rest).arg(program);
         command
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // What is mounted on it fails from now on, and goes with the last process in its namespace.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    io,
     os::unix::fs::FileExt as _,
     path::Path,
     thread,
@@ -11,7 +10,7 @@ use std::{
 };
 
 use mail::clock;
-use system::sysexits::Exit;
+use system::{open, read, sysexits::Exit, within};
 use tables::{aliases::unusable, watch, watched::is_fresh};
 
 use super::terminal::{complain, say};
@@ -58,16 +57,14 @@ fn settle(settings: &Settings) {
 
 /// Whether the last line of a file does not end, as an editor or a copy leaves it that was stopped.
 fn has_no_end(path: &Path) -> bool {
-    let last = || -> io::Result<Option<u8>> {
-        let file = system::read::regular(path)?;
-        let Some(at) = file.metadata()?.len().checked_sub(1) else {
-            return Ok(None);
-        };
+    let last = within::found(path, |path| {
+        let file = open::regular(path).ok()?;
+        let at = file.metadata().ok()?.len().checked_sub(1)?;
         let mut last = [0];
-        file.read_exact_at(&mut last, at)?;
-        Ok(Some(u8::from_be_bytes(last)))
-    };
-    last().is_ok_and(|last| last.is_some_and(|byte| byte != b'\n'))
+        file.read_exact_at(&mut last, at).ok()?;
+        Some(last != [b'\n'])
+    });
+    last.unwrap_or_default()
 }
 
 /// Reads the files.
@@ -81,7 +78,7 @@ pub fn look(settings: &Settings) -> Checked {
         (&rules.revaliases, &settings.revaliases),
     ] {
         faults.extend(unusable(table, false).iter().map(ToString::to_string));
-        let state = if path.exists() {
+        let state = if read::is_there(path) {
             format!("{} names", table.all().count())
         } else {
             "not there".to_owned()

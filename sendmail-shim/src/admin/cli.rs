@@ -157,6 +157,10 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
 fn run(cli: Cli) -> Result<Exit, CommandError> {
     let file = cli.config.as_deref();
     let settings = || places::load(file);
+    if !matches!(cli.command, Command::Agent { .. }) {
+        // It ends whatever does not answer.
+        system::scout::send_ahead();
+    }
     match cli.command {
         // It queues, whatever the configuration says.
         Command::Agent { idle } => agent::run::run(file, idle.0)

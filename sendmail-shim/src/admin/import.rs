@@ -7,7 +7,7 @@
 //! The mail that waits in its queue is [`super::takeover`]'s.
 
 use std::{
-    fs, io,
+    io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<Exit, CommandError> {
     };
     let (main, read) = program.source();
     let file = under(root, main);
-    fs::metadata(&file).map_err(|error| {
+    system::read::metadata(&file).map_err(|error| {
         CommandError::new(Exit::NoInput, format!("{}: {error}", file.display()))
     })?;
     let mut plan = read(&|path| source(root, path));
@@ -97,15 +97,11 @@ pub(super) fn program(root: &Path) -> Option<&'static str> {
 /// A file of the other program; one that cannot be read is told, and counts as missing.
 pub(super) fn source(root: &Path, path: &str) -> Option<Source> {
     let file = under(root, path);
-    let read = system::read::open(&file).and_then(|open| {
-        let mode = open.metadata()?.permissions().mode();
-        Ok((system::read::all(&open, MAX)?, mode))
-    });
-    match read {
-        Ok((bytes, mode)) => Some(Source {
+    match system::read::piped_bytes(&file, MAX) {
+        Ok((bytes, about)) => Some(Source {
             path: path.to_owned(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
-            world_readable: mode & 0o004 != 0,
+            world_readable: about.permissions().mode() & 0o004 != 0,
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
@@ -182,6 +178,8 @@ fn give_to_agent(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -20,6 +20,7 @@ use mail::clock::{self, Timestamp};
 use relay::{delivery::Outlook, token};
 use sendmail::verify;
 use spool::{Entry, Hold, QueueId, Spool};
+use system::within;
 
 use super::{dispatch::Event, state::Agent};
 use crate::{
@@ -114,7 +115,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         alarms: match owner {
             None => {
                 let tables = agent.refused_tables();
-                let lies = spool::quarantined(&settings.spool);
+                let lies = within::found(&settings.spool, spool::quarantined);
                 let alarms = agent.deaf.alarms().into_iter();
                 let alarms = alarms.chain(spool.alarms()).chain(agent.refused_password());
                 let tables = tables.lines().map(str::to_owned);

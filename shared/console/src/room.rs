@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,6 +13,7 @@ use system::{
     flush::flush_takes,
     fs::{Room, room},
     usable::unusable,
+    within,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -34,19 +36,23 @@ pub fn look(
     let shown = directory.display();
     // What an administrator has put beside the daemon's own is in nobody's way.
     let whole = subject == "spool";
-    let needed = |name: &OsStr| whole || name.as_encoded_bytes().starts_with(b"state.sqlite");
-    if judged && let Some(found) = unusable(directory, needed) {
-        return findings.fail(subject, found.why, &found.remedy);
-    }
-    if judged
-        && !whole
-        && let Some(found) = unusable(directory, |_| true)
-    {
-        findings.warn(subject, found.why, &found.remedy);
-    }
-    let there = directory.ancestors().find(|it| it.is_dir());
-    match room(there.unwrap_or(Path::new("."))) {
-        Ok(room) => free(subject, &shown.to_string(), (&room, least), findings),
+    let looked = within::ask(directory, move |directory| {
+        let needed = |name: &OsStr| whole || name.as_encoded_bytes().starts_with(b"state.sqlite");
+        if judged && let Some(found) = unusable(directory, needed) {
+            return Ok(Err(found));
+        }
+        let odd = (judged && !whole).then(|| unusable(directory, |_| true));
+        let there = directory.ancestors().find(|it| it.is_dir());
+        Ok(Ok((odd.flatten(), room(there.unwrap_or(Path::new(".")))?)))
+    });
+    match looked {
+        Ok(Err(found)) => findings.fail(subject, found.why, &found.remedy),
+        Ok(Ok((odd, room))) => {
+            if let Some(found) = odd {
+                findings.warn(subject, found.why, &found.remedy);
+            }
+            free(subject, &shown.to_string(), (&room, least), findings);
+        }
         Err(error) => {
             let remedy = "the daemon must be able to see it";
             findings.fail(subject, format!("{shown}: {error}"), remedy);
@@ -75,8 +81,13 @@ pub fn left(places: Vec<(PathBuf, u64)>, spool: &Path, alarms: &[String], findin
 /// How long a flush of the disk takes that the queue lies on, and how fast mail is accepted then.
 /// Who cannot try says nothing: [`look`] does.
 pub fn flush(directory: &Path, findings: &mut Findings) {
-    if let Ok(takes) = flush_takes(directory) {
-        flushed(takes, findings);
+    match within::ask_disk(directory, flush_takes) {
+        Ok(takes) => flushed(takes, findings),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let text = format!("{}: {error}", directory.display());
+            findings.fail("flush", text, "until it does, no mail is taken");
+        }
+        Err(_) => {}
     }
 }
 

@@ -30,7 +30,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use system::sysexits::Exit;
+use system::{sysexits::Exit, within::NoAnswer};
 
 /// Where the agent of a machine answers, unless its configuration says otherwise.
 pub const AGENT: &str = "/run/sendmail-shim/control.sock";
@@ -96,7 +96,7 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
         let hint = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "is the daemon running?",
             io::ErrorKind::PermissionDenied => "only administrators may ask",
-            io::ErrorKind::TimedOut => HANGS,
+            io::ErrorKind::TimedOut if NoAnswer::of(&error).is_none() => HANGS,
             _ => "cannot connect",
         };
         io::Error::new(

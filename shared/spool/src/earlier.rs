@@ -16,6 +16,8 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
+use system::within;
+
 use super::{
     Spool,
     journal::{self, Level},
@@ -31,7 +33,7 @@ const MOST: u64 = 64 * 1024;
 /// many messages; nothing is opened to be written.
 pub fn left(lists: &[PathBuf], own: &Path) -> Vec<(PathBuf, u64)> {
     let places = earlier(lists, own).into_iter();
-    let counted = places.filter_map(|place| Some((queued(&place).ok()?, place)));
+    let counted = places.filter_map(|place| Some((within::ask(&place, queued).ok()?, place)));
     let left = counted.filter(|(count, _)| *count > 0);
     left.map(|(count, place)| (place, count)).collect()
 }
@@ -52,7 +54,8 @@ fn earlier(lists: &[PathBuf], own: &Path) -> Vec<PathBuf> {
 
 fn real(place: &Path) -> PathBuf {
     let absolute = || path::absolute(place).unwrap_or_else(|_| place.to_owned());
-    place.canonicalize().unwrap_or_else(|_| absolute())
+    let real = within::ask(place, Path::canonicalize);
+    real.unwrap_or_else(|_| absolute())
 }
 
 impl Spool {

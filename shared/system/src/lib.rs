@@ -6,9 +6,11 @@
 //! | [`descriptors`] | how many files may be open |
 //! | [`flush`] | how long a disk takes until what was written is on it |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
+//! | [`open`] | files opened without waiting for who is at their other end |
 //! | [`patient`] | descriptors that do not block, read and written all the same |
 //! | [`program`] | one program: started, fed, listened to, ended with all that it has started |
 //! | [`read`] | files that an administrator named, bounded in time and length |
+//! | [`scout`] | a process that looks at a file first, for a command that is to end whatever is silent |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
 //! | [`socket`] | unix sockets: connecting within a time, listening |
@@ -22,9 +24,11 @@ pub mod descriptors;
 pub mod flush;
 pub mod fs;
 pub mod log;
+pub mod open;
 pub mod patient;
 pub mod program;
 pub mod read;
+pub mod scout;
 pub mod secret;
 pub mod socket;
 pub mod sysexits;

@@ -1,24 +1,26 @@
 //! Files that an administrator named: settings, keys, passwords, tables.
 //!
-//! Contract: nothing is read without bound, and nothing but regular files: what settings name is
-//! opened without waiting, and a FIFO, a device, a socket or a directory there is an error at once.
-//! Only what is named on a command line may be a pipe ([`piped`]), so that `--config <(…)` works;
-//! it is read to its end, for ten seconds at most.
-//! Failures: `io::Error`; what is too long is not cut but refused.
+//! Contract: nothing is read without bound, neither of length nor of time ([`within`]), and nothing
+//! but regular files: what settings name is opened without waiting, and a FIFO, a device, a socket
+//! or a directory there is an error at once. Only what is named on a command line may be a pipe
+//! ([`piped`]), so that `--config <(…)` works; it is read to its end, for ten seconds at most.
+//! Failures: `io::Error`; what is too long is not cut but refused, and what does not answer is
+//! `TimedOut`.
 
 use std::{
     fmt,
-    fs::{File, OpenOptions},
+    fs::{self, File, Metadata},
     io::{self, Read as _},
-    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    os::unix::fs::FileTypeExt as _,
     path::Path,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    fs::OFlags,
-    io::Errno,
+use rustix::fs::Access;
+
+use crate::{
+    open::{at_once, ready, regular},
+    within,
 };
 
 /// How long a pipe may take.
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The whole file, at most `most` bytes.
 pub fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    all(&regular(path)?, most)
+    within::ask(path, move |path| all(&regular(path)?, most))
 }
 
 /// The whole file, which must be UTF-8.
@@ -36,7 +38,49 @@ pub fn text(path: &Path, most: u64) -> io::Result<String> {
 
 /// The same of what a command line names: a file, or a pipe.
 pub fn piped(path: &Path, most: u64) -> io::Result<String> {
-    utf8(all(&open(path)?, most)?)
+    utf8(piped_bytes(path, most)?.0)
+}
+
+/// The same as it is, with what is known of the file.
+pub fn piped_bytes(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
+    let (file, about) = within::ask(path, |path| {
+        let file = at_once(path)?;
+        let about = file.metadata()?;
+        Ok((file, about))
+    })?;
+    if about.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let bytes = if about.is_file() {
+        within::ask(path, move |_| all(&file, most))
+    } else {
+        // It waits for no disk, and is bounded by itself.
+        all(&file, most)
+    };
+    Ok((bytes?, about))
+}
+
+/// What is known of a file, or of what a link leads to.
+pub fn metadata(path: &Path) -> io::Result<Metadata> {
+    within::ask(path, |path| fs::metadata(path))
+}
+
+/// Whether whoever asks may do this with a file.
+pub fn access(path: &Path, wanted: Access) -> io::Result<()> {
+    within::ask(path, move |path| Ok(rustix::fs::access(path, wanted)?))
+}
+
+/// Whether a directory is there.
+pub fn is_directory(path: &Path) -> bool {
+    metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether something is there; what does not answer may be.
+pub fn is_there(path: &Path) -> bool {
+    match metadata(path) {
+        Err(error) => error.kind() == io::ErrorKind::TimedOut,
+        Ok(_) => true,
+    }
 }
 
 fn utf8(bytes: Vec<u8>) -> io::Result<String> {
@@ -75,39 +119,6 @@ impl NotUtf8 {
     }
 }
 
-/// Opens a regular file, and nothing else.
-pub fn regular(path: &Path) -> io::Result<File> {
-    let file = at_once(path)?;
-    let kind = file.metadata()?.file_type();
-    let what = match kind {
-        it if it.is_file() => return Ok(file),
-        it if it.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        it if it.is_fifo() => "a FIFO",
-        it if it.is_char_device() || it.is_block_device() => "a device",
-        _ => "something else",
-    };
-    let text = format!("it is {what}, and must be a regular file");
-    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
-}
-
-/// Opens a file, pipe or device without waiting; [`all`] reads it.
-pub fn open(path: &Path) -> io::Result<File> {
-    let file = at_once(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok(file)
-}
-
-/// Opens whatever is there for reading, without waiting.
-pub fn at_once(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-}
-
 /// What is left in an open file, at most `most` bytes.
 pub fn all(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let end = Instant::now() + PATIENCE;
@@ -134,24 +145,18 @@ pub fn all(file: &File, most: u64) -> io::Result<Vec<u8>> {
 }
 
 fn wait(file: &File, end: Instant) -> io::Result<()> {
-    let left = end.saturating_duration_since(Instant::now());
-    let left = Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or_default(),
-        tv_nsec: i64::from(left.subsec_nanos()),
-    };
-    match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&left)) {
-        Ok(0) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "it is a pipe, and nobody writes to it",
-        )),
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
+    if ready(file, end)? {
+        return Ok(());
     }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "it is a pipe, and nobody writes to it",
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, process::Command, thread};
+    use std::{fs::OpenOptions, io::Write as _, process::Command, thread};
 
     use super::*;
 

@@ -11,22 +11,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::within;
+
 /// Longest password file, bytes.
 const MAX: u64 = 16 * 1024;
 
 /// The password in a file.
 pub fn password(file: &Path) -> Result<String, String> {
-    first_line(open(file)?, file)
+    bounded(file, |file| first_line(open(file)?, file))
 }
 
 /// Everything that a file of secrets holds.
 pub fn text(file: &Path) -> Result<String, String> {
-    read(open(file)?, file)
+    bounded(file, |file| read(open(file)?, file))
+}
+
+/// Nobody waits for long for a disk that does not answer.
+fn bounded(
+    file: &Path,
+    read: impl FnOnce(&Path) -> Result<String, String> + Send + 'static,
+) -> Result<String, String> {
+    let done = within::ask(file, |file| Ok(read(file)));
+    done.unwrap_or_else(|error| Err(format!("{}: {error}", file.display())))
 }
 
 fn open(file: &Path) -> Result<File, String> {
     let shown = file.display();
-    let open = crate::read::regular(file).map_err(|error| format!("{shown}: {error}"))?;
+    let open = regular(file)?;
     let metadata = open
         .metadata()
         .map_err(|error| format!("{shown}: {error}"))?;
@@ -49,7 +60,7 @@ fn open(file: &Path) -> Result<File, String> {
 /// What is to be said of a key that everybody on the machine may read, and done about it, if it is
 /// so.
 pub fn exposed(file: &Path) -> Option<(String, String)> {
-    let mode = std::fs::metadata(file).ok()?.mode() & 0o777;
+    let mode = crate::read::metadata(file).ok()?.mode() & 0o777;
     let shown = file.display();
     (mode & 0o007 != 0).then(|| {
         let what =
@@ -68,9 +79,11 @@ pub fn credential(name: &str) -> Result<String, String> {
         )
     })?;
     let file = directory.join(name);
-    let open =
-        crate::read::regular(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    first_line(open, &file)
+    bounded(&file, |file| first_line(regular(file)?, file))
+}
+
+fn regular(file: &Path) -> Result<File, String> {
+    crate::open::regular(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// A new secret: 130 random bits, in 26 signs that nobody confuses.
@@ -140,5 +153,29 @@ mod tests {
         crate::fs::replace(&file, b"\n", 0o600).unwrap();
         assert!(password(&file).unwrap_err().contains("no password in it"));
         assert!(password(Path::new("/nonexistent")).is_err());
+    }
+
+    #[test]
+    fn a_password_is_looked_for_in_no_pipe_no_device_and_no_long_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let made = std::process::Command::new("mkfifo")
+            .arg(path("fifo"))
+            .status();
+        assert!(made.unwrap().success());
+        let length = usize::try_from(MAX).unwrap() + 1;
+        crate::fs::replace(&path("long"), &vec![b'x'; length], 0o600).unwrap();
+        for (name, wanted) in [
+            ("fifo", "it is a FIFO, and must be a regular file"),
+            ("/dev/zero", "it is a device, and must be a regular file"),
+            (".", "directory"),
+            ("long", "it is longer than 16384 bytes"),
+        ] {
+            let file = path(name);
+            for error in [password(&file).unwrap_err(), text(&file).unwrap_err()] {
+                let named = error.starts_with(&file.display().to_string());
+                assert!(named && error.contains(wanted), "{error}");
+            }
+        }
     }
 }

@@ -29,6 +29,7 @@ pub fn is_of_nobody(error: &io::Error) -> bool {
 
 /// Connects within `patience`; `TimedOut` where the listener does not take the connection by then.
 pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    crate::within::answers_scout(path)?;
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     set_socket_timeout(&socket, Timeout::Send, Some(patience))?;

@@ -1,16 +1,18 @@
 //! Work on files that may not answer: on a disk that is away, behind a network that is gone.
 //!
-//! Contract: nobody waits for longer than [`PATIENCE`]. Whoever asks for a file for which somebody
-//! waited in vain hears so at once, and since when. Now and then it is asked again, by a bounded
-//! number of threads, for it may lie elsewhere by now; the first answer to any of them ends that.
+//! Contract: nobody waits for longer than [`PATIENCE`], and less the more files are silent. Whoever
+//! asks for a file for which somebody waited in vain hears so at once, and since when. Now and then
+//! it is asked again, by a bounded number of threads, for it may lie elsewhere by now; the first
+//! answer to any of them ends that. A thread that has its answer takes the next question, too. In a
+//! program that is to end whatever is silent, a [`scout`] looks first.
 //! Failures: those of the work, or `TimedOut`.
 
 use std::{
-    collections::BTreeMap,
-    io,
+    collections::{BTreeMap, VecDeque},
+    fmt, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
@@ -19,37 +21,88 @@ use std::{
 
 use mail::clock::{self, Timestamp};
 
+use crate::scout::{self, Errand};
+
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// The same while another file, or this one, does not answer.
+/// The same while a file does not answer; with each further one half of that, but not less than
+/// the other.
 const IMPATIENCE: Duration = Duration::from_secs(2);
+const LEAST: Duration = Duration::from_millis(500);
 /// Pauses between questions for a file that does not answer: each is twice the one before.
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(10);
 /// Threads that wait for one file at most, and for all.
 const THREADS: usize = 16;
 const ALL: usize = 128;
+/// How long a thread stays for the next question.
+const IDLE: Duration = Duration::from_secs(10);
 
-/// Files that do not answer.
+/// Files for which somebody waits, or waited in vain.
 static SILENT: Mutex<BTreeMap<PathBuf, Silent>> = Mutex::new(BTreeMap::new());
 
 /// One of them.
 #[derive(Debug)]
 struct Silent {
     since: Timestamp,
+    /// Threads that still wait for it.
     threads: usize,
-    /// When it may be asked again.
-    again: Instant,
+    /// When it may be asked again; `None`: it has answered somebody since.
+    again: Option<Instant>,
+    /// The next pause, and when the last one began.
     pause: Duration,
+    began: Instant,
 }
 
-/// Works on a file, on a thread of its own, and waits for that for a while.
+/// Works on a file, on another thread, and waits for that for a while.
 pub fn ask<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let patience = patience(&mut silent(), path, Instant::now())?;
+    sent(Errand::Look, path, work)
+}
+
+/// The same where no answer and nothing found are one.
+pub fn found<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> Option<T> + Send + 'static,
+) -> Option<T> {
+    ask(path, |path| Ok(work(path))).ok().flatten()
+}
+
+/// The same as [`ask`] for work that writes to the disk of a directory.
+pub fn ask_disk<T: Send + 'static>(
+    directory: &Path,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    sent(Errand::Flush, directory, work)
+}
+
+fn sent<T: Send + 'static>(
+    errand: Errand,
+    path: &Path,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let patience = seen(errand, path)?;
     wait(path, patience, work)
+}
+
+/// For work that waits for a path alone, and by itself: whether that answers a scout, if one is
+/// wanted.
+pub(crate) fn answers_scout(path: &Path) -> io::Result<()> {
+    if scout::is_wanted() {
+        seen(Errand::Look, path)?;
+    }
+    Ok(())
+}
+
+/// How long an answer is waited for, once a scout is back.
+fn seen(errand: Errand, path: &Path) -> io::Result<Duration> {
+    let patience = patience(&mut silent(), path, Instant::now())?;
+    if !scout::answers(errand, path, patience) {
+        return Err(no_answer(note(&mut silent(), path, Instant::now())));
+    }
+    Ok(patience)
 }
 
 fn silent() -> MutexGuard<'static, BTreeMap<PathBuf, Silent>> {
@@ -63,18 +116,81 @@ fn patience(
     now: Instant,
 ) -> io::Result<Duration> {
     let threads: usize = silent.values().map(|it| it.threads).sum();
-    let is_quiet = silent.is_empty();
-    match silent.get_mut(path) {
-        None if is_quiet => Ok(PATIENCE),
-        None => Ok(IMPATIENCE),
-        Some(known) if now < known.again || known.threads >= THREADS || threads >= ALL => {
-            Err(no_answer(known.since))
-        }
-        Some(known) => {
-            known.again = now + known.pause;
-            known.pause = known.pause.saturating_mul(2).min(LONGEST);
-            Ok(IMPATIENCE)
-        }
+    let mute = silent.values().filter(|it| it.again.is_some()).count();
+    let halvings = u32::try_from(mute.saturating_sub(1)).unwrap_or(u32::MAX);
+    let half = IMPATIENCE.checked_div(2_u32.saturating_pow(halvings));
+    let impatience = half.unwrap_or_default().max(LEAST);
+    let Some(known) = silent.get_mut(path) else {
+        return Ok(if mute == 0 { PATIENCE } else { impatience });
+    };
+    let waits = known.again.is_some_and(|again| now < again);
+    if waits || known.threads >= THREADS || threads >= ALL {
+        return Err(no_answer(known.since));
+    }
+    if known.again.is_some() {
+        known.rest(now);
+    }
+    Ok(impatience)
+}
+
+impl Silent {
+    /// Nobody else asks for a while.
+    fn rest(&mut self, now: Instant) {
+        (self.again, self.began) = (Some(now + self.pause), now);
+        self.pause = self.pause.saturating_mul(2).min(LONGEST);
+    }
+}
+
+/// Questions, and threads that have none.
+struct Workers {
+    asked: VecDeque<Work>,
+    idle: usize,
+}
+
+/// Its work, from which comes the telling of its answer.
+type Work = Box<dyn FnOnce() -> Answer + Send>;
+type Answer = Box<dyn FnOnce() + Send>;
+
+static WORKERS: Mutex<Workers> = Mutex::new(Workers {
+    asked: VecDeque::new(),
+    idle: 0,
+});
+static ASKED: Condvar = Condvar::new();
+
+fn workers() -> MutexGuard<'static, Workers> {
+    WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives a question to a thread that has none, or to a new one; whether there is one.
+fn begin(work: Work) -> bool {
+    let mut all = workers();
+    if let Some(rest) = all.idle.checked_sub(1) {
+        // It is this one's, though it may still be about to wake.
+        all.idle = rest;
+        all.asked.push_back(work);
+        ASKED.notify_one();
+        return true;
+    }
+    drop(all);
+    let thread = thread::Builder::new().name("file".to_owned());
+    thread.spawn(move || answer_one_by_one(work)).is_ok()
+}
+
+fn answer_one_by_one(mut work: Work) {
+    loop {
+        let tell = work();
+        let mut all = workers();
+        all.idle = all.idle.saturating_add(1);
+        // Idle before it tells: whoever hears it may ask the next at once.
+        drop(all);
+        tell();
+        let waited = ASKED.wait_timeout_while(workers(), IDLE, |all| all.asked.is_empty());
+        let (mut all, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let Some(next) = all.asked.pop_front() else {
+            all.idle = all.idle.saturating_sub(1);
+            return;
+        };
+        work = next;
     }
 }
 
@@ -87,24 +203,38 @@ fn wait<T: Send + 'static>(
     let work = Arc::new(Mutex::new(Some(work)));
     let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (file, mine) = (path.to_owned(), Arc::clone(&work));
-    let thread = thread::Builder::new().name("file".to_owned());
-    let spawned = thread.spawn(move || {
-        let Some(work) = take(&mine) else { return };
-        let found = work(&file);
-        let mut silent = silent();
-        if done.send(found).is_err() {
-            silent.remove(&file);
-        }
-    });
-    if spawned.is_err()
-        && let Some(work) = take(&work)
-    {
+    let begun = begin(Box::new(move || {
+        let found = take(&mine).map(|work| work(&file));
+        Box::new(move || {
+            let mut silent = silent();
+            if found.is_some_and(|found| done.send(found).is_err()) {
+                came_late(&mut silent, &file);
+            }
+        })
+    }));
+    if !begun && let Some(work) = take(&work) {
         return work(path);
     }
     match answer.recv_timeout(patience) {
-        Ok(found) => found,
+        Ok(found) => {
+            if let Some(known) = silent().get_mut(path) {
+                known.again = None;
+            }
+            found
+        }
         Err(RecvTimeoutError::Timeout) => give_up(path, answer),
         Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("reading it broke off")),
+    }
+}
+
+/// An answer for which nobody waits any more: the file can be asked again.
+fn came_late(silent: &mut BTreeMap<PathBuf, Silent>, path: &Path) {
+    if let Some(known) = silent.get_mut(path) {
+        known.again = None;
+        known.threads = known.threads.saturating_sub(1);
+        if known.threads == 0 {
+            silent.remove(path);
+        }
     }
 }
 
@@ -114,30 +244,63 @@ fn give_up<T>(path: &Path, answer: Receiver<io::Result<T>>) -> io::Result<T> {
     if let Ok(found) = answer.try_recv() {
         return found;
     }
-    let known = silent.entry(path.to_owned()).or_insert_with(|| Silent {
-        since: clock::now(),
-        threads: 0,
-        again: Instant::now() + PAUSE,
-        pause: PAUSE * 2,
-    });
-    known.threads = known.threads.saturating_add(1);
-    let since = known.since;
+    let since = note(&mut silent, path, Instant::now());
     // Locked, so that the thread hears of it before it looks.
     drop(answer);
     drop(silent);
     Err(no_answer(since))
 }
 
+/// Somebody has waited in vain, and a thread or a scout still does; since when the file is silent.
+fn note(silent: &mut BTreeMap<PathBuf, Silent>, path: &Path, now: Instant) -> Timestamp {
+    let known = silent.entry(path.to_owned()).or_insert_with(|| Silent {
+        since: clock::now(),
+        threads: 0,
+        again: None,
+        pause: PAUSE,
+        began: now,
+    });
+    known.threads = known.threads.saturating_add(1);
+    if known.again.is_none() {
+        if now.saturating_duration_since(known.began) > LONGEST.saturating_mul(2) {
+            (known.since, known.pause) = (clock::now(), PAUSE);
+        }
+        known.rest(now);
+    }
+    known.since
+}
+
 fn no_answer(since: Timestamp) -> io::Error {
-    let text = format!(
-        "it does not answer since {} (is its disk or network there?)",
-        since.rfc3339()
-    );
-    io::Error::new(io::ErrorKind::TimedOut, text)
+    io::Error::new(io::ErrorKind::TimedOut, NoAnswer(since))
+}
+
+/// Since when a file does not answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoAnswer(pub Timestamp);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.0.rfc3339();
+        write!(
+            f,
+            "it does not answer since {since} (is its disk or network there?)"
+        )
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+impl NoAnswer {
+    /// Since when, if that is why a file could not be read.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(50);
@@ -177,10 +340,71 @@ mod tests {
         }
         assert_eq!(asked, THREADS - 1);
 
+        silent().get_mut(path).unwrap().threads = 1;
         answer.send(()).unwrap();
         while !silent().is_empty() {
             thread::yield_now();
         }
         assert_eq!(ask(path, |_| Ok("there")).unwrap(), "there");
+    }
+
+    #[test]
+    fn a_thread_that_has_its_answer_takes_the_next_question() {
+        let asked = (0..100).map(|_| ask(Path::new("/any"), |_| Ok(thread::current().id())));
+        let threads: HashSet<_> = asked.map(Result::unwrap).collect();
+        // Other tests ask, too.
+        assert!(threads.len() < 50, "{}", threads.len());
+    }
+
+    #[test]
+    fn many_silent_files_cost_little_more_than_one_and_one_that_answers_is_asked_again_at_once() {
+        let (mut silent, mut now) = (BTreeMap::new(), Instant::now());
+        let path = |number: usize| PathBuf::from(format!("/silent/{number}"));
+        let mut waited = Duration::ZERO;
+        for number in 0..100 {
+            waited += patience(&mut silent, &path(number), now).unwrap();
+            note(&mut silent, &path(number), now);
+        }
+        assert!(waited < Duration::from_mins(2), "{waited:?}");
+        let first = &path(0);
+        let pause = |silent: &BTreeMap<PathBuf, Silent>, now| {
+            silent[first].again.unwrap().saturating_duration_since(now)
+        };
+        assert_eq!(pause(&silent, now), PAUSE);
+        now += PAUSE;
+        assert_eq!(patience(&mut silent, first, now).unwrap(), LEAST);
+        assert!(
+            patience(&mut silent, first, now).is_err(),
+            "by somebody else"
+        );
+        // Its look answers, its content does not: the pauses grow.
+        silent.get_mut(first).unwrap().again = None;
+        assert!(patience(&mut silent, first, now).is_ok());
+        note(&mut silent, first, now);
+        assert_eq!(pause(&silent, now), PAUSE * 4);
+        assert_eq!(silent[first].threads, 2);
+        for _ in 0..2 {
+            came_late(&mut silent, first);
+        }
+        assert!(!silent.contains_key(first));
+    }
+
+    /// `cargo test -p system --lib what_a_look_costs -- --ignored --nocapture`
+    #[test]
+    #[ignore = "it measures"]
+    fn what_a_look_costs() {
+        const TIMES: u32 = 20_000;
+        let path = Path::new("/etc/hostname");
+        let measure = |what: &str, look: &dyn Fn()| {
+            let begun = Instant::now();
+            (0..TIMES).for_each(|_| look());
+            println!("{what}: {:?}", begun.elapsed() / TIMES);
+        };
+        measure("by itself", &|| drop(std::fs::metadata(path)));
+        measure("within bounds", &|| drop(crate::read::metadata(path)));
+        measure("on a thread of its own", &|| {
+            let look = move || std::fs::metadata(path);
+            drop(thread::spawn(look).join());
+        });
     }
 }

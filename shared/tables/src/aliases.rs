@@ -13,7 +13,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs, io,
+    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,6 +24,8 @@ use mail::{
     clock::Timestamp,
     maps::{Entry, NOBODY, Problem, Table, Target, expand},
 };
+
+use system::{read, within};
 
 use crate::{
     copies,
@@ -208,7 +210,7 @@ impl Aliases {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| fs::canonicalize(path).ok();
+    let real = |path| within::ask(path, Path::canonicalize).ok();
     one == other || real(one).is_some_and(|path| Some(path) == real(other))
 }
 
@@ -322,7 +324,7 @@ impl Follower<'_> {
             .find_map(|file| self.written_by_others(file))
             .or_else(|| replaced_by_others(path));
         // What he alone writes into the alias file, he could write out.
-        let owner = fs::metadata(&alias).ok();
+        let owner = read::metadata(&alias).ok();
         let owner = owner.filter(|alias| alias.mode() & 0o022 == 0);
         let owner = owner.map(|alias| alias.uid());
         let own = rustix::process::geteuid().as_raw();

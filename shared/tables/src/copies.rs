@@ -14,7 +14,7 @@ use std::{
 
 use system::{
     fs::{create_directory, replace},
-    read,
+    read, within,
 };
 
 /// What a program's directory of them is called.
@@ -38,7 +38,7 @@ pub fn kept(directory: &Path, path: &Path, most: u64) -> Kept {
     let (mut newest, mut is_damaged) = (None, false);
     for name in names(directory, path) {
         let copy = directory.join(&name);
-        let made = fs::metadata(&copy).and_then(|it| it.modified());
+        let made = read::metadata(&copy).and_then(|it| it.modified());
         match read::bytes(&copy, most) {
             Ok(held) if *name == *named(path, &held) => {
                 newest = newest.max(Some((made.unwrap_or(SystemTime::UNIX_EPOCH), copy, held)));
@@ -66,9 +66,17 @@ pub fn write(directory: &Path, path: &Path, held: &[u8]) -> io::Result<PathBuf> 
 
 /// The names of all copies of a file.
 pub fn names(directory: &Path, path: &Path) -> Vec<OsString> {
-    let files = fs::read_dir(directory).into_iter().flatten().flatten();
-    let names = files.map(|file| file.file_name());
-    names.filter(|name| is_of(path, name)).collect()
+    let mut names = all(directory);
+    names.retain(|name| is_of(path, name));
+    names
+}
+
+fn all(directory: &Path) -> Vec<OsString> {
+    let found = within::ask(directory, |directory| {
+        let files = fs::read_dir(directory)?.flatten();
+        Ok(files.map(|file| file.file_name()).collect())
+    });
+    found.unwrap_or_default()
 }
 
 /// Whether a copy with that name is one of a file.
@@ -90,10 +98,10 @@ pub fn forget_all_but(directory: &Path, path: &Path, copy: Option<&Path>) {
 
 /// Removes what is not among these.
 pub fn forget_others(directory: &Path, kept: impl Fn(&OsString) -> bool) {
-    for file in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if !kept(&file.file_name()) {
+    for name in all(directory) {
+        if !kept(&name) {
             // What stays is only used for a file that is named again.
-            let _ = fs::remove_file(file.path());
+            let _ = fs::remove_file(directory.join(name));
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use mail::{clock::Timestamp, maps::Problem};
-use system::within;
+use system::{read, within};
 
 use crate::{
     copies::{self, Kept},
@@ -244,7 +244,7 @@ fn text(path: &Path, rules: Rules) -> io::Result<Option<(String, Origin)>> {
     if rules.trusted && !path.is_absolute() {
         return refused("write its whole path, from / on");
     }
-    let mut file = match system::read::at_once(path) {
+    let mut file = match system::open::at_once(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match rules.missing {
                 Missing::Fault => Err(error),
@@ -274,17 +274,22 @@ fn text(path: &Path, rules: Rules) -> io::Result<Option<(String, Origin)>> {
     Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), origin)))
 }
 
-/// Whether a file has changed so lately that it is not taken yet.
+/// Whether a file, or a link that leads to it, has changed so lately that it is not taken yet.
 pub fn is_fresh(path: &Path, now: Timestamp) -> bool {
-    match look(path) {
+    let link = shown(within::ask(path, |path| fs::symlink_metadata(path)));
+    [look(path), link].into_iter().any(|look| match look {
         Look::File(_, changed, _) => changed <= now && now.since(changed) < SETTLED,
         Look::Missing | Look::Hidden(_) => false,
-    }
+    })
 }
 
 /// How a file looks now.
 pub fn look(path: &Path) -> Look {
-    match within::ask(path, |path| fs::metadata(path)) {
+    shown(read::metadata(path))
+}
+
+fn shown(found: io::Result<fs::Metadata>) -> Look {
+    match found {
         Ok(m) => {
             let seconds = u64::try_from(m.ctime()).unwrap_or_default();
             Look::File(

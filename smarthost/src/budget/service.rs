@@ -17,6 +17,7 @@ use mail::clock;
 use system::log::{Level, line};
 use tokio::{
     sync::{Notify, watch},
+    task::spawn_blocking,
     time,
 };
 
@@ -372,7 +373,7 @@ impl Budget {
         let terms = self.site().terms().clone();
         let settings = self.settings.as_ref();
         let settings = settings.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
-        Store::connect(&place(settings)?, terms, store::DEADLINE).await
+        Store::connect(&place(settings).await?, terms, store::DEADLINE).await
     }
 
     /// Tells what changed.
@@ -391,14 +392,17 @@ impl Budget {
 }
 
 /// The password is read anew, so that it can be changed at any time.
-fn place(settings: &config::Budget) -> Result<Place, Unusable> {
+async fn place(settings: &config::Budget) -> Result<Place, Unusable> {
     let at = settings.store.connection();
     let at = at.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
     let pins = settings.pins.0.clone();
     let Some(file) = &settings.password_file else {
         return Ok(Place { at, pins });
     };
-    let password = system::secret::password(file);
+    let file = file.clone();
+    // It may lie on a disk that does not answer, for which no other task waits.
+    let read = spawn_blocking(move || system::secret::password(&file)).await;
+    let password = read.unwrap_or_else(|error| Err(error.to_string()));
     let password = password.map_err(|why| Unusable(format!("has no password: {why}")))?;
     let login = at.redis_settings().clone().set_password(password);
     let at = at.set_redis_settings(login);
@@ -408,6 +412,6 @@ fn place(settings: &config::Budget) -> Result<Place, Unusable> {
 /// Whether the store can be used, for who only looks.
 pub(crate) async fn look(settings: &config::Budget) -> Result<(), String> {
     let terms = Terms::default();
-    let connected = async { Store::connect(&place(settings)?, terms, store::DEADLINE).await };
+    let connected = async { Store::connect(&place(settings).await?, terms, store::DEADLINE).await };
     connected.await.map(drop).map_err(|why| why.to_string())
 }

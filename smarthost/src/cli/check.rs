@@ -15,7 +15,7 @@ use mail::{
     limits::MINIMUM_FREE,
 };
 use settings::{ConfigError, form::small_messages, layers};
-use system::{sysexits::Exit, terminal::say};
+use system::{sysexits::Exit, terminal::say, within};
 
 use super::{
     eyes::{self, Stranger},
@@ -247,11 +247,11 @@ fn pins(config: &Config, findings: &mut Findings) {
 /// `judged`: who looks sees them as the daemon does.
 fn directories(config: &Config, judged: bool, findings: &mut Findings) {
     let spool = &config.spool;
-    if let Some(lies) = spool::quarantined(spool) {
+    if let Some(lies) = within::found(spool, spool::quarantined) {
         let remedy = "the log says what they are; look at them, then move them away";
         findings.warn("spool", lies, remedy);
     }
-    if let Some(lies) = crate::state::damaged(&config.state) {
+    if let Some(lies) = within::found(&config.state, crate::state::damaged) {
         findings.warn("state", lies, "the log says when");
     }
     // The daemon knows better than who only looks.

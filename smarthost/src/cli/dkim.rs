@@ -147,7 +147,7 @@ fn place(config: &Config, domain: &Domain, wanted: Option<Selector>) -> Place {
     let known: Vec<&DkimKey> = of_domain.collect();
     let configured = known.iter().find(|entry| match &wanted {
         Some(selector) => entry.selector == *selector,
-        None => !entry.key.exists(),
+        None => !system::read::is_there(&entry.key),
     });
     if let Some(entry) = configured {
         return Place {
@@ -161,7 +161,7 @@ fn place(config: &Config, domain: &Domain, wanted: Option<Selector>) -> Place {
         config.state.join("dkim").join(file)
     };
     let is_free = |selector: &Selector| {
-        !known.iter().any(|it| it.selector == *selector) && !path(selector).exists()
+        !known.iter().any(|it| it.selector == *selector) && !system::read::is_there(&path(selector))
     };
     let numbered = (1u32..).map(|number| Selector(format!("s{number}")));
     let selector = wanted.or_else(|| numbered.into_iter().find(is_free));

@@ -10,6 +10,7 @@ use std::{
 
 use control::findings::Findings;
 use rustix::process::geteuid;
+use system::read;
 
 use super::failed::Failed;
 use crate::config::Config;
@@ -49,7 +50,7 @@ impl Stranger {
 /// The daemon's directories that are there.
 fn directories(config: &Config) -> impl Iterator<Item = fs::Metadata> {
     let both = [&config.state, &config.spool].into_iter();
-    both.filter_map(|path| fs::metadata(path).ok())
+    both.filter_map(|path| read::metadata(path).ok())
 }
 
 /// Becomes the daemon's user, if root asks; returns if there is none yet, or where nobody else
@@ -77,6 +78,6 @@ pub(super) fn as_the_daemon(config: &Config) -> Result<(), Failed> {
 
 /// Whether it is not there; one that nobody can look for is not.
 pub(super) fn is_missing(path: &Path) -> bool {
-    let found = fs::metadata(path);
+    let found = read::metadata(path);
     found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -171,7 +171,7 @@ fn told_of(directory: &str, paths: &BTreeSet<String>) -> Vec<Note> {
 fn text_below(root: &str, path: &str) -> Result<String, String> {
     let inside = path.strip_prefix(root).unwrap_or(path);
     let copied = format!("{root}{inside}");
-    let real = |path: &str| Path::new(path).canonicalize();
+    let real = |path: &str| system::within::ask(Path::new(path), Path::canonicalize);
     let (found, below) = match (real(&copied), real(root)) {
         (Ok(found), Ok(below)) => (found, below),
         (Err(error), _) | (_, Err(error)) => {

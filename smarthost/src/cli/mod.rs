@@ -91,6 +91,10 @@ pub fn main() -> ExitCode {
     };
     system::log::init("smarthost");
     let config = &arguments.config;
+    if !matches!(arguments.command, Command::Run) {
+        // It ends whatever does not answer.
+        system::scout::send_ahead();
+    }
     let result = match arguments.command {
         Command::Check { json } => return check::run(config, json).unwrap_or_else(tell),
         Command::Run => crate::runtime::run(config)

@@ -17,7 +17,7 @@ use std::{
 use mail::maps::Problem;
 use rustix::fs::FlockOperation;
 use smtp::sasl::{Verifier, prepared};
-use system::{secret::made_up, terminal::try_say};
+use system::{open, read, secret::made_up, terminal::try_say, within};
 use tables::watched::EMPTY;
 
 use super::{Failed, arguments::Passwd};
@@ -150,7 +150,7 @@ fn warn(problems: &[Problem]) {
 
 /// The whole file; one that is not there is empty.
 fn text(file: &Path) -> io::Result<String> {
-    match system::read::text(file, MOST) {
+    match read::text(file, MOST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         read => read,
     }
@@ -161,10 +161,10 @@ fn text(file: &Path) -> io::Result<String> {
 fn lock(path: &Path) -> io::Result<File> {
     loop {
         let place = lockable(path);
-        let held = system::read::at_once(&place)?;
+        let held = within::ask(&place, open::at_once)?;
         rustix::fs::flock(&held, FlockOperation::LockExclusive)?;
         let of = |file: fs::Metadata| (file.dev(), file.ino());
-        if fs::metadata(lockable(path))
+        if read::metadata(&lockable(path))
             .is_ok_and(|now| held.metadata().is_ok_and(|it| of(it) == of(now)))
         {
             return Ok(held);
@@ -173,7 +173,7 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 fn lockable(path: &Path) -> PathBuf {
-    if path.exists() {
+    if read::is_there(path) {
         return path.to_owned();
     }
     match path.parent() {
@@ -184,7 +184,10 @@ fn lockable(path: &Path) -> PathBuf {
 
 /// Why the daemon, whom the state directory belongs to, could not read it.
 fn unreadable(config: &Config, path: &Path) -> Option<String> {
-    let (file, daemon) = (fs::metadata(path).ok()?, fs::metadata(&config.state).ok()?);
+    let (file, daemon) = (
+        read::metadata(path).ok()?,
+        read::metadata(&config.state).ok()?,
+    );
     let needed = match () {
         () if daemon.uid() == 0 => 0,
         () if file.uid() == daemon.uid() => 0o400,
@@ -246,8 +249,8 @@ fn given() -> Result<String, Failed> {
 /// A new file belongs to whoever calls, and the daemon's group may read it; one that is there keeps
 /// owner, group and mode.
 fn write(config: &Config, file: &Path, text: &str) -> io::Result<()> {
-    let before = fs::metadata(file).ok();
-    let state = fs::metadata(&config.state).ok();
+    let before = read::metadata(file).ok();
+    let state = read::metadata(&config.state).ok();
     let (owner, group) = match (&before, &state) {
         (Some(before), _) => (Some(before.uid()), Some(before.gid())),
         (None, state) => (None, state.as_ref().map(MetadataExt::gid)),

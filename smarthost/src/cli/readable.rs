@@ -8,11 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{Access, access},
-    io::Errno,
-};
-use system::within;
+use rustix::{fs::Access, io::Errno};
+use system::{read, within};
 
 use super::eyes::AS_ROOT;
 use crate::config::Config;
@@ -90,8 +87,8 @@ fn in_words(
 
 /// Without opening it: a FIFO would wait for who writes.
 fn is_denied(file: &Path) -> bool {
-    let denied = |file: &Path| Ok(access(file, Access::READ_OK) == Err(Errno::ACCESS));
-    within::ask(file, denied).unwrap_or(false)
+    let looked = read::access(file, Access::READ_OK);
+    looked.is_err_and(|error| Errno::from_io_error(&error) == Some(Errno::ACCESS))
 }
 
 /// The last on the way to a file that can be seen: a folder that cannot be passed, or the file.
@@ -102,8 +99,9 @@ fn obstacle(file: &Path) -> Option<Obstacle> {
         let mut last = None;
         let mut link = None;
         for place in way.into_iter().rev() {
-            let Ok(seen) = fs::metadata(&place) else {
-                link = fs::read_link(&place).ok().map(|target| (place, target));
+            let Ok(seen) = read::metadata(&place) else {
+                link = within::found(&place, |it| fs::read_link(it).ok())
+                    .map(|target| (place, target));
                 break;
             };
             last = Some((place, seen));
@@ -131,7 +129,7 @@ fn obstacle(file: &Path) -> Option<Obstacle> {
 
 /// The name of a user or group with this number.
 fn name(file: &str, number: u32) -> Option<String> {
-    let text = system::read::text(file.as_ref(), MAX_FILE).ok()?;
+    let text = read::text(file.as_ref(), MAX_FILE).ok()?;
     let number = number.to_string();
     let fields = |line: &str| {
         let mut fields = line.split(':');

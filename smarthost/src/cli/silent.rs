@@ -12,7 +12,7 @@ use std::{
 
 use console::unit;
 use control::findings::Findings;
-use system::socket::is_of_nobody;
+use system::{read, socket::is_of_nobody, within};
 
 use crate::config::{Config, Web};
 
@@ -49,7 +49,8 @@ pub(super) fn check(path: &Path, config: &Config, error: &io::Error, findings: &
 pub(super) fn alone(config: &Config) -> Option<u32> {
     let connected = system::socket::connect(&config.control, PATIENCE);
     let is_absent = connected.is_err_and(|error| is_of_nobody(&error));
-    is_absent.then(|| spool::holder(&config.spool, "smarthost"))?
+    let holder = || within::found(&config.spool, |spool| spool::holder(spool, "smarthost"));
+    is_absent.then(holder)?
 }
 
 /// What is said of it.
@@ -64,10 +65,19 @@ pub(super) fn gone(config: &Config, pid: u32) -> String {
 
 /// No process has the spool: whether one should.
 fn dead(of_machine: bool, config: &Config, findings: &mut Findings) {
-    let socket = fs::symlink_metadata(&config.control);
+    let socket = within::ask(&config.control, |socket| fs::symlink_metadata(socket));
     let is_left = socket.is_ok_and(|it| it.file_type().is_socket());
-    let waiting = spool::queued(&config.spool).unwrap_or_default();
-    let why = if waiting > 0 {
+    let waiting = within::ask(&config.spool, spool::queued);
+    let unknown = waiting.as_ref().err();
+    let unknown = unknown.filter(|error| error.kind() == io::ErrorKind::TimedOut);
+    let unknown = unknown.map(ToString::to_string);
+    let waiting = waiting.unwrap_or_default();
+    let why = if let Some(unknown) = unknown {
+        format!(
+            "what waits is not known: {}: {unknown}",
+            config.spool.display()
+        )
+    } else if waiting > 0 {
         format!("{waiting} messages wait in {}", config.spool.display())
     } else if is_left {
         let socket = config.control.display();
@@ -75,7 +85,7 @@ fn dead(of_machine: bool, config: &Config, findings: &mut Findings) {
     } else if of_machine && unit::is_enabled("smarthost.service") {
         "its unit is enabled".to_owned()
     } else {
-        if config.spool.join("lock").exists() {
+        if read::is_there(&config.spool.join("lock")) {
             findings.warn("daemon", "does not run", START);
         }
         return;

@@ -1,10 +1,11 @@
 //! Whether the daemon's user can make the sockets that the configuration names: they lie in
 //! directories, which somebody has to give to it.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use control::findings::Findings;
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
+use system::{read, within};
 
 use crate::config::{Config, Web};
 
@@ -18,16 +19,18 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         let Some(directory) = socket.parent().filter(|it| !it.as_os_str().is_empty()) else {
             continue;
         };
-        let there = directory
-            .ancestors()
-            .find(|it| it.symlink_metadata().is_ok());
+        let is_there = |it: &&Path| match within::ask(it, Path::symlink_metadata) {
+            Err(error) => error.kind() == io::ErrorKind::TimedOut,
+            Ok(_) => true,
+        };
+        let there = directory.ancestors().find(is_there);
         let there = there.unwrap_or(Path::new("/"));
         // What systemd makes for the daemon (RuntimeDirectory=) is there while it runs.
         let made = there != directory && directory.starts_with("/run");
         if made && path == Path::new(Config::PATH) {
             continue;
         }
-        if let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) {
+        if let Err(error) = read::access(there, Access::WRITE_OK | Access::EXEC_OK) {
             let what = format!(
                 "{}: {key} cannot be made in {}: {error}",
                 socket.display(),

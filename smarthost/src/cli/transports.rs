@@ -8,11 +8,10 @@ use mail::{
     nexthop::Nexthop,
 };
 use relay::net::{Connection, Target};
-use rustix::{
-    fs::{Access, access},
-    io::Errno,
-};
+use rustix::fs::Access;
+use settings::provision;
 use smtp::client::{Protocol, Security, Settings, Timeouts};
+use system::{read, within};
 
 use crate::{
     config::{Config, Pipe, Route, TableFiles, Type},
@@ -282,7 +281,7 @@ fn cannot_run(command: &str) -> Option<String> {
         Err(why) => Some(why),
         Ok(words) => {
             let program = words.first().map_or("", String::as_str);
-            let error = access(program, Access::EXEC_OK).err()?;
+            let error = read::access(Path::new(program), Access::EXEC_OK).err()?;
             Some(format!("{program} cannot be run: {error}"))
         }
     }
@@ -293,13 +292,13 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
     if let Some(socket) = &pipe.socket {
         return unit(name, socket, findings);
     }
-    if !pipe.directory.is_dir() {
+    if !read::is_directory(&pipe.directory) {
         findings.fail(
             "transports",
             format!("{name}: {} is not a directory", pipe.directory.display()),
             "create it, or name another with directory",
         );
-    } else if let Err(error) = access(&pipe.directory, Access::EXEC_OK) {
+    } else if let Err(error) = read::access(&pipe.directory, Access::EXEC_OK) {
         findings.fail(
             "transports",
             format!("{name}: {} cannot be entered: {error}", pipe.directory.display()),
@@ -309,10 +308,11 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
     let Some(program) = pipe.command.first() else {
         return;
     };
-    match access(program.as_str(), Access::EXEC_OK) {
-        Ok(()) if Path::new(program.as_str()).is_file() => {
+    let path = Path::new(program.as_str());
+    match read::access(path, Access::EXEC_OK) {
+        Ok(()) if read::metadata(path).is_ok_and(|it| it.is_file()) => {
             findings.ok("transports", format!("{name}: {program}"));
-            if installed && let Some(program) = confined(Path::new(program.as_str())) {
+            if installed && let Some(program) = confined(path) {
                 findings.warn(
                     "transports",
                     format!("{name}: the AppArmor profile of the daemon does not name {program}"),
@@ -340,8 +340,8 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
 fn unit(name: &str, socket: &Path, findings: &mut Findings) {
     let shown = socket.display();
     let what = |why: String| format!("{name}: {shown}: {why}");
-    if let Err(error) = access(socket, Access::WRITE_OK) {
-        let remedy = if error == Errno::NOENT {
+    if let Err(error) = read::access(socket, Access::WRITE_OK) {
+        let remedy = if error.kind() == io::ErrorKind::NotFound {
             format!(
                 "make smarthost-{name}.socket with ListenStream={shown} and Accept=yes, and smarthost-{name}@.service, which runs \
                  `smarthost pipe {name}` (PROGRAMS in smarthost.toml(5)); then: systemctl enable --now smarthost-{name}.socket"
@@ -366,9 +366,10 @@ fn unit(name: &str, socket: &Path, findings: &mut Findings) {
 /// What an `AppArmor` profile of ours does not let a program do that the daemon runs; `None`:
 /// nothing is known of one.
 fn confined(program: &Path) -> Option<String> {
-    let profile = fs::read_to_string("/etc/apparmor.d/smarthost").ok()?;
-    let local = fs::read_to_string("/etc/apparmor.d/local/smarthost").unwrap_or_default();
-    let enabled = fs::read_to_string("/sys/module/apparmor/parameters/enabled").ok()?;
+    let text = |path: &str| read::text(Path::new(path), provision::MOST);
+    let profile = text("/etc/apparmor.d/smarthost").ok()?;
+    let local = text("/etc/apparmor.d/local/smarthost").unwrap_or_default();
+    let enabled = text("/sys/module/apparmor/parameters/enabled").ok()?;
     let shown = program.display().to_string();
     let named = [profile, local].iter().any(|it| it.contains(&shown));
     (enabled.trim() == "Y" && !named).then_some(shown)
@@ -379,7 +380,10 @@ fn not_written(maildir: &Path) -> Option<String> {
     let mut parts = ["tmp", "new", "cur"]
         .map(|part| maildir.join(part))
         .into_iter();
-    parts.find_map(|part| not_made(&part))
+    parts.find_map(|part| {
+        let looked = within::ask(&part, |part| Ok(not_made(part)));
+        looked.unwrap_or_else(|error| Some(format!("{}: {error}", part.display())))
+    })
 }
 
 /// Why nothing can be written in a folder that is there or has yet to be made. A folder is made and

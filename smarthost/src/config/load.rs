@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +13,7 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, last_good, layers::Layer, provision};
-use system::{read::NotUtf8, within};
+use system::read::NotUtf8;
 use tables::{Aliases, Missing, copies::LISTS, secret, trust::written_by_others};
 
 use crate::{
@@ -180,7 +180,7 @@ impl Config {
             return Ok(None);
         };
         let file = self.srs_secrets(srs);
-        if srs.secrets.is_none() && !file.exists() {
+        if srs.secrets.is_none() && !system::read::is_there(&file) {
             return Ok(Some(Srs::new(srs.domain.0.clone(), &[])));
         }
         let wrong = |why: &str| self.wrong("srs.secrets", why);
@@ -227,7 +227,7 @@ impl Config {
     /// A table that a setting names and that cannot be read.
     pub(super) fn unread(&self, key: &str, path: &Path, problems: &[Problem]) -> ConfigError {
         let index = self.item_of(key, path).unwrap_or_default();
-        let looked = within::ask(path, |path| fs::metadata(path));
+        let looked = system::read::metadata(path);
         if let Err(error) = looked
             && error.kind() != io::ErrorKind::TimedOut
         {

@@ -7,7 +7,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,7 +18,6 @@ use mail::{
 };
 use settings::ConfigError;
 use smtp::sasl::Verifier;
-use system::within;
 use tables::{
     Missing, Watched,
     watched::{Looked, Rules},
@@ -102,7 +100,7 @@ pub fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
             fault,
         });
     };
-    let looked = within::ask(path, |path| fs::metadata(path));
+    let looked = system::read::metadata(path);
     if looked.is_ok_and(|file| file.mode() & 0o007 != 0) {
         let what =
             "other users can read who may log in, and guess passwords offline: run chmod o= on \

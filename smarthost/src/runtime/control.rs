@@ -23,7 +23,10 @@ use control::{
 use mail::clock::{self, Timestamp};
 use relay::{delivery::Memory, trust::Validity};
 use spool::quarantined;
-use system::log::{Level, line};
+use system::{
+    log::{Level, line},
+    within,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -322,11 +325,11 @@ impl Control {
                 .chain(self.deaf.alarms())
                 .chain(self.server.dispatch.spool().alarms())
                 .chain(relay::token::complaint())
-                .chain(quarantined(&setup.config.spool))
+                .chain(within::found(&setup.config.spool, quarantined))
                 .chain(unwritten.map(|text| {
                     format!("counters {text}: limits are held from memory, until the daemon ends")
                 }))
-                .chain(damaged(&setup.config.state))
+                .chain(within::found(&setup.config.state, damaged))
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))
                 .chain(self.missing())

@@ -19,7 +19,7 @@ use relay::{
     trust::{Pin, Validity},
 };
 use rustls::ServerConfig;
-use system::{fs, log};
+use system::{fs, log, within};
 use tables::{watch::Watch, watched::look};
 
 use super::tickets::Tickets;
@@ -176,7 +176,7 @@ pub(super) fn is_to_be_made(
 /// A link that leads nowhere is there as well: what it led to may come back. Failures: nobody can
 /// look.
 fn is_there(path: &Path) -> anyhow::Result<bool> {
-    match path.symlink_metadata() {
+    match within::ask(path, Path::symlink_metadata) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(anyhow::anyhow!(

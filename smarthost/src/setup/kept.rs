@@ -23,7 +23,7 @@ use settings::ConfigError;
 use system::{
     fs::{create_directory, replace},
     log::{Level, line},
-    read, within,
+    read::{self, is_there},
 };
 use tables::{
     Aliases,
@@ -93,7 +93,7 @@ fn all_tables(config: &mut Config) -> Vec<&mut PathBuf> {
 /// The file of our own secret, if there is one, as if it were named.
 fn with_own_secret(mut config: Config) -> Config {
     let own = config.srs.as_ref().map(|srs| config.srs_secrets(srs));
-    if let (Some(srs), Some(own)) = (&mut config.srs, own.filter(|own| own.exists())) {
+    if let (Some(srs), Some(own)) = (&mut config.srs, own.filter(|own| is_there(own))) {
         srs.secrets = Some(own);
     }
     config
@@ -253,7 +253,7 @@ impl Setup {
             return Ok(());
         };
         let file = config.srs_secrets(srs);
-        if file.exists() {
+        if is_there(&file) {
             return Ok(());
         }
         let mut random = [0; 32];
@@ -280,10 +280,5 @@ fn kept(directory: &Path, path: &Path) -> Kept {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
-    within::ask(path, |path| read::bytes(path, MAX))
-}
-
-/// One of which nobody can say it is not gone.
-fn is_there(path: &Path) -> bool {
-    within::ask(path, |path| Ok(path.exists())).unwrap_or(true)
+    read::bytes(path, MAX)
 }

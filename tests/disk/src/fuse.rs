@@ -45,8 +45,9 @@ const WANTED: u32 = 1 | 1 << 5 | 1 << 22;
 /// Nothing stays in the kernel's cache: after a cut it would show what is lost.
 const DIRECT_IO: u32 = 1;
 
-/// Answers requests until the file system is unmounted.
-pub(crate) fn serve(connection: &File, device: &Device) -> io::Result<()> {
+/// Answers requests until the file system is unmounted; without a device, none about what is in
+/// the directory.
+pub(crate) fn serve(connection: &File, device: Option<&Device>) -> io::Result<()> {
     let mut buffer = vec![0; MAX_WRITE as usize + 64 * 1024];
     loop {
         let length = match (&*connection).read(&mut buffer) {
@@ -64,7 +65,15 @@ pub(crate) fn serve(connection: &File, device: &Device) -> io::Result<()> {
         if [FORGET, BATCH_FORGET, INTERRUPT].contains(&request.code) {
             continue;
         }
-        let reply = Reply::to(request.unique, answer(&request, device));
+        let answer = match device {
+            Some(device) => answer(&request, device),
+            None if request.code == INIT => greet(&request),
+            None if request.code == GETATTR && request.node == ROOT => {
+                Ok(Reply::of_attributes(ROOT, 0))
+            }
+            None => continue,
+        };
+        let reply = Reply::to(request.unique, answer);
         if let Err(error) = (&*connection).write_all(&reply)
             && Errno::from_io_error(&error) != Some(Errno::NOENT)
         {
@@ -134,11 +143,16 @@ impl Reply {
         self
     }
 
+    /// `fuse_attr_out`
+    fn of_attributes(node: u64, size: u64) -> Self {
+        Self::default().long(VALID).zeros(8).attributes(node, size)
+    }
+
     /// `fuse_attr`
-    fn attributes(self, node: u64, device: &Device) -> Self {
+    fn attributes(self, node: u64, size: u64) -> Self {
         let (mode, links, size) = match node {
-            ROOT => (0o040_700, 2, 0),
-            _ => (0o100_600, 1, device.size()),
+            ROOT => (0o040_755, 2, 0),
+            _ => (0o100_600, 1, size),
         };
         self.long(node)
             .long(size)
@@ -177,9 +191,9 @@ fn answer(request: &Request<'_>, device: &Device) -> Result<Reply, Errno> {
             .long(VALID)
             .long(VALID)
             .zeros(8)
-            .attributes(IMAGE, device)),
+            .attributes(IMAGE, device.size())),
         LOOKUP => Err(Errno::NOENT),
-        GETATTR => Ok(empty.long(VALID).zeros(8).attributes(request.node, device)),
+        GETATTR => Ok(Reply::of_attributes(request.node, device.size())),
         OPEN if request.node == IMAGE => Ok(empty.long(0).number(DIRECT_IO).number(0)),
         READ => {
             let length = request.number(16)?.min(MAX_WRITE) as usize;

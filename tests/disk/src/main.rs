@@ -1,5 +1,7 @@
 //! A disk for tests: `disk FOLDER MEBIBYTES` mounts a file system on FOLDER whose one file,
 //! `image`, is for a loop device, and does what it is told on standard input. It lies in memory.
+//! `disk FOLDER away` mounts one that is away: whoever looks for a file in it waits until the
+//! program ends, and cannot be killed.
 //!
 //! | order | what |
 //! |---|---|
@@ -42,7 +44,8 @@ use device::{Device, Failing};
 
 /// Requests that are answered at a time.
 const THREADS: usize = 6;
-const USAGE: &str = "usage: disk FOLDER MEBIBYTES, as root; orders on standard input";
+const USAGE: &str =
+    "usage: disk FOLDER MEBIBYTES, or disk FOLDER away, as root; orders on standard input";
 
 fn main() -> ExitCode {
     match run() {
@@ -59,7 +62,9 @@ fn run() -> io::Result<()> {
     let [folder, size] = arguments.as_slice() else {
         return Err(io::Error::other(USAGE));
     };
-    let size = size.parse().ok().filter(|size| (1..=65_536).contains(size));
+    let is_away = size == "away";
+    let size = if is_away { Some(1) } else { size.parse().ok() };
+    let size = size.filter(|size| (1..=65_536).contains(size));
     let size: usize = size.ok_or_else(|| io::Error::other(USAGE))?;
     let device = Arc::new(Device::new(size * 1024 * 1024));
     let mut options = OpenOptions::new();
@@ -71,7 +76,8 @@ fn run() -> io::Result<()> {
     for _ in 0..THREADS {
         let (connection, device) = (Arc::clone(&connection), Arc::clone(&device));
         thread::spawn(move || {
-            if let Err(error) = fuse::serve(&connection, &device) {
+            let device = (!is_away).then_some(&*device);
+            if let Err(error) = fuse::serve(&connection, device) {
                 let _ = writeln!(io::stderr(), "disk: {error}");
                 // Who asks would wait for ever.
                 process::abort();

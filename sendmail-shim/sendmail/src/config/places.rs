@@ -15,7 +15,6 @@
 //! the fault.
 
 use std::{
-    fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -150,7 +149,7 @@ impl State {
     /// As they are now.
     pub fn of<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Self {
         let seen = files.map(|path| {
-            let of = fs::metadata(path).ok()?;
+            let of = read::metadata(path).ok()?;
             Some((of.ino(), of.mtime(), of.mtime_nsec(), of.len()))
         });
         Self(seen.collect())

@@ -24,6 +24,7 @@ use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::{
     read,
     socket::{connect, is_of_nobody, not_bound},
+    within,
 };
 
 use crate::{
@@ -193,7 +194,17 @@ fn is_free(settings: &Settings) -> bool {
 
 /// What waits though nobody sends it; who may not look says nothing.
 fn unsent(settings: &Settings, findings: &mut Findings) {
-    let waiting = spool::queued(&settings.spool).unwrap_or_default();
+    let waiting = within::ask(&settings.spool, spool::queued);
+    if let Err(error) = &waiting
+        && error.kind() == io::ErrorKind::TimedOut
+    {
+        let text = format!(
+            "what waits is not known: {}: {error}",
+            settings.spool.display()
+        );
+        findings.fail("queue", text, START);
+    }
+    let waiting = waiting.unwrap_or_default();
     if waiting > 0 {
         let spool = settings.spool.display();
         let text = format!("{waiting} messages wait in {spool}, and no agent runs that sends them");
@@ -203,7 +214,9 @@ fn unsent(settings: &Settings, findings: &mut Findings) {
 
 /// The process that has the spool, though nobody answers for it.
 fn standing(settings: &Settings) -> Option<String> {
-    let pid = spool::holder(&settings.spool, "sendmail-shim")?;
+    let pid = within::found(&settings.spool, |spool| {
+        spool::holder(spool, "sendmail-shim")
+    })?;
     let stopped = i32::try_from(pid)
         .ok()
         .filter(|pid| control::is_stopped(*pid));
@@ -340,7 +353,7 @@ fn waiting(rows: &[Row], now: Timestamp, findings: &mut Findings) {
 
 fn spool(settings: &Settings, findings: &mut Findings) {
     let path = &settings.spool;
-    let owner = match fs::metadata(path) {
+    let owner = match read::metadata(path) {
         Ok(metadata) => metadata.uid(),
         Err(error) => {
             return findings.warn(
@@ -350,7 +363,7 @@ fn spool(settings: &Settings, findings: &mut Findings) {
             );
         }
     };
-    if let Some(lies) = spool::quarantined(path) {
+    if let Some(lies) = within::found(path, spool::quarantined) {
         let remedy = "the log says what they are; look at them, then move them away";
         findings.warn("spool", lies, remedy);
     }
@@ -361,9 +374,10 @@ fn spool(settings: &Settings, findings: &mut Findings) {
 
 /// Whether programs that call sendmail get ours, which lies beside this program.
 fn sendmail(path: &Path, own: &Path, findings: &mut Findings) {
-    let number = |path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    let number = |path| read::metadata(path).map(|file| (file.dev(), file.ino()));
     let shown = path.display();
-    match (fs::canonicalize(path), number(own), number(path)) {
+    let real = within::ask(path, |path| fs::canonicalize(path));
+    match (real, number(own), number(path)) {
         (Ok(_), Ok(own), Ok(found)) if own == found => {
             findings.ok("sendmail", format!("{shown} is ours"));
         }

@@ -1,0 +1,144 @@
+//! A file that the configuration names, or the configuration itself, lies on a file system that
+//! keeps each request to itself: mail is taken all the same, and each command of an administrator
+//! ends and says which file does not answer, though no process that has asked for it can.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+};
+
+use tests::{
+    agent::Agent, binaries::binaries, disk::Away, installation::hermetic, login::MESSAGE, peers,
+    session::Session, sink::Sink, smarthost::Smarthost, wait::until,
+};
+
+const PIN: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// What a command says, whose end is waited for.
+fn said(away: &Away, command: &Command, arguments: &[&str]) -> (Option<i32>, String) {
+    let inside = away.inside();
+    let (first, rest) = inside.split_first().unwrap();
+    let mut within = hermetic(first);
+    within.args(rest).arg(command.get_program());
+    within.args(command.get_args()).args(arguments);
+    for (name, value) in command.get_envs() {
+        within.env(name, value.unwrap_or_default());
+    }
+    within.stdin(Stdio::null());
+    within.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = within.spawn().unwrap();
+    until(&format!("{arguments:?} ends"), || {
+        process.try_wait().unwrap()
+    });
+    // Neither it nor what it has started keeps its output open.
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = process.wait_with_output().unwrap();
+    let all = [stdout, stderr].concat();
+    (status.code(), String::from_utf8_lossy(&all).into_owned())
+}
+
+fn silent(file: &Path) -> String {
+    format!("{}: it does not answer since", file.display())
+}
+
+#[test]
+fn a_smarthost_whose_password_is_away_takes_mail_and_each_command_ends() {
+    let Some(away) = Away::mounted().filter(|_| peers::find("nsenter").is_some()) else {
+        return;
+    };
+    let (sink, password) = (Sink::start(), away.file("secret"));
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\nrelay_tls = {{ pins = [\"{PIN}\"] }}\n\
+         relay_auth = {{ user = \"u\", password_file = {password:?} }}\n",
+        sink.nexthop(),
+    ));
+    smarthost.run_within(away.inside());
+    smarthost.run();
+    Session::greeted(smarthost.address()).delivers("a@example.org", &["b@example.net"], MESSAGE);
+    let command = smarthost.command();
+    until("the status tells it", || {
+        let (code, told) = said(&away, &command, &["status"]);
+        assert_eq!(code, Some(0), "{told}");
+        told.contains(&silent(&password)).then_some(())
+    });
+    let (code, told) = said(&away, &command, &["check"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("FAIL  password") && told.contains(&silent(&password)),
+        "{told}"
+    );
+    for arguments in [&["config"][..], &["queue", "list"]] {
+        let (code, told) = said(&away, &command, arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {told}");
+    }
+    Session::greeted(smarthost.address()).delivers("a@example.org", &["c@example.net"], MESSAGE);
+    assert_eq!(smarthost.mailq().matches("a@example.org").count(), 2);
+    // What waits for it can end from here on.
+    drop(away);
+    assert!(smarthost.daemon().stop().success());
+}
+
+#[test]
+fn a_machine_whose_aliases_and_password_are_away_takes_mail_and_each_command_ends() {
+    let Some(away) = Away::mounted().filter(|_| peers::find("nsenter").is_some()) else {
+        return;
+    };
+    let (sink, password) = (Sink::start(), away.file("secret"));
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\npins = [\"{PIN}\"]\nadmin = \"admins@example.org\"\n\
+         auth = {{ user = \"u\", password_file = {password:?} }}\naliases = {:?}\n",
+        sink.nexthop(),
+        away.file("aliases"),
+    ));
+    machine.run_within(away.inside());
+    machine.run();
+    for _ in 0..2 {
+        machine.send(&["b@example.net"], MESSAGE);
+    }
+    let (code, told) = said(&away, &machine.admin_command(), &["check"]);
+    assert_eq!(code, Some(2), "{told}");
+    for file in [&password, &away.file("aliases")] {
+        let file = file.display().to_string();
+        assert!(
+            told.lines()
+                .any(|line| line.contains(&file) && line.contains("does not answer since")),
+            "{file}: {told}"
+        );
+    }
+    for arguments in [&["status"][..], &["config"], &["queue", "list"]] {
+        let (code, told) = said(&away, &machine.admin_command(), arguments);
+        assert!(matches!(code, Some(0..=2)), "{arguments:?}: {told}");
+    }
+    assert!(machine.mailq().contains("b@example.net"));
+    drop(away);
+    assert!(machine.daemon().stop().success());
+}
+
+#[test]
+fn a_command_whose_configuration_is_away_ends_and_names_it() {
+    let Some(away) = Away::mounted().filter(|_| peers::find("nsenter").is_some()) else {
+        return;
+    };
+    let (file, all) = (away.file("config.toml"), binaries());
+    let named = file.display().to_string();
+    let of_smarthost = ["check", "config", "status", "reload"].map(|it| (&all.smarthost, it));
+    let of_shim = ["check", "config", "status"].map(|it| (&all.sendmail_shim, it));
+    thread::scope(|scope| {
+        for (program, word) in of_smarthost.into_iter().chain(of_shim) {
+            let (away, file, named) = (&away, &file, &named);
+            scope.spawn(move || {
+                let mut command = hermetic(program);
+                command.arg("--config").arg(file);
+                let (code, told) = said(away, &command, &[word]);
+                assert_ne!(code, Some(0), "{word}: {told}");
+                let tells = told.contains("does not answer since") && told.contains(named);
+                assert!(tells, "{word}: {told}");
+            });
+        }
+    });
+}
