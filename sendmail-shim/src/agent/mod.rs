@@ -11,6 +11,7 @@
 //! | core, pure | `unchanged::report` `unchanged::table` `unchanged::digest` | a report that says what was said before: told in a digest |
 //! | edges | `maillog` | the log |
 //! | edges | `owners` `loopback` `share` | whose a user number is, who is at the other end of a TCP connection, how much of the queue he may have |
+//! | edges | `rewriting` | the rules of rewriting, as alias files have them now |
 //! | edges | `writer` | which program of a user writes |
 //! | edges | `showing` | the key that this machine shows to the relayhosts |
 //! | edges | `outage` `keys` | what the relayhosts refused and showed last, kept over restarts |
@@ -53,6 +54,7 @@ mod owners;
 mod presence;
 mod quota;
 mod release;
+mod rewriting;
 mod session;
 mod share;
 mod showing;

@@ -14,7 +14,6 @@ use spool::{Hold, QueueId, Spool};
 use tables::{
     copies,
     secret::{self, Kept},
-    told,
 };
 
 use super::{
@@ -25,14 +24,14 @@ use super::{
     duplicates::keeping::Duplicates,
     flushes::Flushes,
     keys::Keys,
-    maillog,
     outage::Outages,
     owners::Owners,
     presence::Presence,
+    rewriting::Rewriting,
     share::Claims,
     unchanged::keeping::Reports,
 };
-use crate::config::{settings::Settings, tables::Tables};
+use crate::config::settings::Settings;
 
 /// One agent.
 pub(super) struct Agent {
@@ -50,7 +49,7 @@ pub(super) struct Agent {
     /// What is wrong with the configuration by now.
     fault: Mutex<Option<Fault>>,
     keys: Mutex<Keys>,
-    tables: Mutex<Tables>,
+    rewriting: Rewriting,
     /// The password for the relayhost, if one is in a file.
     password: Option<Mutex<Kept>>,
     /// Why the relayhost cannot be used, while it cannot.
@@ -91,7 +90,7 @@ impl Agent {
             flushes: Flushes::default(),
             fault: Mutex::new(settings.fault.clone()),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
-            tables: Mutex::new(Tables::kept(&settings)),
+            rewriting: Rewriting::new(&settings),
             password: password(&settings),
             deaf,
             outages: Outages::open(&settings.spool, "outage"),
@@ -144,27 +143,15 @@ impl Agent {
         lock(&self.counts)
     }
 
-    /// Rewrites by aliases and revaliases as they are now, which are locked meanwhile; what is
-    /// wrong in files that were just read is logged.
+    /// Rewrites by aliases and revaliases as they are now; what is wrong in files that were just
+    /// read is logged.
     pub(super) fn with_rules<T>(&self, act: impl FnOnce(&Rules) -> T) -> T {
-        act(self.fresh_tables().rules())
-    }
-
-    fn fresh_tables(&self) -> MutexGuard<'_, Tables> {
-        let mut tables = lock(&self.tables);
-        let problems = tables.refresh(clock::now()).1;
-        for problem in told::bounded(&problems) {
-            maillog::warning(&problem.to_string());
-        }
-        tables
+        act(&self.rewriting.rules())
     }
 
     /// What is wrong with alias files, while what was read before stays in force; a line each.
     pub(super) fn refused_tables(&self) -> String {
-        let tables = self.fresh_tables();
-        let refused = told::bounded(tables.refused());
-        let refused = refused.iter().map(ToString::to_string);
-        refused.collect::<Vec<_>>().join("\n")
+        self.rewriting.refused()
     }
 
     /// What is wrong with the password for the relayhost, if anything is.

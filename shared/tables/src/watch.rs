@@ -2,6 +2,7 @@
 //! alone for two seconds.
 //!
 //! Contract: pure. A look that was taken, or refused, is not read again; so a fault is told once.
+//! A file that is as it was is not looked at again as long as no change of it could be taken.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
@@ -14,6 +15,9 @@ use mail::clock::Timestamp;
 /// An editor, or a program that writes the file piece by piece, is done when it was silent for so
 /// long.
 pub const SETTLED: Duration = Duration::from_secs(2);
+
+/// A file system's clock is behind ours by less than this.
+const BEHIND: Duration = Duration::from_millis(100);
 
 /// How a file looks without being read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,16 +37,27 @@ pub struct Watch {
     seen: Option<Look>,
     /// Another look, and since when.
     changing: Option<(Look, Timestamp)>,
+    /// When it last was as it is known.
+    same: Option<Timestamp>,
 }
 
 impl Watch {
+    /// Whether it is to be looked at: what has changed since it was as it is known is not left
+    /// alone for long enough before.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let enough = SETTLED.saturating_sub(BEHIND);
+        self.same
+            .is_none_or(|same| now < same || now.since(same) >= enough)
+    }
+
     /// Whether it is to be read now.
     pub fn handle(&mut self, look: &Look, now: Timestamp) -> bool {
         let Some(seen) = &self.seen else {
-            return self.take(look);
+            return self.take(look, now);
         };
         if seen == look {
             self.changing = None;
+            self.same = Some(now);
             return false;
         }
         let since = match (look, &self.changing) {
@@ -52,15 +67,17 @@ impl Watch {
             _ => now,
         };
         if since <= now && now.since(since) >= SETTLED {
-            return self.take(look);
+            return self.take(look, now);
         }
+        self.same = None;
         self.changing = Some((look.clone(), since));
         false
     }
 
-    fn take(&mut self, look: &Look) -> bool {
+    fn take(&mut self, look: &Look, now: Timestamp) -> bool {
         self.seen = Some(look.clone());
         self.changing = None;
+        self.same = Some(now);
         true
     }
 }
@@ -87,6 +104,22 @@ mod tests {
         assert!(watch.handle(&file(20, 11), at(13)), "left alone");
         assert!(watch.handle(&file(7, 100), at(5000)), "long ago");
         assert!(!watch.handle(&file(7, 100), at(5001)));
+    }
+
+    #[test]
+    fn a_file_is_not_looked_at_as_long_as_no_change_of_it_could_be_taken() {
+        let mut watch = Watch::default();
+        assert!(watch.is_due(at(5)), "nothing is known");
+        assert!(watch.handle(&file(10, 1), at(5)));
+        assert!(!watch.is_due(at(5)) && !watch.is_due(at(6)));
+        // What changed just after the last look counts two seconds later, and not before.
+        assert!(watch.is_due(at(7)));
+        assert!(watch.handle(&file(20, 5), at(7)));
+        assert!(!watch.handle(&file(20, 5), at(9)) && !watch.is_due(at(10)));
+        assert!(!watch.handle(&file(30, 11), at(11)));
+        assert!(watch.is_due(at(11)), "it is changing");
+        assert!(watch.handle(&file(30, 11), at(13)) && !watch.is_due(at(14)));
+        assert!(watch.is_due(at(12)), "the clock was set back");
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl<T: Default> Watched<T> {
         read: impl Fn(&Path, &str) -> (T, Vec<Problem>),
         is_empty: impl Fn(&T) -> bool,
     ) -> Looked {
-        if !self.watch.handle(&look(&self.path), now) {
+        if !self.watch.is_due(now) || !self.watch.handle(&look(&self.path), now) {
             return Looked::default();
         }
         let had = self.value.as_ref().is_some_and(|value| !is_empty(value));
