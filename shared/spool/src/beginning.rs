@@ -47,7 +47,7 @@ impl Spool {
                 if damaged.len() > NAMED { ", …" } else { "" }
             )
         });
-        let found = lock(&self.open.found).clone();
+        let found = lock(&committer.found).clone();
         waits.into_iter().chain(found).chain(damaged).collect()
     }
 }

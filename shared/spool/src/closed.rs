@@ -124,7 +124,7 @@ pub(super) fn write(disk: &dyn Disk, layout: &Layout, index: &Index) {
     let known = index
         .segments
         .iter()
-        .filter(|(_, it)| !it.stays && it.path.exists());
+        .filter(|(_, it)| !it.stays && !it.displaced && it.path.exists());
     let mut text = format!("messages {}\n", index.len());
     let mut any = false;
     for (number, segment) in known {

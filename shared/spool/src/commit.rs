@@ -10,6 +10,7 @@ use super::{
     item::{Accept, Done, Item, New},
     lock,
     log::Outgoing,
+    place,
     record::{Change, Record, What},
 };
 use mail::clock;
@@ -22,9 +23,10 @@ impl Committer {
         pending.sort_by_key(|(outgoing, _)| !outgoing.vital);
         let (mut outgoing, effects): (Vec<Outgoing>, Vec<Effect>) = pending.into_iter().unzip();
         let begun = clock::steady();
-        let (result, wants_next) = {
+        let (result, wants_next, displaced) = {
             let mut log = lock(&self.log);
-            (log.append(&self.index, &mut outgoing), log.wants_next())
+            let result = log.append(&self.index, &mut outgoing);
+            (result, log.wants_next(), !log.displaced.is_empty())
         };
         let took = clock::steady() - begun;
         if result.is_ok() {
@@ -32,6 +34,9 @@ impl Committer {
         }
         if wants_next {
             self.reclaim.wants_next();
+        }
+        if displaced {
+            self.reclaim.displaced();
         }
         let written = outgoing.into_iter().zip(effects).collect();
         let (failed, answers) = self.conclude(written, result.as_ref().err());
@@ -123,11 +128,17 @@ impl Committer {
         if !items.iter().any(has_file) {
             return items;
         }
-        let Err(error) = self.disk.sync_directory(&self.layout.bodies) else {
-            return items;
+        if let Err(error) = self.disk.sync_directory(&self.layout.bodies) {
+            let error = SpoolError::io("cannot sync directory", &self.layout.bodies)(error);
+            return self.refuse(items, |accept| accept.new.has_file(), &error);
+        }
+        let is_gone = |accept: &Accept| {
+            let path = self.layout.body(accept.record.id());
+            let lies = |file| place::is_there(file, &path).unwrap_or_default();
+            accept.file.is_some_and(|file| !lies(file))
         };
-        let error = SpoolError::io("cannot sync directory", &self.layout.bodies)(error);
-        self.refuse(items, |accept| accept.new.has_file(), &error)
+        let error = SpoolError::io("cannot find what was written to", &self.layout.bodies);
+        self.refuse(items, is_gone, &error(place::gone()))
     }
 
     /// Makes records of items. What happened to a message names the segment that holds it now.
@@ -141,6 +152,7 @@ impl Committer {
                     new,
                     vital,
                     done,
+                    file: _,
                 } = *accept;
                 let outgoing = Outgoing {
                     record,

@@ -13,6 +13,7 @@
 //! While commits fail, the disk is asked after a [`Pause`] that grows; mail is refused meanwhile.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -52,6 +53,10 @@ pub(super) struct Committer {
     pub(super) reclaim: Schedule,
     /// The last commit that reached the disk, and how long that took.
     pub(super) synced: Mutex<Option<(Timestamp, Duration)>>,
+    /// What an administrator has to look at since the start.
+    pub(super) found: Mutex<Vec<String>>,
+    /// Messages that are damaged.
+    pub(super) damaged: Mutex<BTreeSet<QueueId>>,
 }
 
 impl Committer {
@@ -78,6 +83,8 @@ impl Committer {
             enough: Condvar::new(),
             reclaim: Schedule::default(),
             synced: Mutex::default(),
+            found: Mutex::default(),
+            damaged: Mutex::default(),
         }
     }
 

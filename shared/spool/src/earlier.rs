@@ -96,7 +96,7 @@ impl Spool {
              {why}; mend that and restart, which moves them here (systemd wants ReadWritePaths={place} for it), or serve them \
              there: spool = \"{place}\""
         );
-        lock(&self.open.found).push(text);
+        lock(&self.open.committer.found).push(text);
     }
 }
 

@@ -74,9 +74,10 @@ impl SpoolError {
                 inodes: *inodes,
             },
             Self::Io { doing, path, error } => {
-                let error = error
-                    .raw_os_error()
-                    .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+                let error = error.raw_os_error().map_or_else(
+                    || io::Error::new(error.kind(), error.to_string()),
+                    io::Error::from_raw_os_error,
+                );
                 Self::Io {
                     doing,
                     path: path.clone(),

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::{SpoolError, layout::Layout};
+use super::{SpoolError, layout::Layout, place};
 
 /// The number of the process of this name that has the spool in a directory.
 pub fn holder(directory: &Path, program: &str) -> Option<u32> {
@@ -31,7 +31,9 @@ pub(super) fn lock(layout: &Layout) -> Result<File, SpoolError> {
     let at = &layout.lock;
     let file = open(at).map_err(SpoolError::io("cannot open", at))?;
     match file.try_lock() {
-        Ok(()) if is_at(&file, at).map_err(SpoolError::io("cannot look at", at))? => Ok(file),
+        Ok(()) if place::is_at(&file, at).map_err(SpoolError::io("cannot look at", at))? => {
+            Ok(file)
+        }
         // Removed meanwhile by who took it for left behind.
         Ok(()) | Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(layout.root.clone())),
         Err(TryLockError::Error(error)) => Err(SpoolError::io("cannot lock", at)(error)),
@@ -47,12 +49,6 @@ fn open(lock: &Path) -> io::Result<File> {
         options.custom_flags(flags).open(lock)
     };
     open().or_else(|error| if clear(lock) { open() } else { Err(error) })
-}
-
-/// Whether a file is still the one of this name.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let (held, found) = (file.metadata()?, fs::metadata(path)?);
-    Ok((held.dev(), held.ino()) == (found.dev(), found.ino()))
 }
 
 /// Removes a lock that cannot be opened (another user has left it, or it is no file) and that

@@ -191,6 +191,8 @@ pub(super) struct Segment {
     pub(super) sealed: bool,
     /// Not touched in this run: what is in it, or in one before it, is not all known.
     pub(super) stays: bool,
+    /// Removed or replaced while the program ran: at its path lies another file, or none.
+    pub(super) displaced: bool,
     /// Damage of which there is a copy in quarantine.
     pub(super) saved: Vec<Range<u64>>,
 }
@@ -352,8 +354,8 @@ impl Index {
             .collect()
     }
 
-    /// Segments that nothing needs, with their paths.
-    pub(super) fn removable(&self) -> Vec<(u64, PathBuf)> {
+    /// Segments that nothing needs, with their paths; whether they were taken away.
+    pub(super) fn removable(&self) -> Vec<(u64, PathBuf, bool)> {
         let free = |segment: &Segment| {
             segment.sealed
                 && !segment.stays
@@ -365,7 +367,7 @@ impl Index {
         };
         let removable = self.segments.iter().filter(|(_, segment)| free(segment));
         removable
-            .map(|(number, segment)| (*number, segment.path.clone()))
+            .map(|(number, it)| (*number, it.path.clone(), it.displaced))
             .collect()
     }
 
@@ -424,7 +426,7 @@ mod tests {
         }
         let removable = |index: &Index| {
             let removable = index.removable().into_iter();
-            removable.map(|(number, _)| number).collect::<Vec<_>>()
+            removable.map(|(number, ..)| number).collect::<Vec<_>>()
         };
         index.relocate(copied, at(2));
         index.apply(copied, &What::Event(Event::Removed));

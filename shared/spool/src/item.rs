@@ -6,6 +6,7 @@ use super::{
     Hold, Parties, QueueId, SpoolError,
     draft::Known,
     index::{Location, Message},
+    place,
     record::{Place, Record, What},
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Accept {
     pub(super) new: New,
     /// A bounce: may use the reserve.
     pub(super) vital: bool,
+    /// Where its body lies, if that is a file.
+    pub(super) file: Option<place::Place>,
     pub(super) done: Done,
 }
 

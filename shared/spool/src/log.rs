@@ -24,6 +24,7 @@ use super::{
     journal::{self, Level},
     layout::Layout,
     lock,
+    place::{self, Root},
     record::Record,
     reserve::Spare,
     standing::Standing,
@@ -40,38 +41,43 @@ pub(super) struct Outgoing {
 
 /// The end of the log. Whoever leads the commit holds it.
 pub(super) struct Log {
-    disk: Arc<dyn Disk>,
-    layout: Layout,
-    segment_size: u64,
-    active: Option<Active>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) layout: Layout,
+    pub(super) root: Root,
+    pub(super) segment_size: u64,
+    pub(super) active: Option<Active>,
+    /// Those that were taken away and hold what is to be written anew.
+    pub(super) displaced: Vec<Active>,
     next: u64,
-    spare: Option<Spare>,
+    pub(super) spare: Option<Spare>,
     in_place: bool,
     /// The segment after the active one, empty.
-    ready: Option<Active>,
+    pub(super) ready: Option<Active>,
     /// Why there is no spare segment; for those who must not wait for the log.
     lack: Arc<Mutex<Option<SpoolError>>>,
     /// The last commit failed, and that has been said.
     failing: bool,
     /// Whether what becomes of deliveries can be recorded; for those who must not wait.
-    standing: Arc<Mutex<Standing>>,
+    pub(super) standing: Arc<Mutex<Standing>>,
 }
-
-/// What must be free in the segments at hand for what deliveries under way will leave, bytes, and
-/// as a part of a segment.
-const ROOM: (u64, u64) = (256 * 1024, 8);
-/// Zeros of a proof that writing works.
-const PROOF: u64 = 4096;
 
 impl Log {
     /// A log that goes on with segment `next`; its file is made when the first record comes.
-    pub(super) fn new(disk: Arc<dyn Disk>, layout: Layout, segment_size: u64, next: u64) -> Self {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        layout: Layout,
+        root: Root,
+        segment_size: u64,
+        next: u64,
+    ) -> Self {
         Self {
             in_place: disk.writes_in_place(&layout.segments),
             disk,
             layout,
+            root,
             segment_size,
             active: None,
+            displaced: Vec::new(),
             next,
             spare: None,
             ready: None,
@@ -123,52 +129,6 @@ impl Log {
     /// Whether what becomes of deliveries can be recorded.
     pub(super) fn standing(&self) -> Arc<Mutex<Standing>> {
         Arc::clone(&self.standing)
-    }
-
-    fn wanted_room(&self) -> u64 {
-        let (most, part) = ROOM;
-        most.min(self.segment_size / part)
-    }
-
-    /// Whether the segments at hand have room for what deliveries under way will leave.
-    fn has_room(&self) -> bool {
-        let active = self.active.as_ref();
-        let left = active.map_or(0, |active| active.size.saturating_sub(active.end));
-        let ready = self.ready.as_ref().map_or(0, |ready| ready.size);
-        active.is_some() && left.saturating_add(ready) >= self.wanted_room()
-    }
-
-    /// Makes room for what deliveries will leave, and where writing has failed, shows that it
-    /// works.
-    pub(super) fn prove(&mut self, index: &Mutex<Index>) {
-        let made = self.make_room(index);
-        let mut standing = lock(&self.standing);
-        match made {
-            Ok(()) => standing.works(true),
-            Err(why) => standing.fails(&why),
-        }
-    }
-
-    fn make_room(&mut self, index: &Mutex<Index>) -> Result<(), SpoolError> {
-        if !self.has_room() {
-            self.rotate(index, self.wanted_room(), true)?;
-        }
-        if !lock(&self.standing).is_failing() {
-            return Ok(());
-        }
-        let Some(active) = &self.active else {
-            return Ok(());
-        };
-        // Zeros are no record, wherever they are.
-        let length = active.size.saturating_sub(active.end).min(PROOF);
-        let mut pieces: Vec<IoSlice<'_>> = ahead::zeros(length).collect();
-        let disk = self.disk.as_ref();
-        let written = disk::write_all(disk, &active.file, active.end, &mut pieces)
-            .and_then(|()| disk.sync(&active.file));
-        written.map_err(|error| {
-            self.abandon(index, &error);
-            SpoolError::io("cannot write to", &self.layout.segments)(error)
-        })
     }
 
     fn has_reserve(&self) -> bool {
@@ -251,6 +211,7 @@ impl Log {
     ) -> Result<(), SpoolError> {
         let mut rest = records;
         while let Some(first) = rest.first() {
+            self.keep_place(index)?;
             let (vital, length) = (first.vital, first.record.len());
             if !vital {
                 self.keep_reserve();
@@ -343,6 +304,9 @@ impl Log {
             .collect();
         disk::write_all(self.disk.as_ref(), &active.file, active.end, &mut pieces)?;
         self.disk.sync(&active.file)?;
+        if !place::is_at(&active.file, &active.path)? {
+            return Err(place::gone());
+        }
         for outgoing in group {
             let (Ok(offset), Ok(length)) = (
                 u32::try_from(active.end),
@@ -361,7 +325,12 @@ impl Log {
     }
 
     /// Ends the active segment and begins one that has room for `length` bytes.
-    fn rotate(&mut self, index: &Mutex<Index>, length: u64, vital: bool) -> Result<(), SpoolError> {
+    pub(super) fn rotate(
+        &mut self,
+        index: &Mutex<Index>,
+        length: u64,
+        vital: bool,
+    ) -> Result<(), SpoolError> {
         match self.ready.take() {
             Some(ready) if length <= ready.size => {
                 self.begin(index, ready);
@@ -463,7 +432,10 @@ impl Log {
     }
 
     /// Never touches the active segment's data again, after a write or sync that failed.
-    fn abandon(&mut self, index: &Mutex<Index>, error: &io::Error) {
+    pub(super) fn abandon(&mut self, index: &Mutex<Index>, error: &io::Error) {
+        if self.is_displaced() {
+            return self.displace(index);
+        }
         let number = self.active.as_ref().map_or(0, |active| active.number);
         if !self.failing {
             let text =

@@ -67,20 +67,20 @@ impl Spool {
         let path = committer.layout.body(id);
         let loaded = self.find(id, |found| found.whole(committer.disk.as_ref(), &path));
         if loaded.is_ok() {
-            lock(&self.open.damaged).remove(&id);
+            lock(&self.open.committer.damaged).remove(&id);
         }
         loaded
     }
 
     /// Whether a message was found damaged.
     pub fn is_damaged(&self, id: QueueId) -> bool {
-        lock(&self.open.damaged).contains(&id)
+        lock(&self.open.committer.damaged).contains(&id)
     }
 
     /// Messages that are damaged and stay for that, as far as they were tried.
     pub fn damaged(&self) -> Vec<QueueId> {
         let index = lock(&self.open.committer.index);
-        let mut damaged = lock(&self.open.damaged);
+        let mut damaged = lock(&self.open.committer.damaged);
         damaged.retain(|id| index.message(*id).is_some());
         damaged.iter().copied().collect()
     }
@@ -90,7 +90,7 @@ impl Spool {
     /// still.
     pub fn load_to_return(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
         self.load(id).or_else(|error| {
-            let damaged = lock(&self.open.damaged).contains(&id);
+            let damaged = lock(&self.open.committer.damaged).contains(&id);
             let but_the_body = || self.find(id, Found::remains);
             let remains = damaged.then(|| but_the_body().or_else(|_| Ok(self.remains(id))));
             remains.unwrap_or(Err(error))
@@ -115,7 +115,7 @@ impl Spool {
             let segment = index.segments.get(&at.segment)?;
             Some((at, segment.mark, segment.path.clone()))
         };
-        let mut moves = MOVES;
+        let (mut moves, mut looked) = (MOVES, false);
         loop {
             let Some((at, mark, path)) = place() else {
                 return Ok(None);
@@ -133,9 +133,14 @@ impl Spool {
                     Some((now, ..)) if now != at && moves > 0 => {
                         moves = moves.saturating_sub(1);
                     }
+                    // Its segment may have been taken away, and be open still.
+                    Some(_) if !looked && !body && error.kind() == ErrorKind::InvalidData => {
+                        looked = true;
+                        committer.put_right();
+                    }
                     Some(_) => {
                         if error.kind() == ErrorKind::InvalidData
-                            && lock(&self.open.damaged).insert(id)
+                            && lock(&self.open.committer.damaged).insert(id)
                         {
                             let text = format_args!("spool: {error}; not delivered, it stays");
                             journal::line(Level::Error, &text);

@@ -16,7 +16,7 @@ use super::{
     lock,
     log::Outgoing,
     record::{self, Change, Head, Kind, Part, Place, Record, What},
-    scan::{self, Seen},
+    scan::{self, Scanned, Seen},
 };
 use mail::{clock, envelope::Envelope};
 
@@ -45,6 +45,12 @@ impl Committer {
     pub(super) fn run_reclaim(&self) {
         let mut state = lock(&self.reclaim.state);
         while !state.stopped {
+            if std::mem::take(&mut state.displaced) {
+                drop(state);
+                self.reclaim();
+                state = lock(&self.reclaim.state);
+                continue;
+            }
             if std::mem::take(&mut state.next) {
                 drop(state);
                 self.make_next();
@@ -80,7 +86,8 @@ impl Committer {
         let _alone = lock(&self.reclaim.running);
         lock(&self.reclaim.state).due = None;
         let reclaimed = self
-            .remove_bodies()
+            .save_displaced()
+            .and_then(|()| self.remove_bodies())
             .and_then(|()| self.remove_segments())
             .and_then(|()| self.compact_while_too_large());
         if let Err(error) = reclaimed {
@@ -135,10 +142,19 @@ impl Committer {
             if removable.is_empty() {
                 return Ok(());
             }
-            for (_, path) in &removable {
-                self.disk
-                    .remove(path)
-                    .map_err(SpoolError::io("cannot remove", path))?;
+            let mut removed = Vec::new();
+            for (number, path, displaced) in removable {
+                match self.disk.remove(&path) {
+                    // Should it come back, it goes then.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && displaced => {}
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(SpoolError::io("cannot remove", &path)(error));
+                    }
+                    _ => removed.push(number),
+                }
+            }
+            if removed.is_empty() {
+                return Ok(());
             }
             let synced = self.disk.sync_directory(&self.layout.segments);
             synced.map_err(SpoolError::io(
@@ -146,7 +162,7 @@ impl Committer {
                 &self.layout.segments,
             ))?;
             let mut index = lock(&self.index);
-            for (number, _) in &removable {
+            for number in &removed {
                 index.segments.remove(number);
             }
         }
@@ -174,32 +190,9 @@ impl Committer {
         else {
             return Ok(());
         };
-        let (mut copies, mut bytes, mut seen, mut result) =
-            (Vec::new(), 0u64, HashSet::new(), Ok(()));
         let read = SpoolError::io("cannot read", &path);
-        let scan = |file: File| {
-            scan::scan(&file, mark, |record| {
-                if result.is_err() || !record.is_whole {
-                    return true;
-                }
-                match needed(&lock(&self.index), number, record) {
-                    Some(Copy::Change { id, .. }) if !seen.insert(id) => {}
-                    Some(copy) => {
-                        copies.push(copy);
-                        bytes = bytes.saturating_add(record.header.record_length());
-                    }
-                    None => {}
-                }
-                if bytes >= CHUNK {
-                    bytes = 0;
-                    result = self.commit_copies(std::mem::take(&mut copies));
-                }
-                true
-            })
-        };
-        let scanned = self.disk.open(&path).and_then(scan).map_err(read)?;
-        result?;
-        self.commit_copies(copies)?;
+        let file = self.disk.open(&path).map_err(read)?;
+        let scanned = self.copy_needed(number, mark, &file)?;
         let mut index = lock(&self.index);
         let Some(segment) = index.segments.get_mut(&number) else {
             return Ok(());
@@ -249,6 +242,39 @@ impl Committer {
         self.commit_copies(vec![Copy::Message { id, at, head, rest }])
     }
 
+    /// Copies what is needed of a segment that is open.
+    pub(super) fn copy_needed(
+        &self,
+        number: u64,
+        mark: u64,
+        file: &File,
+    ) -> Result<Scanned, SpoolError> {
+        let (mut copies, mut bytes, mut seen, mut result) =
+            (Vec::new(), 0u64, HashSet::new(), Ok(()));
+        let scanned = scan::scan(file, mark, |record| {
+            if result.is_err() || !record.is_whole {
+                return true;
+            }
+            match needed(&lock(&self.index), number, record) {
+                Some(Copy::Change { id, .. }) if !seen.insert(id) => {}
+                Some(copy) => {
+                    copies.push(copy);
+                    bytes = bytes.saturating_add(record.header.record_length());
+                }
+                None => {}
+            }
+            if bytes >= CHUNK {
+                bytes = 0;
+                result = self.commit_copies(std::mem::take(&mut copies));
+            }
+            true
+        });
+        let scanned = scanned.map_err(SpoolError::io("cannot read", &self.layout.segments))?;
+        result?;
+        self.commit_copies(copies)?;
+        Ok(scanned)
+    }
+
     fn commit_copies(&self, copies: Vec<Copy>) -> Result<(), SpoolError> {
         if copies.is_empty() {
             return Ok(());
@@ -285,8 +311,10 @@ impl Committer {
 fn worst_segment(index: &Index, segment_size: u64, stuck: &HashSet<u64>) -> Option<u64> {
     // A copy says all that is known of a message; where a segment stays, that may not be all.
     let known = |pin: &u64| index.segments.get(pin).is_none_or(|of| !of.stays);
-    let may_go =
-        |segment: &Segment| segment.sealed && !segment.stays && segment.pins.iter().all(known);
+    let may_go = |segment: &Segment| {
+        let own = segment.sealed && !segment.stays && !segment.displaced;
+        own && segment.pins.iter().all(known)
+    };
     let sealed = || index.segments.iter().filter(|(_, segment)| may_go(segment));
     let total: u64 = sealed().map(|(_, segment)| segment.end).sum();
     let live: u64 = sealed().map(|(_, segment)| segment.live).sum();

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) due: Option<Instant>,
     /// The log wants its next segment made ready.
     pub(super) next: bool,
+    /// A segment was taken away.
+    pub(super) displaced: bool,
     pub(super) stopped: bool,
     /// Segments that compaction found damaged; they stay.
     pub(super) stuck: HashSet<u64>,
@@ -39,6 +41,12 @@ impl Schedule {
             state.due = Some(Instant::now());
             self.wake.notify_one();
         }
+    }
+
+    /// A segment was taken away; what it holds is to be written anew.
+    pub(super) fn displaced(&self) {
+        lock(&self.state).displaced = true;
+        self.wake.notify_one();
     }
 
     /// The log wants its next segment made ready.

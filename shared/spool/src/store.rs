@@ -1,10 +1,8 @@
 //! The spool as its callers see it.
 
 use std::{
-    collections::BTreeSet,
-    fs::{File, Metadata},
+    fs::File,
     io::ErrorKind,
-    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
@@ -24,6 +22,7 @@ use super::{
     lock,
     log::Log,
     message::message_size,
+    place::{self, Root},
     record::{Head, Part, Place, Record, State, What},
     recovery,
 };
@@ -64,14 +63,9 @@ pub(super) struct Open {
     pub(super) ids: Ids,
     minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// What an administrator has to look at since the start.
-    pub(super) found: Mutex<Vec<String>>,
-    /// Messages that are damaged.
-    pub(super) damaged: Mutex<BTreeSet<QueueId>>,
     pub(super) closed: Mutex<bool>,
     lock: Mutex<Option<File>>,
-    /// Device and number of that file.
-    place: Option<(u64, u64)>,
+    root: Root,
 }
 
 impl Spool {
@@ -110,33 +104,29 @@ impl Spool {
             journal::line(Level::Error, &text);
         }
         let lock = holder::lock(&layout)?;
+        let root = Root::new(&layout, &lock);
         let recovered = recovery::recover(disk.as_ref(), &layout)?;
         let segment = options.segment.clamp(4096, 1 << 30);
         let mut log = Log::new(
             Arc::clone(&disk),
             layout.clone(),
+            root.clone(),
             segment,
             recovered.next_segment,
         );
         log.keep_reserve_over_restarts();
-        let committer = Arc::new(Committer::new(
-            disk,
-            layout,
-            options.linger,
-            segment,
-            recovered.index,
-            log,
-        ));
+        let mut committer =
+            Committer::new(disk, layout, options.linger, segment, recovered.index, log);
+        committer.found = Mutex::new(recovered.recovery.lasting(directory));
+        committer.damaged = Mutex::new(recovered.spoiled);
         let open = Open {
             ids: Ids::after(recovered.highest_id),
             minimum_free: options.minimum_free,
             threads: Mutex::default(),
-            found: Mutex::new(recovered.recovery.lasting(directory)),
-            damaged: Mutex::new(recovered.spoiled),
             closed: Mutex::default(),
-            place: lock.metadata().ok().map(|it| place(&it)),
+            root,
             lock: Mutex::new(Some(lock)),
-            committer,
+            committer: Arc::new(committer),
         };
         let spool = Self {
             open: Arc::new(open),
@@ -160,7 +150,7 @@ impl Spool {
     /// Whether there is room for a message of that size (0: unknown). Ask before a message is
     /// received; bounces need not.
     pub fn has_room(&self, size: u64) -> Result<(), SpoolError> {
-        self.is_in_place()?;
+        self.open.root.check()?;
         let free = self.room()?;
         let wanted = self.open.minimum_free.saturating_add(size);
         let enough = free.bytes >= wanted && free.inodes >= limits::MINIMUM_INODES;
@@ -173,24 +163,6 @@ impl Spool {
             });
         }
         self.open.committer.lack().map_or(Ok(()), Err)
-    }
-
-    /// Whether the directory is still the one that was opened.
-    fn is_in_place(&self) -> Result<(), SpoolError> {
-        let layout = &self.open.committer.layout;
-        let absences = [ErrorKind::NotFound, ErrorKind::NotADirectory];
-        match layout.lock.metadata() {
-            Ok(found) if Some(place(&found)) == self.open.place => return Ok(()),
-            // A disk that fails, or what is not allowed, says nothing about that.
-            Err(error) if !absences.contains(&error.kind()) => {
-                return Err(SpoolError::io("cannot look for", &layout.lock)(error));
-            }
-            Ok(_) | Err(_) => {}
-        }
-        let why = "the directory was removed, renamed or replaced while the program runs; put it \
-                   back, or restart the program";
-        let error = std::io::Error::new(ErrorKind::NotFound, why);
-        Err(SpoolError::io("cannot find", &layout.root)(error))
     }
 
     /// Bytes that new mail may still take.
@@ -284,6 +256,7 @@ impl Spool {
                 body,
                 hold,
                 known,
+                file,
             }) => Some(Box::new(Accept {
                 new: New {
                     size: message_size(header.len(), body.len()),
@@ -296,6 +269,7 @@ impl Spool {
                 },
                 vital: envelope.sender == Sender::Null,
                 record,
+                file,
                 done,
             })),
             Err(error) => {
@@ -328,6 +302,7 @@ impl Spool {
             let state = State::of(hold, known.warned, None, &known.waiting);
             state.with_giver(known.giver.as_ref())
         };
+        let mut at = None;
         let (place, inline, state) = match content {
             Content::Inline(body) => (
                 Place::Inline(u32::try_from(body.len()).map_err(|_| invalid())?),
@@ -344,6 +319,7 @@ impl Spool {
                     .disk
                     .link(&file, &path)
                     .map_err(SpoolError::io("cannot create", &path))?;
+                at = file.metadata().ok().map(|it| place::of(&it));
                 let state = fresh().with_body_checksum(crc);
                 (Place::File(length), Vec::new(), Some(state))
             }
@@ -364,6 +340,7 @@ impl Spool {
             body: place,
             hold,
             known,
+            file: at,
         })
     }
 
@@ -472,16 +449,13 @@ impl Drop for Open {
     }
 }
 
-fn place(of: &Metadata) -> (u64, u64) {
-    (of.dev(), of.ino())
-}
-
 struct Formed {
     record: Record,
     arrival: clock::Timestamp,
     body: Place,
     hold: Hold,
     known: Known,
+    file: Option<place::Place>,
 }
 
 #[cfg(test)]

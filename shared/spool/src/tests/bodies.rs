@@ -224,6 +224,8 @@ fn mail_whose_segment_is_removed_or_cut_short_under_the_running_program_raises_a
         let directory = tempfile::tempdir().unwrap();
         let (spool, _) = open(directory.path());
         let id = accept(&spool, 1, 100).unwrap();
+        // What is not open any more cannot be written anew.
+        accept(&spool, 1, 16_300).unwrap();
         let name = names(directory.path(), "segments").remove(0);
         let segment = directory.path().join("segments").join(name);
         if cut {

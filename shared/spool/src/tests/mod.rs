@@ -6,6 +6,7 @@ mod beginning;
 mod bodies;
 mod closed;
 mod crash;
+mod displaced;
 mod failing;
 mod faults;
 mod framing;
@@ -19,7 +20,8 @@ mod walk;
 use std::{path::Path, time::Duration};
 
 use super::{
-    Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError, Waiting, simulation,
+    Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError, Waiting, lock,
+    simulation,
 };
 use mail::{
     address::{Address, Sender},
