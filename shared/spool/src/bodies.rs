@@ -11,6 +11,8 @@
 
 use std::{collections::HashMap, fs::Metadata, io, path::Path};
 
+use system::nameless;
+
 use super::{
     QueueId,
     disk::{self, Disk},
@@ -42,7 +44,10 @@ pub(super) fn check(disk: &dyn Disk, layout: &Layout, recovered: &mut Recovered,
         let path = layout.bodies.join(&name);
         let id = QueueId::parse(&name);
         let metadata = path.symlink_metadata();
-        if let Some(id) = id.filter(|id| expected.remove(id).is_some()) {
+        if nameless::is_left(&name) {
+            // A crash ended what was being received.
+            told(&path, disk.remove(&path));
+        } else if let Some(id) = id.filter(|id| expected.remove(id).is_some()) {
             measure(disk, &path, id, metadata, recovered);
         } else if id.is_some_and(|id| recovered.settled.contains(&id)) {
             told(&path, disk.remove(&path));

@@ -7,17 +7,12 @@
 use std::{
     fs::{File, Metadata, OpenOptions, Permissions},
     io::{self, IoSlice},
-    os::{
-        fd::AsRawFd as _,
-        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    },
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
-use rustix::{
-    fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags},
-    io::Errno,
-};
+use rustix::{fs::FallocateFlags, io::Errno};
+use system::nameless::Nameless;
 
 /// What the spool asks of a disk.
 pub(super) trait Disk: Send + Sync {
@@ -28,13 +23,13 @@ pub(super) trait Disk: Send + Sync {
     /// lengthened to `size`, as far as that works.
     fn reopen(&self, path: &Path, size: u64) -> io::Result<File>;
     /// A new file without a name: gone when closed, unless linked.
-    fn create_nameless(&self, directory: &Path) -> io::Result<File>;
+    fn create_nameless(&self, directory: &Path) -> io::Result<Nameless>;
     /// Writes at a place; may write less than given, as `pwritev` does.
     fn write(&self, file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
     /// fdatasync. After a failure the file's unsynced part is lost; do not ask again.
     fn sync(&self, file: &File) -> io::Result<()>;
     /// Gives a nameless file its name.
-    fn link(&self, file: &File, path: &Path) -> io::Result<()>;
+    fn link(&self, file: &mut Nameless, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     fn truncate(&self, path: &Path, size: u64) -> io::Result<()>;
@@ -97,9 +92,8 @@ impl Disk for Native {
         Ok(file)
     }
 
-    fn create_nameless(&self, directory: &Path) -> io::Result<File> {
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        Ok(rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)?.into())
+    fn create_nameless(&self, directory: &Path) -> io::Result<Nameless> {
+        Nameless::create(directory)
     }
 
     fn write(&self, file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -110,15 +104,8 @@ impl Disk for Native {
         file.sync_data()
     }
 
-    fn link(&self, file: &File, path: &Path) -> io::Result<()> {
-        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(rustix::fs::linkat(
-            CWD,
-            nameless,
-            CWD,
-            path,
-            AtFlags::SYMLINK_FOLLOW,
-        )?)
+    fn link(&self, file: &mut Nameless, path: &Path) -> io::Result<()> {
+        file.link(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

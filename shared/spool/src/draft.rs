@@ -4,7 +4,6 @@
 //! does a crash.
 
 use std::{
-    fs::File,
     io::{self, IoSlice},
     os::unix::fs::FileExt as _,
     path::PathBuf,
@@ -17,6 +16,7 @@ use super::{
     message::message_size,
 };
 use mail::{clock::Timestamp, limits};
+use system::nameless::Nameless;
 
 /// A message being received: nothing of it is promised.
 pub struct Draft {
@@ -43,7 +43,7 @@ pub(super) struct Known {
 pub(super) enum Content {
     Inline(Vec<u8>),
     /// A nameless file, its length and its checksum (CRC32C).
-    File(File, u64, u32),
+    File(Nameless, u64, u32),
 }
 
 impl Draft {
@@ -101,13 +101,18 @@ impl Draft {
                 return Ok(());
             }
             let file = self.disk.create_nameless(&self.bodies)?;
-            disk::write_all(self.disk.as_ref(), &file, 0, &mut [IoSlice::new(body)])?;
+            disk::write_all(
+                self.disk.as_ref(),
+                file.file(),
+                0,
+                &mut [IoSlice::new(body)],
+            )?;
             self.content = Content::File(file, body.len() as u64, crc32c::crc32c(body));
         }
         if let Content::File(file, length, crc) = &mut self.content {
             disk::write_all(
                 self.disk.as_ref(),
-                file,
+                file.file(),
                 *length,
                 &mut [IoSlice::new(piece)],
             )?;
@@ -147,7 +152,7 @@ impl Draft {
                 let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
                 let count = left.min(buffer.len());
                 let into = buffer.get_mut(..count).unwrap_or_default();
-                file.read_exact_at(into, offset)?;
+                file.file().read_exact_at(into, offset)?;
                 Ok(count)
             }
         }

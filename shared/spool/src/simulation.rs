@@ -23,6 +23,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use rustix::io::Errno;
+use system::nameless::Nameless;
+
 use crate::{
     Options, Recovery, Spool, SpoolError,
     disk::{self, Disk, Native},
@@ -203,7 +206,7 @@ impl Sim {
     ) -> io::Result<(std::sync::MutexGuard<'_, World>, Verdict)> {
         let mut world = self.world.lock().unwrap();
         world.count += 1;
-        let off = || io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        let off = || io::Error::from_raw_os_error(Errno::IO.raw_os_error());
         if world.off {
             return Err(off());
         }
@@ -309,10 +312,21 @@ impl Disk for Sim {
         Ok(file)
     }
 
-    fn create_nameless(&self, directory: &Path) -> io::Result<File> {
-        let (mut world, _) = self.begin(Operation::Nameless)?;
+    fn create_nameless(&self, directory: &Path) -> io::Result<Nameless> {
+        let begun = self.begin(Operation::Nameless);
+        let unknown =
+            |error: &io::Error| error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error());
+        if begun.as_ref().is_err_and(unknown) {
+            let file = Nameless::named(directory)?;
+            self.world
+                .lock()
+                .unwrap()
+                .add(file.file(), Image::default());
+            return Ok(file);
+        }
+        let (mut world, _) = begun?;
         let file = Native.create_nameless(directory)?;
-        world.add(&file, Image::default());
+        world.add(file.file(), Image::default());
         Ok(file)
     }
 
@@ -353,10 +367,10 @@ impl Disk for Sim {
         Ok(())
     }
 
-    fn link(&self, file: &File, path: &Path) -> io::Result<()> {
+    fn link(&self, file: &mut Nameless, path: &Path) -> io::Result<()> {
         let (mut world, _) = self.begin(Operation::Link)?;
         Native.link(file, path)?;
-        let number = world.number(file);
+        let number = world.number(file.file());
         world
             .unsynced_names
             .push(vec![(path.to_owned(), Some(number))]);

@@ -309,17 +309,17 @@ impl Spool {
                 body,
                 has_state.then(fresh),
             ),
-            Content::File(file, length, crc) => {
+            Content::File(mut file, length, crc) => {
                 let path = committer.layout.body(id);
                 committer
                     .disk
-                    .sync(&file)
+                    .sync(file.file())
                     .map_err(SpoolError::io("cannot sync", &path))?;
                 committer
                     .disk
-                    .link(&file, &path)
+                    .link(&mut file, &path)
                     .map_err(SpoolError::io("cannot create", &path))?;
-                at = file.metadata().ok().map(|it| place::of(&it));
+                at = file.file().metadata().ok().map(|it| place::of(&it));
                 let state = fresh().with_body_checksum(crc);
                 (Place::File(length), Vec::new(), Some(state))
             }

@@ -4,14 +4,13 @@
 //! which nothing is left. Takes a third of a second at most, and one flush.
 
 use std::{
-    fs::File,
     io,
     os::unix::fs::FileExt as _,
     path::Path,
     time::{Duration, Instant},
 };
 
-use rustix::fs::{Mode, OFlags};
+use crate::nameless::Nameless;
 
 /// Bytes of one write, a block of most file systems.
 const BLOCK: usize = 4096;
@@ -21,8 +20,8 @@ const LONGEST: Duration = Duration::from_millis(300);
 
 /// The median of some flushes of the disk that a directory lies on.
 pub fn flush_takes(directory: &Path) -> io::Result<Duration> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)?);
+    let nameless = Nameless::create(directory)?;
+    let file = nameless.file();
     let block = [0; BLOCK];
     for number in 0..TIMES {
         file.write_all_at(&block, number * BLOCK as u64)?;

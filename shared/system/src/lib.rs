@@ -6,6 +6,7 @@
 //! | [`descriptors`] | how many files may be open |
 //! | [`flush`] | how long a disk takes until what was written is on it |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
+//! | [`nameless`] | files that get their name when they are whole |
 //! | [`open`] | files opened without waiting for who is at their other end |
 //! | [`patient`] | descriptors that do not block, read and written all the same |
 //! | [`program`] | one program: started, fed, listened to, ended with all that it has started |
@@ -24,6 +25,7 @@ pub mod descriptors;
 pub mod flush;
 pub mod fs;
 pub mod log;
+pub mod nameless;
 pub mod open;
 pub mod patient;
 pub mod program;

@@ -407,3 +407,30 @@ fn when_the_last_record_is_damaged_the_body_of_its_message_is_kept_after_a_clean
     }
     assert!(listed > 0);
 }
+
+#[test]
+fn large_mail_is_taken_where_every_file_must_have_a_name_and_a_crash_leaves_nothing_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    // As NFS, and much that is a file system in user space.
+    let plan = |_, asked| match asked {
+        Operation::Nameless => Verdict::Fail(Errno::OPNOTSUPP.raw_os_error()),
+        _ => Verdict::Work,
+    };
+    let disk = Arc::new(Sim::new(directory.path(), plan));
+    let (spool, _) = Spool::open_on(disk, directory.path(), QUIET).unwrap();
+    let id = accept(&spool, 1, limits::INLINE_BODY + 1).unwrap();
+    check_content(&spool, id);
+    assert_eq!(names(directory.path(), "bodies"), [id.file_name()]);
+    let mut draft = spool.draft().unwrap();
+    draft.write(&vec![b'x'; limits::INLINE_BODY + 1]).unwrap();
+    let left = names(directory.path(), "bodies").pop().unwrap();
+    drop(draft);
+    assert_eq!(names(directory.path(), "bodies").len(), 1);
+    spool.close();
+    let left = directory.path().join("bodies").join(left);
+    system::fs::replace(&left, b"x", 0o600).unwrap();
+    let (spool, recovery) = open(directory.path());
+    assert_eq!((recovery.quarantined, recovery.doubtful), (0, 0));
+    assert_eq!(names(directory.path(), "bodies"), [id.file_name()]);
+    check_content(&spool, id);
+}
