@@ -115,7 +115,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         alarms: match owner {
             None => {
                 let tables = agent.refused_tables();
-                let lies = within::found(&settings.spool, spool::quarantined);
+                let lies = spool.quarantined();
                 let alarms = agent.deaf.alarms().into_iter();
                 let alarms = alarms.chain(spool.alarms()).chain(agent.refused_password());
                 let tables = tables.lines().map(str::to_owned);

@@ -1,8 +1,15 @@
 //! What is asked before a delivery begins, and what administrators are told all the time.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use super::{QueueId, Spool, lock, standing::May};
+use super::{
+    QueueId, Spool, SpoolError,
+    apart::BRIEF,
+    committer::Committer,
+    lock, recovered,
+    standing::{HANGS, May},
+};
+use mail::clock;
 
 /// Messages that an alarm names.
 const NAMED: usize = 5;
@@ -27,7 +34,14 @@ impl Spool {
     /// Whether the disk neither takes what is to be written nor says that it fails: whoever writes
     /// there now waits, and cannot be killed.
     pub fn hangs(&self) -> bool {
-        lock(&self.open.committer.standing).hangs()
+        lock(&self.open.committer.standing).hangs() || self.late() >= HANGS
+    }
+
+    /// What lies in `quarantine/`, as far as the disk answers.
+    pub fn quarantined(&self) -> Option<String> {
+        let root = &self.open.committer.layout.root;
+        let answers = self.late() < BRIEF && !self.hangs();
+        answers.then(|| recovered::quarantined(root)).flatten()
     }
 
     /// What an administrator has to look at, a sentence each: why no delivery begins, what could
@@ -35,6 +49,8 @@ impl Spool {
     pub fn alarms(&self) -> Vec<String> {
         let committer = &self.open.committer;
         let waits = lock(&committer.standing).alarm(&committer.layout.root);
+        let late = Some(self.late()).filter(|late| waits.is_none() && *late >= HANGS);
+        let late = late.map(|late| format!("no mail is taken: {}", committer.no_answer(late)));
         let damaged = self.damaged();
         let first: Vec<_> = damaged.iter().take(NAMED).map(QueueId::to_string).collect();
         let damaged = (!damaged.is_empty()).then(|| {
@@ -48,6 +64,22 @@ impl Spool {
             )
         });
         let found = lock(&committer.found).clone();
-        waits.into_iter().chain(found).chain(damaged).collect()
+        waits
+            .into_iter()
+            .chain(late)
+            .chain(found)
+            .chain(damaged)
+            .collect()
+    }
+}
+
+impl Committer {
+    /// The disk has been asked, and has not answered for so long.
+    pub(super) fn no_answer(&self, late: Duration) -> SpoolError {
+        let since = clock::now().before(late).mailq();
+        let why =
+            format!("its disk has not answered since {since} (is it, or its network, there?)");
+        let error = io::Error::new(io::ErrorKind::TimedOut, why);
+        SpoolError::io("cannot look at", &self.layout.root)(error)
     }
 }

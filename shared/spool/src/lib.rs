@@ -62,6 +62,7 @@
 
 mod adopt;
 mod ahead;
+mod apart;
 mod beginning;
 mod bodies;
 mod closed;
@@ -72,6 +73,7 @@ mod displaced;
 mod draft;
 mod earlier;
 mod error;
+mod free;
 mod gather;
 mod holder;
 mod id;
@@ -96,6 +98,7 @@ mod recovered;
 mod recovery;
 mod remains;
 mod reserve;
+mod room;
 mod salvage;
 mod scan;
 mod schedule;

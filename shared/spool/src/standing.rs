@@ -30,7 +30,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// was only slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// While they have waited this long, administrators are told.
-const HANGS: Duration = Duration::from_secs(5);
+pub(super) const HANGS: Duration = Duration::from_secs(5);
 /// How soon to look whether it answers.
 const AGAIN: Duration = Duration::from_millis(200);
 

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::ErrorKind,
     path::Path,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -14,6 +14,7 @@ use super::{
     committer::Committer,
     disk::{Disk, Native},
     draft::{Content, Known},
+    free::{self, Look},
     holder,
     id::Ids,
     item::{Accept, Done, New},
@@ -27,7 +28,6 @@ use super::{
     recovery,
 };
 use mail::{address::Sender, clock, envelope::Envelope, limits};
-use system::fs::Room;
 
 /// How the spool is kept.
 #[derive(Clone, Copy, Debug)]
@@ -61,11 +61,13 @@ pub struct Spool {
 pub(super) struct Open {
     pub(super) committer: Arc<Committer>,
     pub(super) ids: Ids,
-    minimum_free: u64,
+    pub(super) minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) closed: Mutex<bool>,
     lock: Mutex<Option<File>>,
-    root: Root,
+    pub(super) root: Root,
+    /// Where there are threads.
+    pub(super) look: OnceLock<Arc<Look>>,
 }
 
 impl Spool {
@@ -82,6 +84,8 @@ impl Spool {
         let (spool, recovery) = Self::open_alone(disk, directory, options)?;
         spool.start("spool-commit", Committer::run)?;
         spool.start("spool-reclaim", Committer::run_reclaim)?;
+        let (root, path) = (spool.open.root.clone(), directory.to_owned());
+        spool.open.look.get_or_init(|| free::apart(root, path));
         Ok((spool, recovery))
     }
 
@@ -125,6 +129,7 @@ impl Spool {
             threads: Mutex::default(),
             closed: Mutex::default(),
             root,
+            look: OnceLock::new(),
             lock: Mutex::new(Some(lock)),
             committer: Arc::new(committer),
         };
@@ -145,35 +150,6 @@ impl Spool {
         ))?;
         lock(&self.open.threads).push(thread);
         Ok(())
-    }
-
-    /// Whether there is room for a message of that size (0: unknown). Ask before a message is
-    /// received; bounces need not.
-    pub fn has_room(&self, size: u64) -> Result<(), SpoolError> {
-        self.open.root.check()?;
-        let free = self.room()?;
-        let wanted = self.open.minimum_free.saturating_add(size);
-        let enough = free.bytes >= wanted && free.inodes >= limits::MINIMUM_INODES;
-        if !enough {
-            return Err(SpoolError::Full {
-                path: self.open.committer.layout.root.clone(),
-                free: free.bytes,
-                inodes: free.inodes,
-                wanted,
-            });
-        }
-        self.open.committer.lack().map_or(Ok(()), Err)
-    }
-
-    /// Bytes that new mail may still take.
-    pub fn free(&self) -> Result<u64, SpoolError> {
-        let room = self.room()?;
-        Ok(room.bytes.saturating_sub(self.open.minimum_free))
-    }
-
-    fn room(&self) -> Result<Room, SpoolError> {
-        let root = &self.open.committer.layout.root;
-        system::fs::room(root).map_err(SpoolError::io("cannot see the free space of", root))
     }
 
     /// Begins a message.

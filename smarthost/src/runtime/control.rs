@@ -22,11 +22,7 @@ use control::{
 };
 use mail::clock::{self, Timestamp};
 use relay::{delivery::Memory, trust::Validity};
-use spool::quarantined;
-use system::{
-    log::{Level, line},
-    within,
-};
+use system::log::{Level, line};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -325,7 +321,7 @@ impl Control {
                 .chain(self.deaf.alarms())
                 .chain(self.server.dispatch.spool().alarms())
                 .chain(relay::token::complaint())
-                .chain(within::found(&setup.config.spool, quarantined))
+                .chain(self.server.dispatch.spool().quarantined())
                 .chain(unwritten.map(|text| {
                     format!("counters {text}: limits are held from memory, until the daemon ends")
                 }))
