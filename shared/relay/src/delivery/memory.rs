@@ -91,14 +91,18 @@ impl Failing {
         if self.is_old(outlook) {
             return format!("failed {met} s ago, and was not tried since: {why}");
         }
-        // Where another one works nothing is paused.
-        let paused = outlook.paused.filter(|_| !others).unwrap_or_default();
+        // Where no other one works it is not passed over: whatever is due tries it.
+        let again = if others {
+            *again
+        } else {
+            outlook.paused.unwrap_or_default()
+        };
         let mail = if others {
             "mail goes to another meanwhile"
         } else {
             "mail waits meanwhile"
         };
-        match (*again).max(paused).as_secs() {
+        match again.as_secs() {
             0 => format!(
                 "failed {failures} times, last {met} s ago; {mail}, and the next message tries it again: {why}"
             ),
