@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: whoever runs the agent wants it to end.
+//! SIGTERM and SIGINT: whoever runs the agent wants it to end. SIGHUP: its files are to be read
+//! anew. Others that would end it mean nothing to it.
 //!
 //! Contract: none is lost, from the first moment on. While nothing is served, at the start and
 //! before a start anew, the process ends in the very moment: nobody was promised anything that is
@@ -18,10 +19,21 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     flag,
     iterator::Signals,
 };
+
+/// What a signal says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    End,
+    ReadAnew,
+}
+
+/// Signals that mean nothing here, and are no end: a limit of file sizes (SIGXFSZ) is an error of
+/// the write.
+const IGNORED: [i32; 4] = [SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM];
 
 /// Hears of it.
 pub(super) struct Ending {
@@ -29,7 +41,7 @@ pub(super) struct Ending {
     idle: Arc<AtomicBool>,
     /// A signal came.
     wanted: Arc<AtomicBool>,
-    told: Receiver<()>,
+    told: Receiver<Told>,
 }
 
 impl Ending {
@@ -41,13 +53,18 @@ impl Ending {
             flag::register(signal, Arc::clone(&wanted)).map_err(failed)?;
             flag::register_conditional_shutdown(signal, 0, Arc::clone(&idle)).map_err(failed)?;
         }
-        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
-        // A limit of file sizes is an error of the write, and no end.
-        flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(failed)?;
+        for ignored in IGNORED {
+            flag::register(ignored, Arc::default()).map_err(failed)?;
+        }
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
-            for _ in signals.forever() {
-                if tell.send(()).is_err() {
+            for signal in signals.forever() {
+                let told = match signal {
+                    SIGHUP => Told::ReadAnew,
+                    _ => Told::End,
+                };
+                if tell.send(told).is_err() {
                     return;
                 }
             }
@@ -55,8 +72,8 @@ impl Ending {
         Ok(Self { idle, wanted, told })
     }
 
-    /// The agent serves from now on; a message each, if the end is wanted.
-    pub(super) fn serving(&self) -> &Receiver<()> {
+    /// The agent serves from now on; a message for each signal.
+    pub(super) fn serving(&self) -> &Receiver<Told> {
         self.idle.store(false, Ordering::SeqCst);
         &self.told
     }

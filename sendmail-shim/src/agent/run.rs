@@ -7,7 +7,7 @@
 //! accepting, looks again, and goes on if anybody was accepted or anything queued meanwhile; who
 //! connects then is systemd's, which starts the next one. An agent whose configuration is wrong, or
 //! with mail that waits, looks at the files again and again, and starts anew with those that were
-//! mended or changed, if they are right.
+//! mended or changed, if they are right. SIGHUP: the same, whatever waits.
 
 use std::{
     io, mem,
@@ -29,7 +29,7 @@ use super::{
     delivery::driver::Driver,
     digests,
     dispatch::Signal,
-    ending::Ending,
+    ending::{Ending, Told},
     listener::{Listeners, Serve, Socket},
     maillog, notices,
     owners::Owners,
@@ -121,11 +121,15 @@ fn serve(
         &places::notes_of_spools(&settings),
         settings.fault.is_none(),
     );
+    line(
+        Level::Info,
+        &format_args!("{} messages in the queue", spool.len()),
+    );
     let mut sockets = Sockets::open(&settings)?;
     let (handed, deaf) = (sockets.handed, mem::take(&mut sockets.deaf));
     let (agent, signals) = Agent::new(settings, spool, deaf);
     let agent = Arc::new(agent);
-    let stopped = ending.serving();
+    let heard = ending.serving();
     let driver = Driver::new(Arc::clone(&agent), tls, signals);
     thread::spawn(|| driver.run());
     let serves = |is_wanted: bool, run: fn(&Agent)| {
@@ -151,7 +155,7 @@ fn serve(
         wrong: &|| places::wrong(config),
         state: &state,
     };
-    let ended = match wait(&agent, &mut listeners, stopped, idle, (&files, known)) {
+    let ended = match wait(&agent, &mut listeners, heard, idle, (&files, known)) {
         Why::Told | Why::Idle => {
             // Not where it starts anew: systemd would wait for an end, and then make one.
             supervision::stopping();
@@ -269,10 +273,6 @@ fn told(recovery: &Recovery, spool: &Path) {
             recovery.cut
         ));
     }
-    line(
-        Level::Info,
-        &format_args!("{} messages in the queue", recovery.messages),
-    );
 }
 
 /// Why it is time to end.
@@ -296,7 +296,7 @@ struct Files<'a, S> {
 fn wait<S: PartialEq>(
     agent: &Arc<Agent>,
     listeners: &mut Listeners,
-    stopped: &Receiver<()>,
+    signals: &Receiver<Told>,
     idle: Option<Duration>,
     (files, mut known): (&Files<'_, S>, S),
 ) -> Why {
@@ -317,7 +317,13 @@ fn wait<S: PartialEq>(
     let waits = || faulty || !agent.dispatch.spool.is_empty();
     let is_short =
         |password: &Option<String>| waits() || password.is_some() || !agent.deaf.is_empty();
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look(is_short(&password))) {
+    let mut asked = false;
+    loop {
+        match signals.recv_timeout(look(asked || is_short(&password))) {
+            Ok(Told::ReadAnew) => asked = read_anew(files),
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Told::End) | Err(RecvTimeoutError::Disconnected) => return Why::Told,
+        }
         if idle.is_some_and(|idle| agent.presence.idle() >= idle) && is_over(agent, listeners) {
             return Why::Idle;
         }
@@ -335,13 +341,17 @@ fn wait<S: PartialEq>(
                 tell(agent);
             }
         }
-        if (faulty && (files.right)()) || (changed && waits()) {
+        if (faulty && (files.right)()) || (changed && waits()) || asked {
             let waited = right.get_or_insert_with(Instant::now).elapsed();
             let nobody = !agent.presence.idle().is_zero() || waited >= POLITE;
             // What is cut off at its last dot may arrive twice.
             let nothing = agent.dispatch.in_flight() == 0 || waited >= UNDERWAY;
             if nobody && nothing {
-                let what = if faulty { "mended" } else { "changed" };
+                let what = match (faulty, changed) {
+                    (true, _) => "mended",
+                    (_, true) => "changed",
+                    _ => "read anew",
+                };
                 line(
                     Level::Notice,
                     &format_args!("the configuration is {what}: starting anew"),
@@ -354,7 +364,22 @@ fn wait<S: PartialEq>(
             supervision::beat(agent);
         }
     }
-    Why::Told
+}
+
+/// Whether the agent is to start anew with its files, as somebody wants it; wrong ones change
+/// nothing.
+fn read_anew<S>(files: &Files<'_, S>) -> bool {
+    if (files.right)() {
+        line(
+            Level::Notice,
+            &"SIGHUP: starting anew with the files as they are",
+        );
+        return true;
+    }
+    let wrong = (files.wrong)().unwrap_or_else(|| "not known what".to_owned());
+    let text = format_args!("SIGHUP: the configuration is wrong, all stays as it was: {wrong}");
+    line(Level::Error, &text);
+    false
 }
 
 /// Whether there is nothing to do. Then nothing more is accepted, so that it remains so.
