@@ -20,7 +20,6 @@ use mail::clock::{self, Timestamp};
 use relay::{delivery::Outlook, token};
 use sendmail::verify;
 use spool::{Entry, Hold, QueueId, Spool};
-use system::within;
 
 use super::{dispatch::Event, state::Agent};
 use crate::{

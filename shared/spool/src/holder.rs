@@ -17,7 +17,12 @@ use super::{SpoolError, layout::Layout, place};
 
 /// The number of the process of this name that has the spool in a directory.
 pub fn holder(directory: &Path, program: &str) -> Option<u32> {
-    let lock = fs::metadata(Layout::new(directory).lock).ok()?;
+    holder_of(&Layout::new(directory).lock, program)
+}
+
+/// The same of a lock that is not a spool's.
+pub fn holder_of(lock: &Path, program: &str) -> Option<u32> {
+    let lock = fs::metadata(lock).ok()?;
     let table = fs::read_to_string("/proc/locks").ok()?;
     let mut holders = holders(&table, lock.ino());
     holders.find(|pid| {
@@ -28,14 +33,19 @@ pub fn holder(directory: &Path, program: &str) -> Option<u32> {
 
 /// Takes the lock of a spool; it is held while the file is open.
 pub(super) fn lock(layout: &Layout) -> Result<File, SpoolError> {
-    let at = &layout.lock;
+    take(&layout.lock)?.ok_or_else(|| SpoolError::Locked(layout.root.clone()))
+}
+
+/// Takes the lock that a file is; it is held while the file is open. `None`: another process has
+/// it.
+pub fn take(at: &Path) -> Result<Option<File>, SpoolError> {
     let file = open(at).map_err(SpoolError::io("cannot open", at))?;
     match file.try_lock() {
         Ok(()) if place::is_at(&file, at).map_err(SpoolError::io("cannot look at", at))? => {
-            Ok(file)
+            Ok(Some(file))
         }
         // Removed meanwhile by who took it for left behind.
-        Ok(()) | Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(layout.root.clone())),
+        Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(SpoolError::io("cannot lock", at)(error)),
     }
 }

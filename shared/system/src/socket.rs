@@ -9,10 +9,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     os::unix::{
-        fs::{FileTypeExt as _, PermissionsExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
         net::{UnixListener, UnixStream},
     },
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -70,6 +70,41 @@ pub fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
     let listener = listener.map_err(told("make a socket"))?;
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(told("set its permissions"))?;
     Ok(listener)
+}
+
+/// The name of a socket that was made here.
+#[derive(Debug)]
+pub struct Name {
+    path: PathBuf,
+    /// Device and inode: another process may have made its own there meanwhile.
+    file: (u64, u64),
+}
+
+impl Name {
+    /// Of the one that was just made there.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let path = path.to_owned();
+        let file = file_at(&path)?;
+        Ok(Self { path, file })
+    }
+
+    /// Whether it is still that socket's.
+    pub fn is_own(&self) -> bool {
+        file_at(&self.path).is_ok_and(|file| file == self.file)
+    }
+
+    /// Removes it, if it is.
+    pub fn remove(&self) -> io::Result<()> {
+        if self.is_own() {
+            fs::remove_file(&self.path)?;
+        }
+        Ok(())
+    }
+}
+
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
 }
 
 /// Whether sockets on both addresses are in each other's way.
@@ -172,6 +207,25 @@ mod tests {
         let error = connect(&path, patience).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
+
+    #[test]
+    fn only_the_name_of_an_own_socket_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("one.sock");
+        let first = listen(&path, 0o600).unwrap();
+        let name = Name::of(&path).unwrap();
+        // Held open, so that its inode is not given to the next one.
+        let moved = directory.path().join("moved.sock");
+        fs::rename(&path, moved).unwrap();
+        let _other = listen(&path, 0o600).unwrap();
+        assert!(!name.is_own());
+        name.remove().unwrap();
+        connect(&path, Duration::from_secs(1)).unwrap();
+        Name::of(&path).unwrap().remove().unwrap();
+        assert!(!path.exists());
+        drop(first);
+    }
+
     #[test]
     fn a_socket_left_behind_is_replaced_and_nothing_else_is() {
         let directory = tempfile::tempdir().unwrap();

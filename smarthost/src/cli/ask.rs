@@ -20,7 +20,7 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
     let Ok((found, _)) = Config::load_anyway(config) else {
         return Ok(None);
     };
-    let answers = match answers(&found.control, &Request::Explain(asked.clone())) {
+    let answers = match answers(&silent::socket(&found), &Request::Explain(asked.clone())) {
         Err(error) if is_of_nobody(&error) => return Ok(None),
         answers => unrefused(answers.map_err(|error| unanswered(&error))?)?,
     };
@@ -36,7 +36,7 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
 pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    let answers = answers(&config.control, request);
+    let answers = answers(&silent::socket(&config), request);
     unrefused(answers.map_err(|error| match silent::alone(&config) {
         Some(pid) => Failed {
             text: format!(

@@ -11,7 +11,7 @@ use super::{
     arguments::Limits,
     ask::{NOT_ANSWERED, REMEDY, ask},
     failed::Failed,
-    print,
+    print, silent,
 };
 use crate::{
     admin::{Answer, Request},
@@ -21,13 +21,13 @@ use crate::{
 pub(super) fn queue(config: &Path, queue: &Queue) -> Result<Exit, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    Ok(console::run(queue, &own(&config)))
+    Ok(console::run(queue, &own(&silent::socket(&config))))
 }
 
-fn own(config: &Config) -> Daemon<'_> {
+fn own(socket: &Path) -> Daemon<'_> {
     Daemon {
         program: "smarthost",
-        socket: &config.control,
+        socket,
         remedy: REMEDY,
     }
 }
@@ -39,7 +39,10 @@ pub(super) fn trace(config: &Path, trace: &Trace) -> Result<Exit, Failed> {
         socket: Path::new(AGENT),
         remedy: "",
     };
-    Ok(console::trace::run(trace, &[own(&config), agent]))
+    Ok(console::trace::run(
+        trace,
+        &[own(&silent::socket(&config)), agent],
+    ))
 }
 
 /// A test message, followed to its end.
@@ -56,7 +59,7 @@ pub(super) fn test(config: &Path, to: Option<&Address>) -> Result<Exit, Failed> 
             }
             Answer::Queue(order::Answer::Done(id)) => {
                 say(format_args!("queued as {id}"));
-                let followed = console::test::follow(&own(&config), &id);
+                let followed = console::test::follow(&own(&silent::socket(&config)), &id);
                 let ended = followed.map_err(|error| Failed {
                     text: control::told(&error, REMEDY),
                     exit: Exit::Unavailable.into(),

@@ -6,7 +6,7 @@ use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
     os::unix::fs::FileTypeExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -14,7 +14,10 @@ use console::unit;
 use control::findings::Findings;
 use system::{read, socket::is_of_nobody, within};
 
-use crate::config::{Config, Web};
+use crate::{
+    config::{Config, Noted, Web},
+    state,
+};
 
 /// A daemon that is there takes a connection sooner.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,6 +41,7 @@ pub(super) fn check(path: &Path, config: &Config, error: &io::Error, findings: &
             }
             let of_machine = path == Path::new(Config::PATH);
             dead(of_machine, config, findings);
+            state_of_another(config, findings);
             if !of_machine || !unit::is_active("smarthost.socket") {
                 taken(config, findings);
             }
@@ -47,15 +51,31 @@ pub(super) fn check(path: &Path, config: &Config, error: &io::Error, findings: &
 
 /// The process of a daemon whose socket is not there.
 pub(super) fn alone(config: &Config) -> Option<u32> {
-    let connected = system::socket::connect(&config.control, PATIENCE);
-    let is_absent = connected.is_err_and(|error| is_of_nobody(&error));
     let holder = || within::found(&config.spool, |spool| spool::holder(spool, "smarthost"));
-    is_absent.then(holder)?
+    is_absent(&socket(config)).then(holder)?
+}
+
+/// Where the daemon of this configuration answers: it may have been started with another `control`
+/// or `state`, and has noted that.
+pub(super) fn socket(config: &Config) -> PathBuf {
+    let own = &config.control;
+    let noted = Noted::read(&config.spool).map(|noted| noted.control);
+    let noted = noted.filter(|noted| noted != own && is_absent(own));
+    let holder = |spool: &Path| spool::holder(spool, "smarthost");
+    let runs = || within::found(&config.spool, holder).is_some();
+    noted.filter(|_| runs()).unwrap_or_else(|| own.clone())
+}
+
+/// Whether nobody listens there.
+fn is_absent(socket: &Path) -> bool {
+    let connected = system::socket::connect(socket, PATIENCE);
+    connected.is_err_and(|error| is_of_nobody(&error))
 }
 
 /// What is said of it.
 pub(super) fn gone(config: &Config, pid: u32) -> String {
-    let socket = config.control.display();
+    let socket = socket(config);
+    let socket = socket.display();
     let still = i32::try_from(pid).is_ok_and(control::is_stopped);
     let still = if still { ", and it stands still" } else { "" };
     format!(
@@ -91,6 +111,14 @@ fn dead(of_machine: bool, config: &Config, findings: &mut Findings) {
         return;
     };
     findings.fail("daemon", format!("does not run, and {why}"), START);
+}
+
+/// Another daemon keeps there what it knows: this one would not start.
+fn state_of_another(config: &Config, findings: &mut Findings) {
+    if let Some(pid) = state::holder(&config.state) {
+        let remedy = "the process is told by ps; name a directory of this server's own";
+        findings.fail("state", state::in_use(&config.state, Some(pid)), remedy);
+    }
 }
 
 /// Addresses that another program has.

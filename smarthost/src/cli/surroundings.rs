@@ -13,6 +13,7 @@ use control::{
 };
 use mail::address::{Address, DomainPattern};
 
+use super::silent;
 use crate::{
     admin::{Answer, Request},
     config::{Config, Web},
@@ -135,7 +136,7 @@ fn untold(config: &Config, findings: &mut Findings) {
     let mut untold = Untold::default();
     let request = Request::Queue(order::Request::List(selection));
     // A daemon that does not answer is told of elsewhere.
-    let _ = control::ask(&config.control, &request, &mut |answer: Answer| {
+    let _ = control::ask(&silent::socket(config), &request, &mut |answer: Answer| {
         if let Answer::Queue(order::Answer::Row(row)) = answer {
             untold.see(&row);
         }
@@ -148,7 +149,7 @@ fn untold(config: &Config, findings: &mut Findings) {
 fn missing(config: &Config, findings: &mut Findings) {
     let request = Request::ExpectedList { learned: false };
     // A daemon that does not answer is told of elsewhere.
-    let _ = control::ask(&config.control, &request, &mut |answer: Answer| {
+    let _ = control::ask(&silent::socket(config), &request, &mut |answer: Answer| {
         if let Answer::Expected(it) = answer
             && let Some(since) = it.missing
         {

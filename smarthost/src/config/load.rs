@@ -82,6 +82,7 @@ impl Config {
     pub(crate) fn copies(&self, path: &Path) -> impl Iterator<Item = Self> {
         let refuge = Self::refuge_of_state(path);
         let places = [self.state.clone(), PathBuf::from(STATE), refuge].into_iter();
+        let places = self.state_before().into_iter().chain(places);
         places.filter_map(|state| Self::of_files(&last_good::recall(&state, path)?).ok())
     }
 

@@ -9,7 +9,7 @@
 //! | [`queries`] | the same for restrictions that ask the world |
 //! | [`relayhost`] | the same for the relayhost |
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
-//! | [`load`], [`tables`] | read the files: the only parts with I/O |
+//! | [`load`], [`tables`], [`noted`] | read the files, and what a daemon notes of them: the only parts with I/O |
 //! | [`rows`] | each setting's name, meaning and value: what `config` prints (row D7) |
 //! | [`tls_level`] | how much TLS hosts of others must show |
 //! | [`transports`] | transports with settings, and those of well-known providers |
@@ -29,6 +29,7 @@ mod file;
 mod forms;
 mod load;
 mod macros;
+mod noted;
 mod queries;
 mod relayhost;
 mod routes;
@@ -48,6 +49,7 @@ mod web;
 pub use budget::{Budget, OnOutage};
 pub use load::Runners;
 pub use macros::{Macro, Macros};
+pub use noted::Noted;
 pub use routes::{Route, exchanger};
 pub use settings::{
     AliasFile, Class, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,

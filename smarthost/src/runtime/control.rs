@@ -22,7 +22,11 @@ use control::{
 };
 use mail::clock::{self, Timestamp};
 use relay::{delivery::Memory, trust::Validity};
-use system::log::{Level, line};
+use system::{
+    log::{Level, line},
+    socket::Name,
+    within,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -92,7 +96,8 @@ pub(super) fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
 }
 
 /// Answers administrators until the daemon ends, if there is a socket. One whose name is gone is
-/// made again, where its directory is there.
+/// made again, where its directory is there. Its name goes at the end, unless another process has
+/// a socket of its own there.
 pub(super) async fn serve(
     socket: Option<UnixListener>,
     control: Arc<Control>,
@@ -100,6 +105,7 @@ pub(super) async fn serve(
 ) {
     let Some(mut socket) = socket else { return };
     let path = control.server.current.get().config.control.clone();
+    let mut name = Name::of(&path);
     let mut look = time::interval(LOOK);
     let [root, others] = [0; 2].map(|_| Arc::new(Semaphore::new(REQUESTS)));
     let mut waiting = Waiting::new(WAITING);
@@ -111,10 +117,11 @@ pub(super) async fn serve(
                     let text = format_args!("made the control socket again: {}", path.display());
                     line(Level::Warning, &text);
                     socket = anew;
+                    name = Name::of(&path);
                 }
                 continue;
             }
-            _ = ending.wait_for(|ending| *ending) => return,
+            _ = ending.wait_for(|ending| *ending) => break,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -145,6 +152,10 @@ pub(super) async fn serve(
                 drop(place);
             });
         });
+    }
+    if let Ok(name) = name {
+        // The name may be gone already.
+        let _ = name.remove();
     }
 }
 
@@ -348,7 +359,9 @@ impl Control {
 
 /// About the certificate of the listeners.
 fn ends_soon(validity: Validity) -> Option<String> {
-    let soon = validity.ends_soon(clock::now());
+    // One that has ended is told as that.
+    let now = clock::now();
+    let soon = validity.ends_soon(now) && validity.until > now;
     let ends = validity.until.rfc3339();
     soon.then(|| {
         format!(

@@ -18,6 +18,7 @@ use std::{
 use anyhow::Context as _;
 use mail::clock;
 use settings::last_good::{self, Fault};
+use signal_hook::consts::{SIGALRM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use system::log::{self, Level, line};
 use tokio::{
     net::UnixListener,
@@ -41,7 +42,7 @@ use crate::{
     dns::Dnssec,
     server::{Server, listen, notify, test_lists},
     setup::{Current, Setup},
-    state::Keeper,
+    state::{self, Keeper},
     trail::Trail,
 };
 
@@ -75,6 +76,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     let handed = listen::inherited();
     let trail = Arc::default();
     loop {
+        leave_another_alone(path)?;
         let there = handed.iter().filter_map(|it| it.local_addr().ok());
         let (setup, fault) = Setup::start(path, &there.collect::<Vec<_>>())?;
         if setup.config.log_format == LogFormat::Postfix {
@@ -98,9 +100,26 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// SIGTERM, SIGINT, SIGHUP. A limit of file sizes (SIGXFSZ) is an error of the write, and no end.
+/// Where another daemon keeps what it knows, nothing of it is touched.
+fn leave_another_alone(path: &Path) -> anyhow::Result<()> {
+    let Ok((config, _)) = Config::load_anyway(path) else {
+        return Ok(());
+    };
+    match state::holder(&config.state) {
+        Some(pid) => anyhow::bail!("{}", state::in_use(&config.state, Some(pid))),
+        None => Ok(()),
+    }
+}
+
+/// Signals that mean nothing here, and are no end: a limit of file sizes (SIGXFSZ) is an error of
+/// the write.
+const IGNORED: [i32; 4] = [SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM];
+
+/// SIGTERM, SIGINT, SIGHUP.
 fn signals() -> io::Result<[Signal; 3]> {
-    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    for ignored in IGNORED {
+        signal_hook::flag::register(ignored, Arc::default())?;
+    }
     let kinds = [
         SignalKind::terminate(),
         SignalKind::interrupt(),
@@ -134,7 +153,7 @@ async fn live(
     let started = clock::now();
     setup.enrolled.tend();
     let current = Arc::new(Current::new(setup, fault));
-    let (dispatch, memory, keeper) = recover(path, &current)?;
+    let (dispatch, memory, keeper, _lock) = recover(path, &current)?;
     let (probes, asked) = Dispatch::probes();
     let (end, ending) = watch::channel(false);
     let server = Server::new(&current, &dispatch, &memory, (&keeper, probes), &ending);
@@ -182,7 +201,7 @@ async fn live(
     // Without receivers there is nobody to tell.
     let _ = end.send(true);
     finish(tasks).await;
-    conclude(&keeper, &dispatch, &current.get().config);
+    conclude(&keeper, &dispatch);
     Ok(ended)
 }
 
@@ -223,12 +242,10 @@ async fn finish(mut tasks: JoinSet<()>) {
 }
 
 /// Everything is written, and nobody is answered any more.
-fn conclude(keeper: &Keeper, dispatch: &Dispatch, config: &Config) {
+fn conclude(keeper: &Keeper, dispatch: &Dispatch) {
     keeper.flush();
     log::tell_last_repeats();
     dispatch.spool().close();
-    // The socket may be gone already.
-    let _ = std::fs::remove_file(&config.control);
     line(Level::Notice, &"ended");
 }
 

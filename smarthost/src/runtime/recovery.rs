@@ -3,6 +3,7 @@
 //! Contract: nothing is lost that was accepted; what is damaged is told, and put aside.
 
 use std::{
+    fs::File,
     path::Path,
     sync::{Arc, PoisonError},
 };
@@ -16,27 +17,29 @@ use system::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, Noted},
     dispatch::{self, Dispatch, Event, Queue},
     draining::Draining,
     news::Teller,
     server::notify,
     setup::{Current, Setup},
-    state::{Keeper, Memory, Store},
+    state::{self, Keeper, Memory, Store},
 };
 
-/// Opens spool and state, and takes back what is in them.
+/// Opens spool and state, and takes back what is in them; with the state's lock.
 pub(super) fn recover(
     path: &Path,
     current: &Current,
-) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)> {
+) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper, Option<File>)> {
     let setup = current.get();
     let config = &setup.config;
     for directory in [&config.spool, &config.state] {
         fs::create_directory(directory, 0o700)
             .with_context(|| format!("cannot create {}", directory.display()))?;
     }
+    let lock = state::lock(&config.state).map_err(anyhow::Error::msg)?;
     let (spool, recovery) = spool_of(path, config, current.fault().is_none())?;
+    note(config, current.only_queues());
     setup.tickets.turn(clock::now());
     let (memory, keeper, lost) = remembered(&setup);
     let draining = Draining::open(&config.state);
@@ -50,7 +53,8 @@ pub(super) fn recover(
         Level::Info,
         &format_args!(
             "queue: {} messages, {} bytes of a torn write cut",
-            recovery.messages, recovery.cut
+            spool.len(),
+            recovery.cut
         ),
     );
     let activity = Arc::clone(&memory.activity);
@@ -62,7 +66,22 @@ pub(super) fn recover(
         let told = notify::of_damaged_counters(&config.hostname, &lost);
         dispatch.news().tell(told);
     }
-    Ok((Arc::new(dispatch), memory, keeper))
+    Ok((Arc::new(dispatch), memory, keeper, lock))
+}
+
+/// Notes where this daemon is found, whatever the files say next. `needs`: the configuration is one
+/// of need, so that what is kept stays where it was.
+fn note(config: &Config, needs: bool) {
+    let before = Noted::read(&config.spool).filter(|_| needs);
+    let noted = Noted {
+        state: before.map_or_else(|| config.state.clone(), |before| before.state),
+        control: config.control.clone(),
+    };
+    if let Err(error) = noted.write(&config.spool) {
+        let spool = config.spool.display();
+        let text = format_args!("{spool}: where state and control are cannot be noted: {error}");
+        line(Level::Warning, &text);
+    }
 }
 
 /// The spool, with what was queued while nothing said where it is,

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use settings::ConfigError;
 use system::{fs, socket, usable::closed};
 
-use crate::config::Config;
+use crate::{config::Config, state::is_kept};
 
 /// What can never be made; makes nothing.
 pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
@@ -19,10 +19,29 @@ pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
             return Err(config.wrong(key, &what));
         }
     }
+    left_behind(config)?;
     match socket::impossible(&config.control) {
         Some(why) => Err(config.wrong("control", &format!("control: {why}; name another path"))),
         None => Ok(()),
     }
+}
+
+/// What a daemon knows is not begun anew because its directory has another name: clients have
+/// pinned its key.
+fn left_behind(config: &Config) -> Result<(), ConfigError> {
+    let Some(before) = config.state_before() else {
+        return Ok(());
+    };
+    if !is_kept(&before) || is_kept(&config.state) {
+        return Ok(());
+    }
+    let (before, state) = (before.display(), config.state.display());
+    let what = format!(
+        "state: the key that clients pin, machines, limits and expected mail of this server are in \
+         {before}, and nothing of it is in {state}; stop smarthost, copy it there (cp -a {before}/. \
+         {state}/) and start it; if all of it is to be forgotten, move {before} away"
+    );
+    Err(config.wrong("state", &what))
 }
 
 /// Addresses that are listened on, or were handed over.

@@ -36,6 +36,6 @@ mod store;
 mod tests;
 
 pub use keeper::{Changed, Keeper, Memory};
-pub(crate) use places::damaged;
+pub(crate) use places::{damaged, holder, in_use, is_kept, lock};
 pub use shelves::Restored;
 pub use store::{StateError, Store};

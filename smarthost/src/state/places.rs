@@ -5,7 +5,7 @@
 
 use std::{
     ffi::OsString,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,44 @@ const DAMAGED: &str = ".damaged-";
 /// The database in a directory, where a link leads to.
 pub(super) fn database(directory: &Path) -> PathBuf {
     resolved(directory.join("state.sqlite"))
+}
+
+/// The lock of a directory for what is kept: one daemon has it.
+fn lock_of(directory: &Path) -> PathBuf {
+    directory.join("lock.state")
+}
+
+/// Takes it, for as long as the file is open; `None`: none can be made there, where nothing can be
+/// kept either.
+/// Failures: another daemon has it.
+pub(crate) fn lock(directory: &Path) -> Result<Option<File>, String> {
+    match spool::take_lock(&lock_of(directory)) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(in_use(directory, holder(directory))),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The process that has it.
+pub(crate) fn holder(directory: &Path) -> Option<u32> {
+    spool::holder_of(&lock_of(directory), "smarthost")
+}
+
+/// Said of a directory that another one has.
+pub(crate) fn in_use(directory: &Path, pid: Option<u32>) -> String {
+    let pid = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    format!(
+        "state {}: in use by another smarthost{pid}; stop it, or set another `state`: each has \
+         counters, key and control socket of its own",
+        directory.display()
+    )
+}
+
+/// Whether a daemon has kept anything there: its counters, or a key.
+pub(crate) fn is_kept(directory: &Path) -> bool {
+    ["state.sqlite", "key.pem"]
+        .iter()
+        .any(|name| directory.join(name).exists())
 }
 
 /// `SQLite` puts its log beside the file itself, not beside a link to it.

@@ -37,7 +37,7 @@ use self::{
     screen::{Deed, Screen},
     view::{Key, View},
 };
-use super::{ask, failed::Failed};
+use super::{ask, failed::Failed, silent};
 use crate::config::Config;
 
 /// How often the daemon is asked.
@@ -61,7 +61,8 @@ enum Input {
 pub(super) fn run(config: &Path, once: bool) -> Result<ExitCode, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    let status = ask::recent(&config.control)?;
+    let socket = silent::socket(&config);
+    let status = ask::recent(&socket)?;
     let mut view = View::new(status);
     let people = io::stdin().is_terminal() && io::stdout().is_terminal();
     if once || !people || screen::is_dumb() {
@@ -74,7 +75,7 @@ pub(super) fn run(config: &Path, once: bool) -> Result<ExitCode, Failed> {
     let signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT]).map_err(failed)?;
     listen(signals, &inputs);
     let (wishes, inbox) = mpsc::channel();
-    ask_on_wish(config.control, inbox, inputs);
+    ask_on_wish(socket, inbox, inputs);
     let ended = show(&mut view, &came, &wishes);
     drop(screen);
     Ok(match ended.map_err(failed)? {
