@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::{
     ClientConfig, Error, RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme,
     SupportedProtocolVersion,
@@ -31,8 +31,20 @@ impl Identity {
         Self::with_key(name, &KeyPair::from_pem(&self.key).unwrap())
     }
 
+    /// A new key, with a certificate whose time was over long ago.
+    pub fn expired(name: &str) -> Self {
+        let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.not_before = date_time_ymd(2020, 1, 1);
+        parameters.not_after = date_time_ymd(2020, 2, 1);
+        Self::with(parameters, &KeyPair::generate().unwrap())
+    }
+
     fn with_key(name: &str, key: &KeyPair) -> Self {
         let parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        Self::with(parameters, key)
+    }
+
+    fn with(parameters: CertificateParams, key: &KeyPair) -> Self {
         let certificate = parameters.self_signed(key).unwrap();
         Self {
             certificate: certificate.pem(),

@@ -266,6 +266,30 @@ fn servers_with_different_limits_are_told_of_until_they_are_the_same() {
 }
 
 /// What a client would hear of a server.
+/// What the running daemon knows counts: the store answers all the same.
+#[test]
+fn check_fails_while_two_servers_have_one_name_in_the_budget() {
+    let (Some(store), sink) = (Store::start(), Sink::start()) else {
+        return;
+    };
+    let site = [(); 2].map(|()| {
+        Smarthost::start(&format!(
+            "networks = [\"127.0.0.0/8\"]\nlimits = {{ per_client = [\"9/day\"] }}\nrelayhost = \"{}\"\n\
+             budget = {{ store = \"{}\", node = \"mx1\", nodes = 2, on_outage = \"defer\" }}\n",
+            sink.nexthop(),
+            store.url(),
+        ))
+    });
+    until("check of one of them fails for it", || {
+        let outputs = site.iter().map(|server| server.admin(&["check"]));
+        let mut failed = outputs.filter(|output| output.status.code() == Some(1));
+        failed.find(|output| {
+            let told = String::from_utf8_lossy(&output.stdout);
+            told.lines().any(|line| line.starts_with("FAIL  budget"))
+        })
+    });
+}
+
 fn explained(server: &Smarthost) -> String {
     let what = [
         "explain",

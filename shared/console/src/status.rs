@@ -5,6 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use control::{
     status::{Counted, GROUPS, LOOKED_AT, Status},
     summary::{Group, Summary, shown},
+    troubles::What,
 };
 use mail::{clock::Timestamp, text::printable};
 use settings::Span;
@@ -94,8 +95,11 @@ fn head(out: &mut String, status: &Status, now: Timestamp) {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{name:13} {value}");
     }
-    for alarm in &status.alarms {
-        let _ = writeln!(out, "{:13} {}", "alarm", printable(alarm));
+    // The others stand in lines of their own.
+    let told = |what| matches!(what, What::Refuses | What::Certificate | What::Alarm);
+    let troubles = status.troubles().into_iter();
+    for trouble in troubles.filter(|trouble| told(trouble.what)) {
+        let _ = writeln!(out, "{:13} {}", "alarm", printable(&trouble.text));
     }
 }
 
@@ -147,8 +151,11 @@ pub fn recipients(counted: &Counted) -> String {
 
 fn certificate(status: &Status, now: Timestamp) -> String {
     status.certificate_ends.map_or_else(String::new, |ends| {
-        let days = ends.since(now).as_secs() / 86_400;
         let day: String = ends.rfc3339().chars().take(10).collect();
+        if ends <= now {
+            return format!("expired, since {day}");
+        }
+        let days = ends.since(now).as_secs() / 86_400;
         format!("ends in {days} days, {day}")
     })
 }

@@ -19,6 +19,7 @@ pub mod order;
 pub mod serve;
 pub mod status;
 pub mod summary;
+pub mod troubles;
 
 use std::{
     fs,

@@ -67,6 +67,9 @@ pub struct Status {
     /// How far it is, where this server is being emptied into another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draining: Option<String>,
+    /// Why no mail is taken, by an order of an administrator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<String>,
     /// What wants an administrator, and is no fault of the configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
@@ -88,6 +91,10 @@ impl Status {
             let count = self.alarms.len();
             let told = format!("administrators are told of {count}: {program} status");
             self.alarms = vec![told];
+        }
+        if self.refuses.is_some() {
+            let told = format!("no mail is accepted, by an order: {program} status says why");
+            self.refuses = Some(told);
         }
         if self.fault.is_some() {
             let told = format!("the configuration is wrong: {program} check says where");
@@ -171,15 +178,23 @@ const fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
+}
+
 /// Something that is asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Service {
     /// `block list`, `policy server`, `milter`, `resolver`, `verification`, `counters`,
-    /// `relayhost`, `next hop`.
+    /// `relayhost`, `next hop`, `budget`.
     pub kind: String,
     pub name: String,
     pub works: bool,
     pub text: String,
+    /// Without it no mail is taken.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub stops: bool,
 }
 
 impl Service {
@@ -189,7 +204,14 @@ impl Service {
             name: name.to_string(),
             works,
             text: text.into(),
+            stops: false,
         }
+    }
+
+    /// Whether no mail is taken while it fails.
+    #[must_use]
+    pub fn stopping(self, stops: bool) -> Self {
+        Self { stops, ..self }
     }
 }
 

@@ -128,6 +128,14 @@ fn at(client: &ClientId) -> Option<IpAddr> {
     }
 }
 
+/// What a server says of itself that is being emptied.
+pub fn refuses(to: &str) -> String {
+    format!(
+        "no mail is accepted, clients hear 421: the queue moves to {to}; smarthost drain tells how \
+         far it is, smarthost drain --stop ends it"
+    )
+}
+
 fn refused(why: String) -> Answer {
     Answer::Queue(order::Answer::Refused(why))
 }
@@ -375,6 +383,7 @@ impl Controlled<'_> {
             senders,
             limits,
             draining: draining.map(|it| it.told()),
+            refuses: self.draining.to().map(|to| refuses(&to)),
             learned: learned(lessons, now),
             ..(self.status)()
         }

@@ -3,5 +3,5 @@
 mod answer;
 mod protocol;
 
-pub use answer::{Controlled, answer};
+pub use answer::{Controlled, answer, refuses};
 pub use protocol::{Answer, EnrollOrder, Invitation, Request};

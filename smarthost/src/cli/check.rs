@@ -9,7 +9,10 @@ use std::{path::Path, process::ExitCode};
 
 use ::tables::secret;
 use console::room;
-use control::findings::{Findings, Level};
+use control::{
+    findings::{Findings, Level},
+    status::Status,
+};
 use mail::{
     address::{Address, Domain, DomainPattern},
     limits::MINIMUM_FREE,
@@ -122,9 +125,9 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     if !status.as_ref().is_some_and(|status| status.spool.hangs) {
         room::flush(&config.spool, findings);
     }
-    let alarms = status.map_or_else(Vec::new, |status| status.alarms);
+    let alarms = status.as_ref().map_or(&[][..], |status| &status.alarms);
     let left = spool::left(&config.notes_of_spools(path), &config.spool);
-    room::left(left, &config.spool, &alarms, findings);
+    room::left(left, &config.spool, alarms, findings);
     // A key that cannot be read is told with the configuration.
     if let Ok(signer) = config.read_dkim() {
         super::dkim::published(config, &signer.0, findings);
@@ -133,9 +136,12 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     next_hops::check(config, &routed, findings);
     resolver(config, findings);
     dnssec(config, findings);
-    budget(config, findings);
+    budget(config, status.as_ref(), findings);
     super::policy::restrictions(config, findings);
     domains(config, findings);
+    if let Some(status) = &status {
+        running::services(status, findings);
+    }
     if config.limits.per_client.is_empty() {
         findings.warn(
             "limits",
@@ -145,10 +151,16 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Without it no mail finds its way by MX.
+/// Where it is set.
+const SEE: &str = "see resolver, and /etc/resolv.conf";
+
+/// Without it no mail finds its way by MX, and rules that ask DNS let nothing through.
 fn resolver(config: &Config, findings: &mut Findings) {
     let everywhere = config.routes.iter().any(|(key, _)| key == "*");
-    if !config.relayhost.is_empty() || everywhere {
+    let by_mx = config.relayhost.is_empty() && !everywhere;
+    let mut rules = config.restrictions.iter();
+    let asking = rules.find(|rule| rule.list().is_some() || rule.is_score() || rule.needs_dns());
+    if !by_mx && asking.is_none() {
         return;
     }
     let domain = config.admins.first().map(Address::domain);
@@ -159,7 +171,17 @@ fn resolver(config: &Config, findings: &mut Findings) {
     findings.fail(
         "resolver",
         format!("asked for the MX of {domain}: {why}"),
-        "mail waits in the queue until a name server answers: see resolver, and /etc/resolv.conf",
+        &asking.filter(|_| !by_mx).map_or_else(
+            || format!("mail waits in the queue until a name server answers: {SEE}"),
+            |rule| {
+                // Its other words may be a key of a block list.
+                let rule = rule.to_string();
+                let name = rule.split(' ').next().unwrap_or_default();
+                format!(
+                    "restrictions ask it ({name}), and clients come again until it answers: {SEE}"
+                )
+            },
+        ),
     );
 }
 
@@ -171,13 +193,21 @@ fn sandbox(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Without it each smarthost decides alone.
-fn budget(config: &Config, findings: &mut Findings) {
+/// Without it each smarthost decides alone. Where the store answers, the daemon knows better.
+fn budget(config: &Config, status: Option<&Status>, findings: &mut Findings) {
     let Some(budget) = &config.budget else {
         return;
     };
+    let fails = |status: &Status| {
+        status
+            .services
+            .iter()
+            .any(|it| it.kind == "budget" && !it.works)
+    };
+    let fails = status.is_some_and(fails);
     let looked = waiting(crate::budget::look(budget));
     match looked.unwrap_or_else(|_| Err("does not answer".to_owned())) {
+        Ok(()) if fails => {}
         Ok(()) => findings.ok("budget", format!("{} answers", budget.store)),
         Err(why) => findings.fail(
             "budget",

@@ -6,11 +6,15 @@
 use std::path::Path;
 
 use control::{findings::Findings, status::Status};
+use mail::clock::{self, Timestamp};
 use relay::{tls, trust::Pin};
 use system::{fs, socket::is_of_nobody};
 
 use super::{eyes::is_missing, failed::Failed, running, silent};
-use crate::{config::Config, setup::Setup};
+use crate::{
+    config::{Config, ListenTls},
+    setup::Setup,
+};
 
 /// Largest key that is read to know its pin, bytes.
 const MAX_KEY: u64 = 64 * 1024;
@@ -132,8 +136,50 @@ fn colons(pin: &Pin) -> String {
         .join(":")
 }
 
+/// Whether the certificate in the files is out of time, or soon; one of our own is made again by
+/// itself.
+fn expiry(config: &Config, status: Option<&Status>, findings: &mut Findings) {
+    let shows = config
+        .listen
+        .iter()
+        .any(|it| it.offer.tls != ListenTls::None);
+    if config.tls.generate || !shows {
+        return;
+    }
+    let Some(validity) = tls::pins_of_file(&config.tls.certificate)
+        .ok()
+        .and_then(|shown| shown.validity)
+    else {
+        return;
+    };
+    let (file, now) = (config.tls.certificate.display(), clock::now());
+    let remedy = "renew it, then smarthost reload";
+    let at = |at: Timestamp| at.rfc3339();
+    if validity.until <= now {
+        let until = at(validity.until);
+        findings.fail(
+            "certificate",
+            format!("{file}: expired since {until}"),
+            remedy,
+        );
+    } else if validity.from > now {
+        let from = at(validity.from);
+        let text = format!("{file}: it holds from {from} on, and not now");
+        findings.fail(
+            "certificate",
+            text,
+            "is the clock right? else another certificate",
+        );
+    } else if validity.ends_soon(now) && status.is_none() {
+        // A daemon that runs has an alarm of it.
+        let until = at(validity.until);
+        findings.warn("certificate", format!("{file}: expires at {until}"), remedy);
+    }
+}
+
 /// Whether the next start presents what the daemon does; where none runs, whether it makes a key.
 pub(super) fn check(config: &Config, status: Option<&Status>, findings: &mut Findings) {
+    expiry(config, status, findings);
     let pin = status.map_or("", |status| status.pin.as_str());
     if pin.is_empty() {
         if config.tls.generate && is_missing(&config.tls.certificate) {

@@ -4,8 +4,9 @@
 use std::{io, path::Path};
 
 use control::{
-    findings::{self, Findings},
-    status::Status,
+    findings::{self, Findings, Level},
+    status::{Service, Status},
+    troubles::What,
 };
 
 use super::silent;
@@ -17,6 +18,7 @@ use crate::{
 
 /// What the daemon calls what it counts.
 const COUNTERS: &str = "counters";
+const CERTIFICATE: &str = "certificate";
 
 /// Asks it; where it does not answer, tells what is known of it. What it says of itself.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) -> Option<Status> {
@@ -42,40 +44,102 @@ pub(super) fn status(path: &Path) -> Option<Status> {
 /// The same of the daemon of this configuration; the error: why it tells nothing.
 pub(super) fn asked(config: &Config) -> io::Result<Status> {
     let mut found = None;
-    control::ask(&config.control, &Request::Status, &mut |answer: Answer| {
-        if let Answer::Status(status) = answer {
-            found = Some(*status);
-        }
-    })?;
+    control::ask(
+        &silent::socket(config),
+        &Request::Status,
+        &mut |answer: Answer| {
+            if let Answer::Status(status) = answer {
+                found = Some(*status);
+            }
+        },
+    )?;
     let other = || io::Error::other("it tells no status: it is of another version");
     found.ok_or_else(other)
 }
 
-/// The file may be newer than what the daemon has read.
+/// What is wrong with it, but for [`services`]. The file may be newer than what it has read.
 fn said(status: &Status, findings: &mut Findings) {
-    if let Some(fault) = &status.fault {
-        return findings.fail("daemon", fault, "it takes the mended file by itself");
+    if status.fault.is_none() {
+        findings.ok("daemon", format!("runs, process {}", status.pid));
     }
-    findings.ok("daemon", format!("runs, process {}", status.pid));
-    let unwritten = status
-        .services
-        .iter()
-        .find(|it| it.kind == COUNTERS && !it.works);
-    // What has a line of its own here (surroundings.rs) is not told twice.
-    let is_told = |alarm: &str| {
-        alarm.starts_with(expected::MISSING)
-            || unwritten.is_some_and(|it| alarm.starts_with(COUNTERS) && alarm.contains(&it.text))
-    };
-    for alarm in status.alarms.iter().filter(|alarm| !is_told(alarm)) {
-        findings.warn("daemon", alarm, "smarthost status, and its log");
+    let unwritten = status.services.iter().find(|it| it.kind == COUNTERS);
+    let unwritten = unwritten.filter(|it| !it.works);
+    for trouble in status.troubles() {
+        let text = &trouble.text;
+        match trouble.what {
+            What::Configuration => {
+                findings.fail("daemon", text, "it takes the mended file by itself");
+            }
+            What::Refuses => {
+                let remedy = "wait for its end, or smarthost drain --stop: mail is accepted again";
+                findings.fail("drain", text, remedy);
+            }
+            What::Spool => {
+                let remedy = "until then no mail is taken: clients are told to come again";
+                findings.fail("spool", text, remedy);
+            }
+            What::Certificate => {
+                let remedy = "clients that verify it keep their mail; those with a pin go on";
+                findings.fail(CERTIFICATE, text, remedy);
+            }
+            What::Alarm => {
+                // What has a line of its own here (surroundings.rs) is not told twice.
+                let told = |it: &Service| text.starts_with(COUNTERS) && text.contains(&it.text);
+                let is_missing = text.starts_with(expected::MISSING);
+                if !is_missing && !unwritten.is_some_and(told) {
+                    findings.warn("daemon", text, "smarthost status, and its log");
+                }
+            }
+            What::Service(_) => {}
+        }
     }
-    if let Some(counters) = unwritten {
-        let remedy = "until then limits are held from memory, and forgotten if the daemon ends";
-        findings.fail(COUNTERS, &counters.text, remedy);
+}
+
+/// What the daemon says of those whom it asks, where the look of this command at the same has
+/// found nothing.
+pub(super) fn services(status: &Status, findings: &mut Findings) {
+    for trouble in status.troubles() {
+        let What::Service(service) = trouble.what else {
+            continue;
+        };
+        let (subject, remedy) = named(&service.kind);
+        let known = |it: &findings::Finding| it.subject == subject && it.level > Level::Ok;
+        if findings.0.iter().any(known) {
+            continue;
+        }
+        let level = match subject {
+            "budget" | COUNTERS => Level::Critical,
+            _ if trouble.stops => Level::Critical,
+            _ => Level::Warning,
+        };
+        let text = format!("{}: {}", service.name, service.text);
+        findings.add(level, subject, text, Some(remedy.to_owned()));
     }
-    if let Some(fault) = &status.spool.fault {
-        let remedy = "until then no mail is taken: clients are told to come again";
-        findings.fail("spool", fault, remedy);
+}
+
+/// What is looked at under the name of a service, and what is to be done where it fails.
+fn named(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        COUNTERS => (
+            COUNTERS,
+            "until then limits are held from memory, and forgotten if the daemon ends",
+        ),
+        "budget" => (
+            "budget",
+            "budget.node is another one on each smarthost, budget.nodes their number, their limits the same; see \
+             budget.store, and smarthost status on each",
+        ),
+        "resolver" => ("resolver", "see resolver, and /etc/resolv.conf"),
+        "block list" => ("block list", "until it answers, its rules decide nothing"),
+        "policy server" => ("policy server", "start it: until then mail is deferred"),
+        "milter" => ("milter", "start it: until then its on_failure applies"),
+        "verification" => ("verification", "smarthost status, and its log"),
+        "relayhost" => ("relayhost", "mail waits in the queue until it takes some"),
+        "next hop" => (
+            "next hop",
+            "mail for it waits in the queue until it takes some",
+        ),
+        _ => ("daemon", "smarthost status, and its log"),
     }
 }
 
@@ -83,7 +147,7 @@ fn said(status: &Status, findings: &mut Findings) {
 fn settings(config: &Config, findings: &mut Findings) {
     let mut rows = Vec::new();
     let asked = control::ask(
-        &config.control,
+        &silent::socket(config),
         &Request::Settings,
         &mut |answer: Answer| {
             if let Answer::Settings(settings) = answer {

@@ -138,6 +138,8 @@ pub(crate) struct Known {
     pub(crate) budget: Option<Arc<Budget>>,
     /// What decides about clients, where the database does not have it.
     pub(crate) memory: Option<Memory>,
+    /// Where mail moves to, if the server is being emptied: it takes none.
+    pub(crate) emptied: Option<String>,
     /// Block lists that are switched off, and since when and why.
     pub(crate) off: BTreeMap<String, String>,
 }

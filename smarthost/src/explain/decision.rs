@@ -47,6 +47,7 @@ pub(super) async fn decide(
         everywhere,
         budget,
         memory,
+        emptied,
         off,
     } = known;
     let closed = failed.is_some_and(|it| it.refused_until.is_some());
@@ -80,6 +81,7 @@ pub(super) async fn decide(
         (&setup, &warnings),
     );
     session.closed = closed;
+    session.emptied = emptied;
     session.off = off;
     let sender = client.sender.clone().unwrap_or_default();
     let stages = session.run(&helo, &sender).await;

@@ -21,7 +21,7 @@ use crate::{
         health::News as ListNews,
         trace::{Judged, Named, Origin},
     },
-    server::{CLOSED, News, World},
+    server::{CLOSED, News, World, emptied},
     setup::Setup,
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Rehearsal {
     pub(super) refused: bool,
     /// Nobody may log in from there.
     pub(super) closed: bool,
+    /// Where mail moves to: none is taken.
+    pub(super) emptied: Option<String>,
     /// Block lists that are switched off.
     pub(super) off: BTreeMap<String, String>,
     warnings: Warnings,
@@ -66,6 +68,7 @@ impl Rehearsal {
             heard: Vec::new(),
             refused: false,
             closed: false,
+            emptied: None,
             off: BTreeMap::new(),
             warnings: Arc::clone(warnings),
         }
@@ -125,6 +128,9 @@ impl Rehearsal {
     }
 
     async fn judge(&mut self, question: &Question) -> Verdict {
+        if let Some(to) = &self.emptied {
+            return Verdict::Close(emptied(&self.setup.config.hostname, to));
+        }
         let evaluation = self.setup.policy.evaluate(self.facts(question), question);
         let mut evaluation = evaluation.traced();
         let patience = time::Instant::now() + PATIENCE;

@@ -8,7 +8,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use super::alive;
 use crate::{
-    admin::Answer,
+    admin::{Answer, refuses},
     explain::{self, Asked},
     server::Server,
 };
@@ -28,19 +28,22 @@ pub(super) fn explain(
     let setup = server.current.get();
     let fault = server.current.fault();
     let warnings = fault.map(|fault| format!("{}: {}", fault.consequence(), fault.summary()));
+    let emptied = server.dispatch.draining().to();
+    let warnings = warnings.into_iter().chain(emptied.as_deref().map(refuses));
+    let warnings: Vec<String> = warnings.collect();
     let client = asked.what.client();
     let known = explain::Known {
         failed: client.and_then(|at| server.attempts.failures().of(at, clock::now())),
         everywhere: server.world.everywhere_now(),
         budget: Some(Arc::clone(&server.budget)),
         memory: server.state.unwritten(),
+        emptied,
         off: server.world.lists_off(&setup.policy),
     };
     let (done, told) = oneshot::channel();
     let (runtime, mut ending) = (Handle::current(), server.ending.clone());
     // On a thread of its own: what tables cost holds up no session.
     thread::spawn(move || {
-        let warnings = warnings.into_iter().collect();
         let told = runtime.block_on(async {
             tokio::select! {
                 told = explain::of_daemon(&setup, known, &asked, warnings) => told,

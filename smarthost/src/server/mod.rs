@@ -83,6 +83,7 @@ pub(crate) use attempts::Attempts;
 pub(crate) use bench::Bench;
 pub(crate) use learned::News;
 pub(crate) use login::CLOSED;
+pub(crate) use moving::emptied;
 pub(crate) use outages::test_lists;
 pub(crate) use places::Places;
 pub(crate) use session::settings;

@@ -7,7 +7,7 @@
 //! kept is refused for now.
 //! See also: [`crate::drain`].
 
-use mail::{limits, outcome::escape};
+use mail::{address::Domain, limits, outcome::escape};
 use smtp::{
     reply::Reply,
     session::{Mail, Question, Verdict},
@@ -23,6 +23,13 @@ use crate::{arriving::Refusal, draining::Closed};
 
 /// Longest name of a server, bytes.
 const NAME: usize = 255;
+
+/// What whoever brings mail hears while a server is being emptied.
+pub(crate) fn emptied(host: &Domain, to: &str) -> Reply {
+    Reply::literal(&format!(
+        "421 4.3.2 {host} Error: this server is being emptied into {to} and takes no mail"
+    ))
+}
 
 impl Connection {
     /// The answer to a question where this server, or another one into it, is being emptied;
@@ -49,7 +56,7 @@ impl Connection {
             _ => None,
         };
         if let Some(to) = to {
-            return Some(Verdict::Close(self.emptied(&to)));
+            return Some(Verdict::Close(emptied(&self.setup.config.hostname, &to)));
         }
         self.decide_moved(question, moves).await
     }
@@ -64,15 +71,6 @@ impl Connection {
     fn giver(&self) -> String {
         let helo = escape(self.machine.helo().unwrap_or("unknown").as_bytes(), NAME);
         format!("{helo}[{}]", self.connected)
-    }
-
-    /// What whoever brings mail hears meanwhile.
-    fn emptied(&self, to: &str) -> Reply {
-        let host = &self.setup.config.hostname;
-        let reply = format!(
-            "421 4.3.2 {host} Error: this server is being emptied into {to} and takes no mail"
-        );
-        Reply::literal(&reply)
     }
 
     /// The answer to a question about mail that moves; `None`: it is about other mail.

@@ -3,7 +3,7 @@
 //! Contract: not ready means that mail is not taken, or not sent at all; everything else that is
 //! wrong is a warning, so that no monitor takes a relay away that does its work.
 
-use control::status::Status;
+use control::{status::Status, troubles::What};
 use serde::Serialize;
 
 /// How it does.
@@ -35,23 +35,21 @@ impl Health {
     pub(super) fn of(status: &Status) -> Self {
         let mut causes = Vec::new();
         let mut warnings = Vec::new();
-        if let Some(fault) = &status.spool.fault {
-            causes.push(Cause::new("spool", fault));
-        }
-        if let Some(fault) = &status.fault {
-            let list = if status.queues_only {
+        for trouble in status.troubles() {
+            let cause = match trouble.what {
+                What::Spool => Cause::new("spool", trouble.text),
+                What::Refuses => Cause::new("drain", trouble.text),
+                What::Configuration => Cause::new("configuration", trouble.text),
+                What::Certificate => Cause::new("certificate", trouble.text),
+                What::Alarm => Cause::new("alarm", trouble.text),
+                What::Service(it) => Cause::new(format!("{} {}", it.kind, it.name), &it.text),
+            };
+            let list = if trouble.stops {
                 &mut causes
             } else {
                 &mut warnings
             };
-            list.push(Cause::new("configuration", fault));
-        }
-        for alarm in &status.alarms {
-            warnings.push(Cause::new("alarm", alarm));
-        }
-        for service in status.services.iter().filter(|service| !service.works) {
-            let what = format!("{} {}", service.kind, service.name);
-            warnings.push(Cause::new(what, &service.text));
+            list.push(cause);
         }
         let status = if causes.is_empty() {
             "ready"
@@ -94,6 +92,12 @@ mod tests {
             health.is_ready() && health.warnings.len() == 3,
             "{health:?}"
         );
+        let drained = Health::of(&Status {
+            refuses: Some("its queue moves to b".to_owned()),
+            ..Status::default()
+        });
+        assert!(!drained.is_ready(), "{drained:?}");
+        assert!(drained.json().contains("its queue moves to b"));
         for (queues_only, fault) in [(true, None), (false, Some("disk full".to_owned()))] {
             let spool = Spool {
                 fault,

@@ -42,7 +42,7 @@ pub const FAMILIES: &[Family] = &[
     family("smarthost_start_time_seconds", "gauge", "seconds", &[], "When the daemon started, in seconds since 1970."),
     family("smarthost_ready", "gauge", "", &[], "1 while mail is accepted and sent, as /health/ready reports."),
     family("smarthost_configuration_ok", "gauge", "", &[], "0 while the configuration's files are wrong and older settings are in force."),
-    family("smarthost_alarms", "gauge", "", &[], "Problems that need an administrator; smarthost status lists them."),
+    family("smarthost_alarms", "gauge", "", &[], "Problems that need an administrator, as smarthost status and /health list them."),
     family("smarthost_sessions", "gauge", "", &[], "SMTP sessions of clients now."),
     family("smarthost_queue_messages", "gauge", "", &[], "Messages in the queue."),
     family("smarthost_queue_recipients", "gauge", "", &["destination"], "Recipients that wait, by their domain; the ten largest, of the 20000 oldest messages."),
@@ -227,7 +227,7 @@ fn daemon(text: &mut Text, status: &Status, ready: bool) {
     text.one("smarthost_start_time_seconds", started);
     text.one("smarthost_ready", flag(ready));
     text.one("smarthost_configuration_ok", flag(status.fault.is_none()));
-    let alarms = u64::try_from(status.alarms.len()).unwrap_or(u64::MAX);
+    let alarms = u64::try_from(status.troubles().len()).unwrap_or(u64::MAX);
     text.one("smarthost_alarms", number(alarms));
     text.one("smarthost_sessions", number(status.sessions));
 }

@@ -13,12 +13,13 @@ use std::{
 
 use serde_json::Value;
 use tests::{
+    http,
     identity::write,
     login::anybody,
     session::Session,
     sink::{Script, nexthop},
     smarthost::Smarthost,
-    wait::until,
+    wait::{free_address, until},
 };
 
 use pair::{Pair, balance, count, cutting, delivered_here, later, listed, send};
@@ -366,4 +367,55 @@ fn what_stays_is_delivered_from_here_once_that_is_stopped() {
     pair.sink.play(Script::default());
     assert!(pair.old.admin(&["drain", "--stop"]).status.success());
     delivered_here(&pair);
+}
+
+/// Clients hear 421, so nothing that tells how it goes may say that all is well.
+#[test]
+fn a_server_that_was_emptied_says_everywhere_that_it_takes_no_mail() {
+    let mut pair = Pair::start(Script::default(), "");
+    let web = free_address();
+    pair.old
+        .configure(&format!("{}web = \"{web}\"\n", pair.config));
+    pair.old.daemon().stop();
+    pair.old.run();
+    let ready = || http::get(web, "/health/ready").code;
+    assert_eq!(ready(), 200);
+    assert!(pair.drain().status.success());
+    let to = nexthop(pair.new.address());
+    let moves = format!("the queue moves to {to}");
+    until("the page knows", || (ready() == 503).then_some(()));
+    let told = http::get(web, "/health/ready").body;
+    assert!(told.contains("\"drain\"") && !told.contains(&to), "{told}");
+    let metrics = http::get(web, "/metrics").body;
+    assert!(metrics.contains("\nsmarthost_ready 0"), "{metrics}");
+    for command in [
+        &["check"][..],
+        &["status"],
+        &["top", "--once"],
+        &["explain", "b@example.net"],
+    ] {
+        let output = pair.old.admin(command);
+        let told = [&output.stdout[..], &output.stderr[..]].concat();
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains(&moves), "{command:?}: {told}");
+        assert!(command != ["check"] || !output.status.success(), "{told}");
+    }
+    let client = ["explain", "--client", "127.0.0.1", "--to", "b@example.net"];
+    let told = String::from_utf8(pair.old.admin(&client).stdout).unwrap();
+    assert!(
+        told.contains("refused: the client hears\n  421 4.3.2"),
+        "{told}"
+    );
+    let token = String::from_utf8(pair.old.admin(&["web", "token"]).stdout).unwrap();
+    let asked = format!(
+        "GET / HTTP/1.1\r\nHost: {web}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        token.trim()
+    );
+    let page = http::raw(web, asked.as_bytes());
+    assert!(
+        page.contains("Takes no mail") && page.contains(&to),
+        "{page}"
+    );
+    assert!(pair.old.admin(&["drain", "--stop"]).status.success());
+    until("it is ready again", || (ready() == 200).then_some(()));
 }

@@ -87,12 +87,14 @@ impl Budget {
         if surplus.is_none() {
             wrong.push(bound);
         }
-        Some(Service::new(
+        let defers = settings.on_outage == OnOutage::Defer && !(up && missing == 0);
+        let service = Service::new(
             "budget",
             settings.store.to_string(),
             works,
             wrong.join("; "),
-        ))
+        );
+        Some(service.stopping(!works && defers))
     }
 
     /// Why it cannot be asked.

@@ -115,15 +115,12 @@ fn head(view: &View, now: Timestamp) -> Vec<Line> {
         &format!("{sessions} now, {clients} clients counted"),
     ));
     lines.push(row("disk", &disk(view)));
-    let failing = status.services.iter().filter(|service| !service.works);
-    let failing = failing.map(|it| format!("{} {}: {}", it.kind, it.name, it.text));
     let silent = view.fault.as_ref().map(|why| {
         let since = Span::coarse(now.since(status.as_of));
         format!("nothing new for {since}: {why}")
     });
-    let own = [&status.spool.fault, &status.fault].into_iter().flatten();
-    let told = silent.into_iter().chain(own.cloned());
-    let told = told.chain(status.alarms.iter().cloned()).chain(failing);
+    let troubles = status.troubles().into_iter().map(|trouble| trouble.text);
+    let told = silent.into_iter().chain(troubles);
     lines.extend(
         told.take(ALARMS)
             .map(|text| Line::Strong(format!("!          {}", printable(&text)))),

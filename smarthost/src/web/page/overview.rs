@@ -3,6 +3,7 @@
 use control::{
     status::{GROUPS, Status},
     summary::{Group, Summary, shown},
+    troubles::What,
 };
 use mail::clock::Timestamp;
 use maud::{Markup, html};
@@ -40,25 +41,24 @@ pub(in crate::web) fn page(status: &Status, day: &[(u64, Slot)], now: Timestamp)
 
 /// Whether mail goes, in one sentence.
 fn standing(status: &Status) -> Markup {
-    let stops = status.spool.fault.as_ref();
-    let broken = status
-        .services
-        .iter()
-        .filter(|service| !service.works)
-        .count();
-    let alarms = status.alarms.len() + broken;
-    let (class, text) = match (stops, status.queues_only, status.fault.is_some(), alarms) {
-        (Some(_), ..) => ("bad", "Takes no mail"),
-        (None, true, ..) => ("bad", "Takes mail, sends none"),
-        (None, false, true, _) => ("warn", "Runs with older settings"),
-        (None, false, false, 1..) => ("warn", "Takes and sends mail, with something to look at"),
-        _ => ("good", "Takes and sends mail"),
+    let troubles = status.troubles();
+    let mut stops = troubles.iter().filter(|it| it.stops);
+    let none = stops.any(|it| it.what != What::Configuration);
+    let (class, text) = match (none, status.queues_only, status.fault.is_some()) {
+        (true, ..) => ("bad", "Takes no mail"),
+        (_, true, _) => ("bad", "Takes mail, sends none"),
+        (_, _, true) => ("warn", "Runs with older settings"),
+        _ if troubles.is_empty() => ("good", "Takes and sends mail"),
+        _ => ("warn", "Takes and sends mail, with something to look at"),
     };
-    let told = stops.into_iter().chain(&status.fault).chain(&status.alarms);
+    // Services have a table of their own, but for one without which nothing goes.
+    let told = troubles
+        .iter()
+        .filter(|it| it.stops || !matches!(it.what, What::Service(_)));
     html! {
         section.standing.(class) aria-label="State" {
             p.state { (text) }
-            @for line in told { p { (plain(line)) } }
+            @for trouble in told { p { (plain(&trouble.text)) } }
         }
     }
 }
@@ -235,7 +235,8 @@ fn machine(status: &Status, now: Timestamp) -> Markup {
                 (span(now.since(status.started))) ". Settings of " (time(status.configured))
                 ". Listens on " (status.listen.join(", ")) "."
                 @if let Some(ends) = status.certificate_ends {
-                    " Its certificate ends " (time(ends)) "."
+                    @if ends <= now { " Its certificate expired " (time(ends)) "." }
+                    @else { " Its certificate ends " (time(ends)) "." }
                 }
             }
             p { "As of " (time(now)) ". " a href="/" { "Show it anew" } }
