@@ -1,8 +1,14 @@
 //! A configuration that names another `spool` leaves no mail in the old one: the next start moves
-//! it, and where that fails, or before it, `check` and `status` tell what waits and where.
+//! it, and where that fails, or before it, `check` and `status` tell what waits and where. Files of
+//! the queue that another takes away, or puts copies in place of, cost no mail either.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs::File, net::SocketAddr, path::PathBuf, process::Output};
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use tests::{
     agent::{self, Agent},
@@ -128,4 +134,71 @@ fn the_agent_takes_over_what_it_queued_under_another_spool() {
     let sink = Sink::on(relay, Script::default());
     machine.admin(&["queue", "flush"]);
     assert_eq!(sink.recipients(1), ["b@example.net"]);
+}
+
+/// Segments are removed, or a copy of each comes in its place.
+#[expect(clippy::disallowed_methods, reason = "an administrator moves files so")]
+fn take_away(spool: &Path, copied: bool) {
+    for entry in fs::read_dir(spool.join("segments")).unwrap() {
+        let path = entry.unwrap().path();
+        if copied {
+            fs::copy(&path, path.with_extension("new")).unwrap();
+        }
+        fs::remove_file(&path).unwrap();
+        if copied {
+            fs::rename(path.with_extension("new"), &path).unwrap();
+        }
+    }
+}
+
+const TAKEN: &str = "were removed or replaced while the program ran";
+
+#[test]
+fn a_copy_that_is_put_back_under_the_running_smarthost_loses_no_mail_that_comes_afterwards() {
+    for copied in [false, true] {
+        let relay = free_address();
+        let (mut daemon, spool) = with_two_messages(relay);
+        take_away(&spool, copied);
+        let mut session = Session::greeted(daemon.address());
+        session.delivers(
+            "a@example.net",
+            &["d@example.net"],
+            b"Subject: s\r\n\r\nt\r\n",
+        );
+        for word in ["status", "check"] {
+            let told = said(&daemon.admin(&[word]));
+            assert!(told.contains(TAKEN), "{word}: {told}");
+        }
+        daemon.daemon().stop();
+        daemon.run();
+        assert!(!said(&daemon.admin(&["status"])).contains(TAKEN));
+        let sink = Sink::on(relay, Script::default());
+        daemon.admin(&["queue", "flush"]);
+        let mut recipients = sink.recipients(3);
+        recipients.sort();
+        assert_eq!(
+            recipients,
+            ["b@example.net", "c@example.net", "d@example.net"]
+        );
+    }
+}
+
+#[test]
+fn a_copy_that_is_put_back_under_the_running_agent_loses_no_mail_that_comes_afterwards() {
+    let relay = free_address();
+    let config = agent::config(&format!("[{}]:{}", relay.ip(), relay.port()), "");
+    let mut machine = Agent::prepare(&config);
+    machine.run();
+    machine.send(&["b@example.net"], "Subject: s\n\nt\n");
+    take_away(&machine.directory().join("spool"), true);
+    machine.send(&["c@example.net"], "Subject: s\n\nt\n");
+    let told = said(&machine.admin(&["check"]));
+    assert!(told.contains(TAKEN), "{told}");
+    machine.daemon().stop();
+    machine.run();
+    let sink = Sink::on(relay, Script::default());
+    machine.admin(&["queue", "flush"]);
+    let mut recipients = sink.recipients(2);
+    recipients.sort();
+    assert_eq!(recipients, ["b@example.net", "c@example.net"]);
 }
