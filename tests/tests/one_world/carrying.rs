@@ -86,9 +86,8 @@ impl<R: Role> Up<R> {
                     format!("{destination:?} suspended: {reason}")
                 });
             }
-            Action::Resumed(_) | Action::Learned(_) => {}
-            // Nobody has told it of silence.
-            Action::Cut { .. } => {}
+            // The last: nobody has told it of silence.
+            Action::Resumed(_) | Action::Learned(_) | Action::Cut { .. } => {}
             Action::Ended { id, .. } => context
                 .story
                 .tell(now, &role.hostname(), || format!("{id} removed")),
