@@ -74,12 +74,30 @@ pub(super) fn is_delivered(outcome: &Outcome) -> bool {
 
 /// How many recipients a peer takes at once that went away (421, the end) in the midst of a list.
 pub(super) fn most_at_once(asked: usize, sent: &Sent) -> Option<usize> {
-    let cut = |outcome: &Outcome| {
-        matches!(outcome, Outcome::Deferred(failure)
-            if failure.stage == Stage::Recipient && failure.reply.is_none_or(|code| code.value() == 421))
-    };
     let within = !sent.open && (1..asked).contains(&sent.accepted);
+    let cut = |outcome| cut(outcome).is_some();
     (within && sent.outcomes.iter().any(cut)).then_some(sent.accepted)
+}
+
+/// At which recipient a peer went away, or said what is no reply, with none accepted before: it may
+/// be this one on which it does so.
+pub(super) fn broken_off_at(sent: &Sent, named: bool) -> Option<usize> {
+    let of_recipient = |outcome| cut(outcome).is_some_and(|it| about_us(it, named).is_none());
+    let none = !sent.open && sent.accepted == 0;
+    sent.outcomes.iter().position(of_recipient).filter(|_| none)
+}
+
+/// Why the session ended while recipients were named.
+fn cut(outcome: &Outcome) -> Option<&Failure> {
+    match outcome {
+        Outcome::Deferred(failure)
+            if failure.stage == Stage::Recipient
+                && failure.reply.is_none_or(|code| code.value() == 421) =>
+        {
+            Some(failure)
+        }
+        _ => None,
+    }
 }
 
 /// A peer takes no more messages over this connection: another one is as good as new.

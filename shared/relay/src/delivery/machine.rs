@@ -17,7 +17,10 @@ use mail::{
 use smtp::client::Security;
 
 use super::{
-    fault::{clear_text_goes_on, is_delivered, is_full, leads_back, most_at_once, with_remedy},
+    fault::{
+        broken_off_at, clear_text_goes_on, is_delivered, is_full, leads_back, most_at_once,
+        with_remedy,
+    },
     interface::{
         Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way,
     },
@@ -99,6 +102,7 @@ pub struct Delivery {
     /// Transactions that ended with "not now".
     deferrals: usize,
     retractions: usize,
+    left_out: usize,
     reached: bool,
     /// Where this machine was refused last.
     refused: Option<Spot>,
@@ -132,6 +136,7 @@ impl Delivery {
             since: None,
             deferrals: 0,
             retractions: 0,
+            left_out: 0,
             reached: false,
             refused: None,
             connected: false,
@@ -371,6 +376,8 @@ impl Delivery {
             memory.takes(&dial.host.name, most, now);
         }
         let full = sent.outcomes.iter().any(is_full);
+        let broken_off_at = broken_off_at(&sent, dial.host.named);
+        let broken_off_at = broken_off_at.and_then(|at| batch.get(at).copied());
         let mut stale = Vec::new();
         let mut again = Vec::new();
         let mut worst = Verdict::Stands;
@@ -403,6 +410,11 @@ impl Delivery {
         }
         self.elsewhere.append(&mut self.here);
         if (cut.is_some() || full) && self.progress && !self.is_spent(now) {
+            return self.open(over.dial, now);
+        }
+        if let Some(at) = broken_off_at
+            && self.leaves_out(at, now)
+        {
             return self.open(over.dial, now);
         }
         if worst == Verdict::NextHost && !self.elsewhere.is_empty() {

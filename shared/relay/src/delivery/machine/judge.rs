@@ -15,6 +15,9 @@ use crate::delivery::{
 /// Refusals of parameters in one delivery, before it waits.
 pub const RETRACTIONS: usize = 4;
 
+/// Recipients at which the session broke off that are left out, for the others.
+const LEFT_OUT: usize = 4;
+
 impl Delivery {
     pub(super) fn judge(
         &mut self,
@@ -80,6 +83,17 @@ impl Delivery {
             _ => Verdict::NextHost,
         };
         (outcome, verdict)
+    }
+
+    /// Nobody else can be asked: the others are tried once more without this one.
+    pub(super) fn leaves_out(&mut self, at: usize, now: Instant) -> bool {
+        let no_need = self.others_are_left() || self.elsewhere.len() < 2;
+        if no_need || self.left_out >= LEFT_OUT || self.is_spent(now) {
+            return false;
+        }
+        self.left_out = self.left_out.saturating_add(1);
+        self.elsewhere.retain(|index| *index != at);
+        true
     }
 
     /// Refused for an address of ours in IPv6: IPv4 has another.

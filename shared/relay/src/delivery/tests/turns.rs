@@ -143,3 +143,61 @@ fn recipients_over_the_limit_of_a_peer_are_given_to_it_once_the_first_ones_are_t
         assert_eq!(words(&delivery.finish().0), ["delivered"; 3]);
     }
 }
+
+/// As few as one recipient in a list may be too much for a peer, in each attempt again.
+#[test]
+fn a_recipient_at_whom_the_host_always_goes_away_holds_up_no_other() {
+    for says in ["421 4.3.0 bye", GARBAGE, SILENT] {
+        for bad in [vec![0], vec![0, 1], vec![0, 3]] {
+            let mut memory = Memory::default();
+            let now = Instant::now();
+            let mut delivery = Delivery::new(5, "a@b".to_owned(), Patience::default());
+            let world = world(true, vec![peer("one", "192.0.2.1", OK)]);
+            let mut opened = 0;
+            while let Some(action) = delivery.next_action() {
+                let event = match action {
+                    Action::Reuse => Event::Kept(None),
+                    Action::Find => Event::Way(Ok(world.way())),
+                    Action::Lookup(host) => Event::Found(world.lookup(&host)),
+                    Action::Open(_) => {
+                        opened += 1;
+                        Event::Opened(Ok(()))
+                    }
+                    Action::Send(batch) => {
+                        let broken = batch.recipients.iter().position(|it| bad.contains(it));
+                        let result = match broken {
+                            Some(_) => outcome(Stage::Recipient, says),
+                            None => outcome(Stage::Message, "250 2.0.0 Ok"),
+                        };
+                        Event::Sent(Sent {
+                            outcomes: vec![result; batch.recipients.len()],
+                            open: broken.is_none(),
+                            accepted: broken.unwrap_or(batch.recipients.len()),
+                        })
+                    }
+                    Action::Leave => continue,
+                };
+                delivery.handle(event, &mut memory, now);
+            }
+            let (outcomes, _) = delivery.finish();
+            for (index, outcome) in outcomes.iter().enumerate() {
+                let is_bad = bad.contains(&index);
+                // With another one in the midst, the next attempt has a shorter list.
+                let waits = is_bad || bad.contains(&3);
+                assert_eq!(
+                    words(&outcomes)[index] == "delivered",
+                    !waits,
+                    "{says} {bad:?} {outcome:?}"
+                );
+            }
+            assert_eq!(
+                opened,
+                if bad.len() == 2 && bad[1] == 3 {
+                    2
+                } else {
+                    bad.len() + 1
+                }
+            );
+        }
+    }
+}
