@@ -12,10 +12,7 @@ mod wishes;
 use std::collections::HashSet;
 
 use mail::{
-    address::{
-        Mailbox,
-        list::{self, Problem},
-    },
+    address::list::{self, Doubt, Problem},
     envelope::{Mail, Notify, Rcpt},
     message::Misplaced,
 };
@@ -154,8 +151,7 @@ fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
     let mut notes: Vec<String> = wrong.iter().map(unused).collect();
     for text in &typed.recipients {
         let list = list::argument(text);
-        let open = list.entries.iter().filter(|entry| entry.unclosed);
-        notes.extend(open.map(|entry| unclosed(&entry.target)));
+        notes.extend(list.doubts().map(|it| doubt(&it)));
         recipients.extend(list.entries.into_iter().map(|entry| Rcpt {
             notify,
             ..Rcpt::from(entry.target)
@@ -187,12 +183,25 @@ fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
 
 /// What is wrong with a recipient, for standard error.
 pub fn malformed(problem: &Problem) -> String {
-    format!("bad address \"{}\": {}", problem.text, problem.error)
+    // What an argument holds is escaped already; a field may hold anything.
+    let seen = |c: char| match c {
+        c if c.is_control() => c.escape_debug().to_string(),
+        c => c.to_string(),
+    };
+    let text: String = problem.text.chars().map(seen).collect();
+    format!("bad address \"{text}\": {}", problem.error)
 }
 
-/// What is served, and may have been cut off, for standard error.
-pub fn unclosed(served: &Mailbox) -> String {
-    format!("\"<{served}\": the bracket is never closed; the message goes to {served}")
+/// What is served, and may not be meant, for standard error.
+pub fn doubt(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Unclosed(served) => {
+            format!("\"<{served}\": the bracket is never closed; the message goes to {served}")
+        }
+        Doubt::Named(name, served) => format!(
+            "\"{name} <{served}>\": the first is taken for a name; the message goes to {served} alone"
+        ),
+    }
 }
 
 /// Recipients that were named where no field can be, for standard error: what was left out, and,

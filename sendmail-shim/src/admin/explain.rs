@@ -9,7 +9,7 @@ use std::{
 use ::relay::relayhost::{By, Relayhost};
 use clap::Args;
 use mail::{
-    address::{Mailbox, list},
+    address::list,
     clock,
     envelope::Rcpt,
     message::{Header, recipients, rewrite::Caller},
@@ -126,19 +126,18 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
 
 fn recipients(options: &Options, message: &Message) -> Vec<Rcpt> {
     let malformed = |problem: &list::Problem| complain("sendmail-shim", plan::malformed(problem));
-    let unclosed = |served: &Mailbox| complain("sendmail-shim", plan::unclosed(served));
+    let doubt = |doubt: &list::Doubt| complain("sendmail-shim", plan::doubt(doubt));
     let typed = options.recipients.iter().flat_map(|text| {
         let list = list::argument(text);
         list.problems.iter().for_each(malformed);
-        let open = list.entries.iter().filter(|entry| entry.unclosed);
-        open.for_each(|entry| unclosed(&entry.target));
+        list.doubts().for_each(|it| doubt(&it));
         list.entries.into_iter().map(|entry| entry.target)
     });
     let mut named = recipients::Named::default();
     if options.from_header {
         named = recipients::extract(&message.header);
         named.problems.iter().for_each(malformed);
-        named.unclosed.iter().for_each(unclosed);
+        named.doubts.iter().for_each(doubt);
     }
     typed.chain(named.recipients).map(Rcpt::from).collect()
 }

@@ -113,8 +113,9 @@ fn ready(mut submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Repor
     let mut recipients = submission.recipients.clone();
     if submission.from_header {
         let named = recipients::extract(&message.header);
-        let unclosed = named.unclosed.iter().map(plan::unclosed);
-        submission.notes.extend(unclosed);
+        submission
+            .notes
+            .extend(named.doubts.iter().map(plan::doubt));
         recipients.extend(named.recipients.into_iter().map(|to| Rcpt {
             notify: submission.notify,
             ..Rcpt::from(to)

@@ -21,7 +21,7 @@ mod element;
 pub mod mend;
 mod salvage;
 mod token;
-pub use element::{Entry, Problem};
+pub use element::{Doubt, Entry, Problem};
 use element::{apart, read, span, without_commas};
 use token::{Bracket, Kind, Token, closed, tokens};
 
@@ -79,6 +79,7 @@ pub fn argument(text: &str) -> List {
         problems: vec![Problem {
             text: text.escape_debug().to_string(),
             error: AddressError::Control,
+            blind: false,
         }],
         ..List::default()
     }
@@ -107,10 +108,29 @@ pub fn one(text: &str) -> Result<Mailbox, Problem> {
     Err(Problem {
         text: text.to_owned(),
         error,
+        blind: false,
     })
 }
 
 impl List {
+    /// What is served, and may not be what was meant.
+    pub fn doubts(&self) -> impl Iterator<Item = Doubt> {
+        self.entries.iter().flat_map(|entry| {
+            let served = || entry.target.clone();
+            let unclosed = entry.unclosed.then(|| Doubt::Unclosed(served()));
+            let named = entry.named.clone();
+            let named = named.map(|name| Doubt::Named(name, served()));
+            unclosed.into_iter().chain(named)
+        })
+    }
+
+    fn tell(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        let blind = self.blind;
+        let problems = problems.into_iter();
+        self.problems
+            .extend(problems.map(|problem| Problem { blind, ..problem }));
+    }
+
     fn add(&mut self, entries: impl IntoIterator<Item = Entry>) {
         let blind = self.blind;
         let entries = entries.into_iter();
@@ -133,7 +153,8 @@ impl List {
                 let words = without_commas(bytes, element);
                 let due = salvage::is_due(element, unclosed);
                 if let Some((entries, problems)) = words.filter(|(_, it)| !due || it.is_empty()) {
-                    self.problems.extend(problems);
+                    self.guessed |= due;
+                    self.tell(problems);
                     return self.add(entries);
                 }
                 if due {
@@ -144,7 +165,8 @@ impl List {
                     return self.entries.extend(found.entries);
                 }
                 let text = token::text(bytes.get(span).unwrap_or_default());
-                self.problems.push(Problem { text, error });
+                let blind = self.blind;
+                self.problems.push(Problem { text, error, blind });
             }
         }
     }

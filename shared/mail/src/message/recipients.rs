@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use crate::{
     address::{
         Mailbox,
-        list::{self, BLIND},
+        list::{self, BLIND, RECIPIENTS},
     },
     message::{Field, Header},
 };
@@ -23,8 +23,8 @@ pub struct Named {
     pub recipients: Vec<Mailbox>,
     /// What is no address.
     pub problems: Vec<list::Problem>,
-    /// Those of the recipients whose `<` is never closed.
-    pub unclosed: Vec<Mailbox>,
+    /// Those of the recipients who may not be meant.
+    pub doubts: Vec<list::Doubt>,
 }
 
 /// The recipients that the header names.
@@ -32,10 +32,7 @@ pub fn extract(header: &Header) -> Named {
     let mut named = Named::default();
     for field in fields(header) {
         let list = list::parse(field.body());
-        let unclosed = list.entries.iter().filter(|entry| entry.unclosed);
-        named
-            .unclosed
-            .extend(unclosed.map(|entry| entry.target.clone()));
+        named.doubts.extend(list.doubts());
         named
             .recipients
             .extend(list.entries.into_iter().map(|entry| entry.target));
@@ -60,23 +57,32 @@ fn fields(header: &Header) -> Vec<&Field> {
 }
 
 /// The Resent- fields up to the first name that comes again, with which the block before it begins.
+/// Where the fields of recipients alone come again, and nothing stands between, it is one block.
 fn first_block(header: &Header) -> Vec<&Field> {
-    let mut block: Vec<&Field> = Vec::new();
+    let fields = || header.fields().iter().skip_while(|field| !is_resent(field));
     let mut names = HashSet::new();
-    for field in header.fields() {
-        let resent = field
-            .name()
-            .split_at_checked(7)
-            .is_some_and(|(start, _)| start.eq_ignore_ascii_case("Resent-"));
-        if !resent {
+    let together = fields().take_while(|field| is_resent(field));
+    let mut others = together.filter(|field| !RECIPIENTS.iter().any(|name| field.is(name)));
+    let is_one = others.all(|field| names.insert(field.name().to_ascii_lowercase()));
+    let mut block: Vec<&Field> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut apart = !is_one;
+    for field in fields() {
+        apart |= !is_resent(field);
+        if !is_resent(field) {
             continue;
         }
-        if !names.insert(field.name().to_ascii_lowercase()) {
+        if !seen.insert(field.name().to_ascii_lowercase()) && apart {
             break;
         }
         block.push(field);
     }
     block
+}
+
+fn is_resent(field: &Field) -> bool {
+    let start = field.name().split_at_checked(7);
+    start.is_some_and(|(start, _)| start.eq_ignore_ascii_case("Resent-"))
 }
 
 /// Removes what must not leave the machine: Bcc and Resent-Bcc (blind recipients), Return-Path and
@@ -88,6 +94,8 @@ pub fn withhold(header: &mut Header) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::message::conform;
 
@@ -202,14 +210,13 @@ mod tests {
             ("To: <a@x>, Bob <b@x>, c@x", ""),
         ] {
             let named = extract(&Header::parse(format!("{text}\r\n").as_bytes()));
-            let told: Vec<_> = named.unclosed.iter().map(ToString::to_string).collect();
+            let told = named.doubts.iter().filter_map(|doubt| match doubt {
+                list::Doubt::Unclosed(served) => Some(served),
+                list::Doubt::Named(..) => None,
+            });
+            assert!(told.clone().all(|it| named.recipients.contains(it)));
+            let told: Vec<_> = told.map(ToString::to_string).collect();
             assert_eq!(told.join(" "), unclosed, "{text}");
-            assert!(
-                named
-                    .unclosed
-                    .iter()
-                    .all(|it| named.recipients.contains(it))
-            );
         }
     }
 
@@ -236,6 +243,128 @@ mod tests {
             assert_eq!(names(&header), served, "{text}");
             conform::conform(&mut header, "me", &|_| true);
             assert_eq!(names(&header), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn two_fields_of_recipients_in_one_resending_are_both_served() {
+        for text in [
+            "Resent-To: a@x\r\nResent-Bcc: b@x\r\nResent-Bcc: c@x\r\n",
+            "Resent-From: f@x\r\nResent-To: a@x\r\nResent-To: b@x\r\nResent-Cc: c@x\r\nReceived: y\r\n\
+             Resent-From: g@x\r\nResent-To: old@x\r\n",
+        ] {
+            assert_eq!(extracted(text), ["a@x", "b@x", "c@x"], "{text}");
+        }
+        let two = "Resent-To: a@x\r\nResent-From: f@x\r\nResent-To: old@x\r\nResent-From: g@x\r\n";
+        assert_eq!(extracted(two), ["a@x"]);
+    }
+
+    #[test]
+    fn an_address_before_a_name_is_served_and_one_in_its_place_is_told() {
+        for (text, served, told) in [
+            ("Bcc: h@x Joe <i@x>", "h@x i@x", ""),
+            ("Bcc: h@x joe <i@x>", "h@x i@x", ""),
+            ("To: h@x\r\n \"Joe\" <i@x>", "h@x i@x", ""),
+            ("Cc: h@x =?utf-8?q?j?= <i@x>", "h@x i@x", ""),
+            ("Cc: Ann <h@x> i@x Joe <j@x>", "h@x i@x j@x", ""),
+            ("Cc: h@x i@x <j@x>", "h@x i@x j@x", ""),
+            ("To: h@x Joe <@r:i@x>", "h@x i@x", ""),
+            ("To: h@x <i@x>", "i@x", "h@x"),
+            ("To: i@x <i@X>, J@x <J@x>", "i@X J@x", ""),
+        ] {
+            let named = extract(&Header::parse(format!("{text}\r\n").as_bytes()));
+            let to: Vec<_> = named.recipients.iter().map(ToString::to_string).collect();
+            assert_eq!(named.problems, [], "{text}");
+            assert_eq!(to.join(" "), served, "{text}");
+            assert_eq!(doubted(&named), told, "{text}");
+        }
+    }
+
+    /// Who stands in the place of a name.
+    fn doubted(named: &Named) -> String {
+        let names = named.doubts.iter().filter_map(|doubt| match doubt {
+            list::Doubt::Named(name, _) => Some(name.as_str()),
+            list::Doubt::Unclosed(_) => None,
+        });
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Each `@` is an address of its own.
+    const FORMS: &[&str] = &[
+        "@",
+        "<@>",
+        "Joe <@>",
+        "joe <@>",
+        "\"Joe, J.\" <@>",
+        "=?utf-8?q?j?= <@>",
+        "(c) @",
+        "@ (c)",
+        "my team: @;",
+        "team: @, Joe <@>;",
+        "Ops: night <@>",
+        "@ Joe: <@>",
+        "<smtp:@>",
+        "@ <@>",
+        "<@",
+        "@>",
+        "x:y: @",
+    ];
+    const LABELS: &[&str] = &[
+        "Bcc:",
+        "bcc :",
+        "\"Bcc\":",
+        "Bcc (c):",
+        "Bcc:Bcc:",
+        "Resent-Bcc:",
+    ];
+    const BETWEEN: &[&str] = &[" ", ", ", "; ", "\r\n ", "\r\n\t", ",\r\n "];
+
+    /// The words with addresses of their own, which begin so.
+    fn filled(words: &[(&str, &str)], start: &str, addresses: &mut Vec<String>) -> String {
+        let mut out = String::new();
+        for (between, form) in words {
+            out += between;
+            for (index, part) in form.split('@').enumerate() {
+                if index > 0 {
+                    addresses.push(format!("{start}{}@d.example", addresses.len()));
+                    out += addresses.last().unwrap();
+                }
+                out += part;
+            }
+        }
+        out
+    }
+
+    fn words() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+        let word = (prop::sample::select(BETWEEN), prop::sample::select(FORMS));
+        prop::collection::vec(word, 1..4)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn however_it_is_written_nobody_behind_bcc_is_shown_and_everybody_is_served_or_told(
+            seen in words(),
+            label in prop::sample::select(LABELS),
+            between in prop::sample::select(BETWEEN),
+            blind in words(),
+        ) {
+            let mut addresses = Vec::new();
+            let seen = filled(&seen, "seen", &mut addresses);
+            let blind = filled(&blind, "blind", &mut addresses);
+            let text = format!("To:{seen}{between}{label}{blind}\r\n");
+            let mut header = Header::parse(text.as_bytes());
+            let named = extract(&header);
+            let served: Vec<_> = named.recipients.iter().map(ToString::to_string).collect();
+            for address in &addresses {
+                let told = named.problems.iter().any(|problem| problem.text.contains(address.as_str()));
+                let told = told || doubted(&named).contains(address.as_str());
+                prop_assert!(told || served.contains(address), "{address} of {text:?}: {named:?}");
+            }
+            conform::conform(&mut header, "me", &|_| true);
+            let shown = String::from_utf8_lossy(&header.to_bytes()).into_owned();
+            prop_assert!(!shown.contains("blind"), "{text:?}: {shown}");
         }
     }
 

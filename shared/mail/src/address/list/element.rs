@@ -26,6 +26,17 @@ pub struct Entry {
     pub blind: bool,
     /// A bracket was opened before the address, and never closed: it may have been cut off.
     pub unclosed: bool,
+    /// `x@d <y@z>`: another address in the place of the name. A comma may be missing.
+    pub named: Option<Address>,
+}
+
+/// A recipient who is served, and may not be the one that was meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Doubt {
+    /// His `<` is never closed.
+    Unclosed(Mailbox),
+    /// Another address stands before his, in the place of the name.
+    Named(Address, Mailbox),
 }
 
 /// An element that is no mailbox.
@@ -35,6 +46,19 @@ pub struct Problem {
     pub text: String,
     /// What is wrong with it.
     pub error: AddressError,
+    /// It stands behind `Bcc:` in another field's line: told, and never shown.
+    pub blind: bool,
+}
+
+impl Problem {
+    /// What is no address.
+    pub(super) fn no_address(bytes: &[u8], place: Range<usize>) -> Self {
+        Self {
+            text: token::text(bytes.get(place).unwrap_or_default()),
+            error: AddressError::NoDomain,
+            blind: false,
+        }
+    }
 }
 
 /// `a@x b@y root`: each word between blanks that is a whole address, and what stands between them,
@@ -44,33 +68,36 @@ pub(super) fn without_commas(
     element: &[Token],
 ) -> Option<(Vec<Entry>, Vec<Problem>)> {
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
+    // Which tokens are none so far.
     let mut rest: Option<Range<usize>> = None;
-    let mut tell = |rest: Option<Range<usize>>| {
-        problems.extend(rest.map(|rest| Problem {
-            text: token::text(bytes.get(rest).unwrap_or_default()),
-            error: AddressError::NoDomain,
-        }));
-    };
-    let words = element.chunk_by(|one, next| one.range.end == next.range.start);
-    for word in words.filter(|word| word.iter().any(|token| token.kind != Kind::Comment)) {
-        let place = span(word);
-        match read(bytes, word, place.clone()) {
+    let of = |rest: Range<usize>| element.get(rest).unwrap_or_default();
+    let mut tell = |rest: &[Token]| problems.push(Problem::no_address(bytes, span(rest)));
+    let mut end = 0usize;
+    for word in element.chunk_by(|one, next| one.range.end == next.range.start) {
+        let start = end;
+        end = start.saturating_add(word.len());
+        if word.iter().all(|token| token.kind == Kind::Comment) {
+            continue;
+        }
+        match read(bytes, word, span(word)) {
             Ok(entry) if entry.target.address().is_some() => {
-                tell(rest.take().filter(|rest| !is_name(bytes, element, rest)));
+                let before = rest.take().map(of);
+                before
+                    .filter(|rest| !is_name(bytes, rest))
+                    .into_iter()
+                    .for_each(&mut tell);
                 entries.push(entry);
             }
-            _ => rest = Some(rest.map_or(place.start, |rest| rest.start)..place.end),
+            _ => rest = Some(rest.map_or(start, |rest| rest.start)..end),
         }
     }
-    tell(rest);
+    rest.map(of).into_iter().for_each(tell);
     (!entries.is_empty()).then_some((entries, problems))
 }
 
 /// `John Smith` before an address, and not `root` or `x@`: names of users have small letters alone.
-fn is_name(bytes: &[u8], element: &[Token], words: &Range<usize>) -> bool {
-    let inside =
-        |token: &&Token| words.contains(&token.range.start) && !matches!(token.kind, Kind::Comment);
-    let words: Vec<&Token> = element.iter().filter(inside).collect();
+fn is_name(bytes: &[u8], words: &[Token]) -> bool {
+    let words: Vec<&Token> = words.iter().filter(|t| t.kind != Kind::Comment).collect();
     let plain = |token: &&Token| match token.kind {
         Kind::Atom | Kind::Quoted => true,
         Kind::Special(special) => special == b'.',
@@ -130,7 +157,7 @@ pub(super) fn read(
         None => (&[][..], words.as_slice()),
         Some(open) => {
             let (phrase, rest) = words.split_at_checked(open).unwrap_or_default();
-            if holds_mailbox(phrase) {
+            if holds_mailbox(bytes, phrase) {
                 return Err(AddressError::LocalPart);
             }
             let inner = rest.get(1..).unwrap_or_default();
@@ -139,7 +166,7 @@ pub(super) fn read(
             unclosed = close.is_none();
             let close = close.unwrap_or(inner.len());
             let (spec, behind) = inner.split_at_checked(close).unwrap_or_default();
-            let more = |t: &&Token| matches!(t.kind, Kind::Special(b'@' | b'<' | b'>'));
+            let more = |t: &&Token| matches!(t.kind, Kind::Special(b'@' | b'<' | b'>' | b':'));
             if behind.iter().skip(1).any(more) {
                 return Err(AddressError::LocalPart);
             }
@@ -158,8 +185,15 @@ pub(super) fn read(
     if !says_alone(bytes.get(range.clone()).unwrap_or_default(), &target) {
         return Err(AddressError::LocalPart);
     }
+    let is_other = |it: &Address| {
+        target
+            .address()
+            .is_none_or(|target| target.key() != it.key())
+    };
+    let named = addressed(bytes, phrase).filter(is_other);
     Ok(Entry {
         target,
+        named,
         name: name(bytes, phrase),
         comment,
         mailbox,
@@ -169,15 +203,24 @@ pub(super) fn read(
     })
 }
 
-/// `x@d> <y@z>`, `x@d Cc: <y@z>`: a mailbox ends in what stands before the bracket; `x@d <y@z>` has
-/// a name.
-fn holds_mailbox(phrase: &[&Token]) -> bool {
-    let at = phrase
-        .iter()
-        .position(|token| token.kind == Kind::Special(b'@'));
-    let behind = phrase.iter().skip(at.unwrap_or(phrase.len()));
-    let ends = |token: &&Token| matches!(token.kind, Kind::Special(b'>' | b':'));
-    behind.copied().any(|token| ends(&token))
+/// `x@d> <y@z>`, `x@d Cc: <y@z>`, `x@d Joe <y@z>`, `root Bcc: Joe <y@z>`: a mailbox, or a field's
+/// name, is in what stands before the bracket; `x@d <y@z>` may have a name.
+fn holds_mailbox(bytes: &[u8], phrase: &[&Token]) -> bool {
+    let is = |token: &&Token, special| token.kind == Kind::Special(special);
+    let behind = phrase.iter().skip_while(|token| !is(token, b'@'));
+    if behind.copied().any(|token| is(&token, b'>')) || phrase.iter().any(|it| is(it, b':')) {
+        return true;
+    }
+    let mut runs = phrase.chunk_by(|one, next| one.range.end == next.range.start);
+    runs.clone().count() > 1 && runs.any(|run| addressed(bytes, run).is_some())
+}
+
+/// The whole address that the tokens spell, if they do.
+fn addressed(bytes: &[u8], words: &[&Token]) -> Option<Address> {
+    if !words.iter().any(|token| token.kind == Kind::Special(b'@')) {
+        return None;
+    }
+    target(bytes, words).ok()?.address().cloned()
 }
 
 /// Whether the address means the same without what is around it. What was opened in it and never

@@ -94,7 +94,8 @@ fn picked_out(list: &List) -> String {
             None => entry.target.to_string(),
         }
     });
-    let problems = list.problems.iter().map(|problem| phrase(&problem.text));
+    let problems = list.problems.iter().filter(|problem| !problem.blind);
+    let problems = problems.map(|problem| phrase(&problem.text));
     let problems = problems.filter(|text| !text.is_empty());
     let items: Vec<String> = mailboxes
         .chain(problems.map(|text| format!("{text}:;")))
@@ -268,8 +269,9 @@ impl Reader<'_> {
         matches!(self.role, Role::Recipients(_))
             && !self.in_group
             && self.semicolons > 0
+            // From the end, where the colon before is.
+            && !element.iter().rev().any(special)
             && element.iter().any(|token| token.kind != Kind::Comment)
-            && !element.iter().any(special)
     }
 
     /// What stands between two commas.

@@ -7,9 +7,9 @@
 
 use super::{
     element::{Entry, Problem, read, span},
-    token::{self, Kind, Token},
+    token::{Kind, Token},
 };
-use crate::address::{AddressError, Mailbox};
+use crate::address::Mailbox;
 
 /// Fields that name recipients; in their place a name without a domain is one, too.
 pub(crate) const RECIPIENTS: &[&str] = &["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"];
@@ -46,20 +46,24 @@ fn is_one_of(name: &str, fields: &[&str]) -> bool {
 /// a line that holds the name of the next field.
 pub(super) fn names_a_group(bytes: &[u8], before: &[Token]) -> bool {
     let at = |token: &Token| matches!(token.kind, Kind::Special(b'@' | b'<' | b'>' | b':'));
-    let words: Vec<&Token> = before.iter().filter(|t| t.kind != Kind::Comment).collect();
-    let ends_with_field = match words.as_slice() {
-        [.., word, last] => {
-            let name = last.written(bytes);
+    // From the end, where the colon before is: no token is looked at for each of many colons.
+    if before.iter().rev().any(at) {
+        return false;
+    }
+    let mut words = before.iter().rev().filter(|t| t.kind != Kind::Comment);
+    let ends_with_field = match (words.next(), words.next()) {
+        (Some(last), Some(word)) => {
+            let name = last.meaning(bytes);
             let gap = bytes.get(word.range.end..last.range.start);
             let folded = gap.is_some_and(|gap| gap.contains(&b'\n'));
             is_one_of(&name, RECIPIENTS)
                 || is_one_of(&name, FIELDS)
                 || (folded && name.contains('-'))
         }
-        [word] => is_one_of(&word.written(bytes), BLIND),
-        [] => false,
+        (Some(word), None) => is_one_of(&word.meaning(bytes), BLIND),
+        (None, _) => false,
     };
-    !before.iter().any(at) && !ends_with_field
+    !ends_with_field
 }
 
 /// Whether the addresses of an element that cannot be read are picked out of it.
@@ -82,7 +86,16 @@ pub(super) fn pick(bytes: &[u8], element: &[Token], blind: bool) -> Found {
             Some(_) => without_label(segment),
             None => (segment, None),
         };
-        let name = label.map(|token| token.written(bytes));
+        let name = label.map(|token| token.meaning(bytes));
+        let of_recipients = name.as_ref().is_some_and(|it| is_one_of(it, RECIPIENTS));
+        if let Some(next) = next
+            && of_recipients
+            && is_group(bytes, body, next)
+        {
+            // `Bcc: my team: x@d;`
+            found.segment(bytes, &[], label, false);
+            continue;
+        }
         // A name without a domain is none behind `Subject:`, and no port is one.
         let local = name.map_or(first, |name| is_one_of(&name, RECIPIENTS));
         found.segment(bytes, body, label, local);
@@ -93,6 +106,18 @@ pub(super) fn pick(bytes: &[u8], element: &[Token], blind: bool) -> Found {
         first = false;
     }
     found
+}
+
+/// Whether the words before a colon, the last of them apart, are the name of a group.
+fn is_group(bytes: &[u8], words: &[Token], last: &Token) -> bool {
+    let name = last.meaning(bytes);
+    let is_field = is_one_of(&name, RECIPIENTS) || is_one_of(&name, FIELDS) || name.contains('-');
+    let plain = |token: &Token| match token.kind {
+        Kind::Special(special) => special == b'.',
+        Kind::Atom | Kind::Quoted | Kind::Comment => true,
+        Kind::Literal => false,
+    };
+    !is_field && words.iter().all(plain)
 }
 
 #[derive(Default)]
@@ -106,12 +131,19 @@ pub(super) struct Found {
 impl Found {
     /// What stands between two colons, behind the word before the first of them.
     fn segment(&mut self, bytes: &[u8], words: &[Token], label: Option<&Token>, local: bool) {
-        self.blind = label.map_or(self.blind, |label| is_one_of(&label.written(bytes), BLIND));
+        // Of recipients alone: another word before a colon is a group's name, or a part of a text.
+        let label_name = label.map(|label| label.meaning(bytes));
+        if let Some(name) = label_name.filter(|name| is_one_of(name, RECIPIENTS)) {
+            self.blind = is_one_of(&name, BLIND);
+        }
         if words.iter().all(|token| token.kind == Kind::Comment) {
             return;
         }
-        let (known, blind) = (self.entries.len(), self.blind);
+        let (known, told, blind) = (self.entries.len(), self.problems.len(), self.blind);
         self.words(bytes, words, label, local);
+        for problem in self.problems.iter_mut().skip(told) {
+            problem.blind = blind;
+        }
         for entry in self.entries.iter_mut().skip(known) {
             entry.blind = blind;
         }
@@ -139,9 +171,7 @@ impl Found {
             }
         }
         if let Some(kept) = kept {
-            let text = token::text(bytes.get(kept).unwrap_or_default());
-            let error = AddressError::NoDomain;
-            self.problems.push(Problem { text, error });
+            self.problems.push(Problem::no_address(bytes, kept));
         }
     }
 }
@@ -171,7 +201,10 @@ fn address(bytes: &[u8], mut run: &[Token]) -> Option<Entry> {
 
 /// Cuts off the word that stands right before the colon, unless it is the end of an address.
 fn without_label(segment: &[Token]) -> (&[Token], Option<&Token>) {
-    let Some((last, body)) = segment.split_last() else {
+    let comments = segment.iter().rev();
+    let comments = comments.take_while(|token| token.kind == Kind::Comment);
+    let end = segment.len().saturating_sub(comments.count());
+    let Some((last, body)) = segment.get(..end).and_then(<[Token]>::split_last) else {
         return (segment, None);
     };
     let in_address = |before: &Token| {

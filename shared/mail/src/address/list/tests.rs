@@ -190,6 +190,38 @@ fn an_address_that_a_sign_without_end_runs_through_is_told_and_its_neighbours_ar
     }
 }
 
+/// With a walk over all that was before at each of them, these would take minutes.
+#[test]
+fn a_list_of_tens_of_thousands_of_colons_or_words_is_read_and_mended_in_one_walk() {
+    const TIMES: usize = 20_000;
+    for part in [
+        "x\r\n Bcc: y@z ",
+        "J. x@y ",
+        "(c) ",
+        ": ",
+        "x ",
+        "a: ",
+        "<",
+        "x@y <",
+    ] {
+        let text = part.repeat(TIMES);
+        for text in [format!("{text};"), format!("{text}{};", ":".repeat(TIMES))] {
+            let list = parse(text.as_bytes());
+            assert!(list.entries.len() <= 2 * TIMES, "{part}");
+            for role in [
+                mend::Role::Recipients(&|_| false),
+                mend::Role::Author("me@x"),
+            ] {
+                let mended = mend::mend(text.as_bytes(), role);
+                assert!(
+                    mended.is_none_or(|it| it.text.len() < 9 * text.len()),
+                    "{part}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_display_name_can_always_be_read_back() {
     assert_eq!(display_name("Cron Daemon"), "\"Cron Daemon\"");

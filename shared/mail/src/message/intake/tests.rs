@@ -128,6 +128,32 @@ fn a_blind_recipient_is_never_shown_behind_a_line_that_no_header_has() {
             "To: z@x\r\n Bcc: a@x\r\n\r\nx\r\n",
             "",
         ),
+        // A separator, or what was meant as one, ends no list.
+        (
+            "To: z@x\0Bcc: a@x\n\nx\n",
+            "To: z@x Bcc: a@x\r\n\r\nx\r\n",
+            "",
+        ),
+        (
+            "To: z@x\\nBcc: a@x\n\nx\n",
+            "To: z@x  Bcc: a@x\r\n\r\nx\r\n",
+            "",
+        ),
+        (
+            "T\0o\0: \"D\\nTony\" <z\0@x>\n\nx\n",
+            "To: \"D\\nTony\" <z@x>\r\n\r\nx\r\n",
+            "",
+        ),
+        (
+            "Subject: s\\r\\nBcc: a@x\nTo: z\n\nx\n",
+            "Subject: s\r\nTo: z\r\n\r\nx\r\n",
+            "Bcc: a@x",
+        ),
+        (
+            "Subject: s\0Bcc: a@x\nTo: z\n\nx\n",
+            "Subject: s\r\nTo: z\r\n\r\nx\r\n",
+            "Bcc: a@x",
+        ),
         // All of it is text, and a header was meant.
         (
             "hello\nBcc: a@x\n\nBcc: b@x",
