@@ -7,7 +7,7 @@ use tests::{
     session::Session,
     sink::{Received, Sink},
     smarthost::Smarthost,
-    wait::free_address,
+    wait::{free_address, until_true},
 };
 
 fn status(output: &Output) -> (Option<i32>, String) {
@@ -74,6 +74,10 @@ const DAMAGED: &[&str] = &[
     "To: a@d.example\n>Bcc: secret@d.example\n",
     "To: a@d.example\n\"Bcc\": secret@d.example\n",
     "To: a@d.example\nBcc= secret@d.example\n",
+    "To: a@d.example\n Bcc: my team: secret@d.example;\n",
+    "To: a@d.example\n Bcc: Ops: night <secret@d.example>, b@d.example\n",
+    "To: a@d.example\n\"Bcc\" (c): secret@d.example\n",
+    "To: a@d.example\\nBcc: secret@d.example\n",
 ];
 const REST: &str = "Subject: s\n\ntext\nBcc: stays@d.example\n";
 
@@ -189,6 +193,47 @@ fn whoever_a_damaged_header_names_is_served_or_told() {
                 "{}",
                 to_sender[0].text()
             );
+        }
+    }
+}
+
+/// Which of several are blind is known to their envelope no more.
+#[test]
+fn a_digest_shows_none_of_several_recipients_and_one_alone_is_named() {
+    let sink = Sink::start();
+    for settings in [
+        "collapse = { window = \"1s\" }\n",
+        "unchanged = { senders = \"*\", digest = \"1s\" }\n",
+    ] {
+        let machine = Agent::start(&config(&sink.nexthop(), settings));
+        let before = sink.journal().messages().len();
+        for (subject, bcc) in [("alone", ""), ("several", "Bcc: secret@d.example\n")] {
+            let is_digest = |it: &&Received| {
+                it.field("Message-ID").starts_with("<notice.") && it.text().contains(subject)
+            };
+            let digest = || {
+                let messages = sink.journal().messages();
+                messages.iter().skip(before).find(is_digest).cloned()
+            };
+            until_true("a digest comes", || {
+                for run in 100..103 {
+                    let message = format!(
+                        "Auto-Submitted: auto-generated\nTo: a@d.example\n{bcc}\
+                         Subject: {subject}\n\nrun {run}\n"
+                    );
+                    machine.send(&["-t"], message);
+                }
+                digest().is_some()
+            });
+            let digest = digest().unwrap();
+            let shown = match bcc {
+                "" => "a@d.example",
+                _ => "undisclosed-recipients:;",
+            };
+            assert_eq!(digest.field("To"), shown, "{settings}");
+            assert!(!digest.text().contains("secret"), "{}", digest.text());
+            let count = if bcc.is_empty() { 1 } else { 2 };
+            assert_eq!(digest.recipients.len(), count, "{settings}");
         }
     }
 }

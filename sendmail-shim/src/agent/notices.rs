@@ -295,20 +295,19 @@ pub(super) fn unchanged(
     in_place_of(agent, first, &subject, &text)
 }
 
-/// Queues a digest from and to whom a message is.
+/// Queues a digest from and to whom a message is; which of several were blind is not known, so none
+/// of them is shown.
 fn in_place_of(
     agent: &Agent,
     stored: &Stored,
     subject: &str,
     text: &str,
 ) -> Result<QueueId, String> {
-    let to: Vec<Address> = stored
-        .envelope
-        .recipients
-        .iter()
-        .map(|recipient| recipient.address.clone())
-        .collect();
-    let text = notice::notice(&agent.settings.hostname, clock::now(), &to, subject, text);
+    let to = match stored.envelope.recipients.as_slice() {
+        [alone] => std::slice::from_ref(&alone.address),
+        _ => &[],
+    };
+    let text = notice::notice(&agent.settings.hostname, clock::now(), to, subject, text);
     let envelope = Envelope {
         origin: format!("digest of {}", stored.id),
         content: Content::default(),

@@ -14,12 +14,16 @@ use crate::{
     message::{Field, Header},
 };
 
+/// A group of nobody, as RFC 5322 §A.1.3 has it.
+const UNDISCLOSED: &str = "undisclosed-recipients:;";
+
 /// What goes over a body.
 pub(super) struct Heading<'a> {
     pub(super) hostname: &'a str,
     pub(super) now: Timestamp,
     /// Full `From`.
     pub(super) from: String,
+    /// Nobody: recipients who are not shown to each other.
     pub(super) to: &'a [Address],
     pub(super) subject: &'a str,
     /// Left part of the Message-ID.
@@ -42,7 +46,8 @@ impl Heading<'_> {
             .join(", ");
         header.append(Field::new("Date", &self.now.rfc5322()));
         header.append(Field::new("From", &self.from));
-        header.append(Field::new("To", &to));
+        let to = if to.is_empty() { UNDISCLOSED } else { &to };
+        header.append(Field::new("To", to));
         header.append(Field::new("Subject", &encoded_subject(self.subject)));
         header.append(Field::new(
             "Message-ID",
