@@ -31,7 +31,6 @@ use crate::{
     admin::{aliases, running},
     config::{
         places::{self, DIRECTORY},
-        rows,
         settings::Settings,
     },
 };
@@ -291,7 +290,7 @@ fn in_force(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
             return None;
         }
     };
-    let differing = rows::differences(&running, settings);
+    let differing = running::differences(&running, settings);
     if differing.is_empty() {
         findings.ok("settings", "the agent has those of the files");
         return None;

@@ -17,7 +17,8 @@ use control::findings::{Findings, Level};
 use system::sysexits::Exit;
 
 use crate::{
-    config::{rows, settings::Settings},
+    admin::running,
+    config::settings::Settings,
     terminal::{CommandError, say},
 };
 
@@ -69,7 +70,7 @@ fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
         "certificate",
         "key",
     ];
-    let differing = rows::differences(one, other);
+    let differing = running::differences(one, other);
     differing
         .iter()
         .any(|(key, ..)| WAY.contains(&key.as_str()))
