@@ -282,11 +282,11 @@ mod tests {
 
     /// Who stands in the place of a name.
     fn doubted(named: &Named) -> String {
-        let names = named.doubts.iter().filter_map(|doubt| match doubt {
+        let told = named.doubts.iter().filter_map(|doubt| match doubt {
             list::Doubt::Named(name, _) => Some(name.as_str()),
             list::Doubt::Unclosed(_) => None,
         });
-        names.collect::<Vec<_>>().join(" ")
+        told.collect::<Vec<_>>().join(" ")
     }
 
     /// Each `@` is an address of its own.
