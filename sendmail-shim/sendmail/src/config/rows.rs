@@ -199,7 +199,7 @@ const ROWS: &[Row] = &[
     Row::new(
         "budget",
         "limit",
-        "How many automatic mails (as above) may go in any such time: \"200/day\". What exceeds it waits in the queue, where users take turns, and root is told once a day. An administrator may release it. Without this setting, there is no limit.",
+        "How many automatic mails (as above) may go in any such time: \"200/day\". A user has at most half of it, and a quarter is for root alone. What exceeds that waits in the queue, where users take turns, and root is told once a day. An administrator may release it. Without this setting, there is no limit.",
         |s| s.budget.as_ref().map(quote),
     ),
     Row::new(

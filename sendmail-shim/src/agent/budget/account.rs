@@ -181,6 +181,18 @@ impl Account {
         Some(room)
     }
 
+    /// What holds mail back, in words: the budget, or what users may have of it.
+    pub(crate) fn reached(&self, now: Timestamp) -> String {
+        let window = self.window;
+        if self.room_at(now).is_none_or(|at| at > now) {
+            return format!("the budget of {window}");
+        }
+        let (of_users, of_one) = self.shares();
+        format!(
+            "a share of the budget of {window}: {of_one} for a user, {of_users} for all but root"
+        )
+    }
+
     /// What all users together may spend, and each of them.
     fn shares(&self) -> (u32, u32) {
         let limit = self.window.limit;
@@ -384,6 +396,10 @@ mod tests {
         let granted =
             |account: &mut Account, user| (0..100).filter(|_| account.ask(user, at(0))).count();
         assert_eq!(granted(&mut account, 33), 10, "half");
+        assert_eq!(
+            account.reached(at(0)),
+            "a share of the budget of 20/day: 10 for a user, 15 for all but root"
+        );
         for number in 1..=50 {
             account.wait(id(number), 33, at(1));
         }
@@ -395,6 +411,7 @@ mod tests {
             5,
             "the quarter that is kept for root"
         );
+        assert_eq!(account.reached(at(0)), "the budget of 20/day");
         let kept: Kept =
             serde_json::from_slice(&serde_json::to_vec(&account.kept()).unwrap()).unwrap();
         let mut restarted = Account::new(account.window, &kept, at(3));

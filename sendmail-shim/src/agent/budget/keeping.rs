@@ -119,13 +119,11 @@ impl Budget {
     /// Why mail waits.
     pub(in crate::agent) fn reason(&self, party: u32) -> String {
         let now = clock::now();
-        match self.lock().room_for(party, now) {
-            Some(room) => format!(
-                "over the budget of {}; next at {}",
-                self.window,
-                room.mailq()
-            ),
-            None => format!("over the budget of {}; waits for its release", self.window),
+        let account = self.lock();
+        let limit = account.reached(now);
+        match account.room_for(party, now) {
+            Some(room) => format!("over {limit}; next at {}", room.mailq()),
+            None => format!("over {limit}; waits for its release"),
         }
     }
 
