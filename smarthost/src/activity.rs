@@ -146,7 +146,7 @@ impl Activity {
         self.dirty.extend(self.slots.keys().copied());
     }
 
-    /// Takes back a piece; whether it is one.
+    /// Takes back a piece, beside what has come since; whether it is one.
     pub fn restore(&mut self, key: &str, record: &str, now: Timestamp) -> bool {
         let (Ok(start), Ok(slot)) = (key.parse::<u64>(), serde_json::from_str(record)) else {
             return false;
@@ -156,7 +156,23 @@ impl Activity {
             self.dirty.insert(start);
             return true;
         }
-        self.slots.insert(start, slot);
+        let Slot {
+            received,
+            delivered,
+            deferred,
+            failed,
+            refused,
+        } = slot;
+        let known = self.slots.entry(start).or_default();
+        for (known, more) in [
+            (&mut known.received, received),
+            (&mut known.delivered, delivered),
+            (&mut known.deferred, deferred),
+            (&mut known.failed, failed),
+            (&mut known.refused, refused),
+        ] {
+            *known = known.saturating_add(more);
+        }
         true
     }
 }

@@ -64,6 +64,21 @@ pub struct Seen {
 }
 
 impl Machine {
+    /// Adds what was counted before all that is counted here.
+    fn absorb(&mut self, earlier: Self) {
+        self.first = earlier.first;
+        self.last = self.last.max(earlier.last);
+        self.agent = self.agent.take().or(earlier.agent);
+        self.messages = self.messages.saturating_add(earlier.messages);
+        for (day, count) in earlier.days {
+            let known = self.days.entry(day).or_default();
+            *known = known.saturating_add(count);
+        }
+        while self.days.len() > DAYS {
+            self.days.pop_first();
+        }
+    }
+
     /// Messages within so many days, today among them.
     pub fn within(&self, days: u32, now: Timestamp) -> u64 {
         let back = DAY.saturating_mul(days.saturating_sub(1));
@@ -162,12 +177,14 @@ impl Machines {
         self.dirty.extend(self.rows.keys().cloned());
     }
 
-    /// Takes back a row; whether it is one.
+    /// Takes back a row, beside what has come since; whether it is one.
     pub fn restore(&mut self, id: String, record: &str) -> bool {
         let Ok(row) = serde_json::from_str(record) else {
             return false;
         };
-        if self.rows.len() < MOST {
+        if let Some(known) = self.rows.get_mut(&id) {
+            known.absorb(row);
+        } else if self.rows.len() < MOST {
             self.rows.insert(id, row);
         }
         true

@@ -96,6 +96,14 @@ impl Account {
         })
     }
 
+    /// Adds what was kept before all that is counted here.
+    pub(super) fn absorb(&mut self, earlier: Self) {
+        for (slot, count) in earlier.slots {
+            self.count(slot, count);
+        }
+        self.skew = self.skew.or(earlier.skew);
+    }
+
     /// `skew`: the store's clock less the machine's, if it is known.
     pub(super) fn record(&self, skew: Option<i64>) -> String {
         let mut slots = self.slots.clone();

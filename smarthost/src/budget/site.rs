@@ -133,7 +133,12 @@ impl Site {
         let Some((account, id)) = account else {
             return false;
         };
-        self.accounts.insert(id, account);
+        match self.accounts.get_mut(&id) {
+            Some(known) => known.absorb(account),
+            None => {
+                self.accounts.insert(id, account);
+            }
+        }
         true
     }
 

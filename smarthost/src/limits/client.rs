@@ -147,9 +147,6 @@ impl Client {
         if self.rings.len() != terms.limits.len() || !self.rings.iter().zip(&terms.limits).all(fits)
         {
             let old = std::mem::take(&mut self.rings);
-            let same = |old: &Limit, new: &Limit| {
-                old.counts == new.counts && old.window.span == new.window.span
-            };
             for limit in &terms.limits {
                 let known = old.iter().find(|(old, _)| same(old, limit));
                 let ring = known.map_or_else(|| Ring::new(limit.window), |(_, ring)| ring.clone());
@@ -431,6 +428,37 @@ impl Client {
         };
         Some((client, record.raised))
     }
+
+    /// Adds what was counted before all that is counted here: the sum, for these are other
+    /// messages.
+    pub(super) fn absorb(&mut self, earlier: Self, now: Timestamp) {
+        for (limit, ring) in &mut self.rings {
+            let known = earlier.rings.iter().find(|(known, _)| same(known, limit));
+            if let Some((_, known)) = known {
+                ring.absorb(known, now);
+            }
+        }
+        let others = [
+            (&mut self.attempts, earlier.attempts),
+            (&mut self.tests, earlier.tests),
+        ];
+        for (own, earlier) in others {
+            match (own, earlier) {
+                (Some((window, ring)), Some((known, same))) if window.span == known.span => {
+                    ring.absorb(&same, now);
+                }
+                (own @ None, earlier) => *own = earlier,
+                _ => {}
+            }
+        }
+        self.near = self.near.max(earlier.near);
+        self.full = self.full.max(earlier.full);
+    }
+}
+
+/// Whether both count the same in the same time, however much it may be.
+fn same(one: &Limit, other: &Limit) -> bool {
+    one.counts == other.counts && one.window.span == other.window.span
 }
 
 /// At most once in [`NOTICE_INTERVAL`]; a clock that was set back does not silence it.

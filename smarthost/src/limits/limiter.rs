@@ -79,7 +79,8 @@ impl Limits {
         self.rules = rules;
     }
 
-    /// Takes back what was stored, at start. `false`: the record could not be read.
+    /// Takes back what was stored before the start; it adds up with what has come since. `false`:
+    /// the record could not be read.
     pub fn restore(
         &mut self,
         (kept, name): (Kept, ClientId),
@@ -90,7 +91,7 @@ impl Limits {
             let Ok(order) = serde_json::from_str(record) else {
                 return false;
             };
-            self.order(name, order, now);
+            self.order_again(name, order, now);
             return true;
         };
         let counter = (class, name.clone());
@@ -99,13 +100,19 @@ impl Limits {
             return false;
         };
         if let Some(order) = order {
-            self.order(name.clone(), order, now);
+            self.order_again(name.clone(), order, now);
             self.dirty.insert((kept, name.clone()));
         }
-        if client.is_idle(now) {
+        // What slid out, or was noted by a clock that was ahead, is not read so again.
+        if client.is_idle(now) || client.record() != record {
             self.dirty.insert((kept, name));
-        } else {
-            self.insert(counter, client);
+        }
+        match self.clients.get_mut(&counter) {
+            Some(known) => known.absorb(client, now),
+            None if client.is_idle(now) => {}
+            None => {
+                self.insert(counter, client);
+            }
         }
         true
     }

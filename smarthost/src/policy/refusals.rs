@@ -57,6 +57,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Adds what was counted before all that is counted here.
+    fn absorb(&mut self, earlier: Self) {
+        self.first = earlier.first;
+        self.last = self.last.max(earlier.last);
+        self.count = self.count.saturating_add(earlier.count);
+        self.accepted = self.accepted.or(earlier.accepted);
+    }
+
     /// It was told to come again, and may be taken then.
     pub fn is_temporary(&self) -> bool {
         self.reply.starts_with('4')
@@ -193,12 +201,14 @@ impl Refusals {
         self.dirty.extend(self.rows.keys().cloned());
     }
 
-    /// Takes back a row; whether it is one.
+    /// Takes back a row, beside what has come since; whether it is one.
     pub fn restore(&mut self, key: String, record: &str) -> bool {
-        let Ok(row) = serde_json::from_str(record) else {
+        let Ok(row) = serde_json::from_str::<Refusal>(record) else {
             return false;
         };
-        if self.rows.len() < MOST {
+        if let Some(known) = self.rows.get_mut(&key) {
+            known.absorb(row);
+        } else if self.rows.len() < MOST {
             self.rows.insert(key, row);
         }
         true

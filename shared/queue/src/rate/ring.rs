@@ -118,6 +118,20 @@ impl Ring {
         None
     }
 
+    /// Adds other events of the same window.
+    pub fn absorb(&mut self, other: &Self, now: Timestamp) {
+        let mut all: Vec<_> = self.slots().chain(other.slots()).collect();
+        all.sort_unstable_by_key(|(slot, _)| *slot);
+        self.slots.clear();
+        for (slot, count) in all {
+            match self.slots.back_mut() {
+                Some((last, known)) if *last == slot => *known = known.saturating_add(count),
+                _ => self.slots.push_back((slot, count)),
+            }
+        }
+        self.advance(now);
+    }
+
     fn slot(&self, now: Timestamp) -> u64 {
         now.as_millis() / self.width
     }

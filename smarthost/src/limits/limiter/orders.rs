@@ -36,6 +36,14 @@ impl Limits {
         }
     }
 
+    /// One that was kept, unless a newer one was given since.
+    pub(super) fn order_again(&mut self, name: ClientId, order: Raised, now: Timestamp) {
+        let known = self.orders.get(&name);
+        if known.is_none_or(|known| known.given <= order.given) {
+            self.order(name, order, now);
+        }
+    }
+
     pub(super) fn ordered(&self, name: &ClientId, now: Timestamp) -> Option<Raised> {
         self.orders
             .get(name)

@@ -457,3 +457,23 @@ fn limits_of_another_time_count_from_zero_which_is_told_and_those_of_the_same_go
         "50 a day, 40 of them used"
     );
 }
+
+/// However often the daemon starts anew without a message of the client.
+#[test]
+fn what_a_clock_that_was_ahead_has_counted_is_written_as_of_now_once() {
+    let ahead = START.after(minutes(60 * 24 * 3650));
+    let mut before = limits(&[(5, 86_400)], &[]);
+    assert_eq!(accepted(&mut before, "10.0.0.1", 6, ahead), 5);
+    let mut kept = before.changes();
+    for hours in [0, 25] {
+        let now = START.after(minutes(60 * hours));
+        let mut limits = limits(&[(5, 86_400)], &[]);
+        for (key, record) in kept.drain(..) {
+            assert!(limits.restore(key, &record.unwrap(), now));
+        }
+        let free = if hours == 0 { 0 } else { 5 };
+        kept = limits.changes();
+        assert_eq!(kept.len(), 1, "it is written");
+        assert_eq!(accepted(&mut limits, "10.0.0.1", 6, now), free);
+    }
+}
