@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use control::findings::Findings;
@@ -66,7 +66,7 @@ pub(super) fn as_the_daemon(config: &Config) -> Result<(), Failed> {
     let error = Command::new("setpriv")
         .arg(format!("--reuid={}", owner.uid()))
         .arg(format!("--regid={}", owner.gid()))
-        .args(["--init-groups", "--"])
+        .args([groups(owner.uid()), "--"])
         .arg(own)
         .args(std::env::args_os().skip(1))
         .exec();
@@ -74,6 +74,19 @@ pub(super) fn as_the_daemon(config: &Config) -> Result<(), Failed> {
         "cannot look as the daemon's user ({}): setpriv: {error}",
         owner.uid()
     )))
+}
+
+/// How `setpriv` sets the groups of a user: one without a name (a container's, or one that was
+/// removed) is in none.
+pub(super) fn groups(uid: u32) -> &'static str {
+    let mut known = Command::new("getent");
+    known.args(["passwd", &uid.to_string()]);
+    let known = known.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    // 2: not found. Where nobody can say, setpriv does.
+    match known.map(|status| status.code()) {
+        Ok(Some(2)) => "--clear-groups",
+        _ => "--init-groups",
+    }
 }
 
 /// Whether it is not there; one that nobody can look for is not.

@@ -20,7 +20,7 @@ use smtp::sasl::{Verifier, prepared};
 use system::{open, read, secret::made_up, terminal::try_say, within};
 use tables::watched::EMPTY;
 
-use super::{Failed, arguments::Passwd};
+use super::{Failed, arguments::Passwd, eyes::groups};
 use crate::{
     config::{Config, is_of_login, login_line, login_lines, read_logins},
     limits,
@@ -199,7 +199,7 @@ fn unreadable(config: &Config, path: &Path) -> Option<String> {
         Command::new("setpriv")
             .arg(format!("--reuid={}", daemon.uid()))
             .arg(format!("--regid={}", daemon.gid()))
-            .args(["--init-groups", "--", "test", "-r"])
+            .args([groups(daemon.uid()), "--", "test", "-r"])
             .arg(path)
             .stderr(Stdio::null())
             .status()
