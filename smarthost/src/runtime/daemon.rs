@@ -243,7 +243,7 @@ async fn finish(mut tasks: JoinSet<()>) {
 
 /// Everything is written, and nobody is answered any more.
 fn conclude(keeper: &Keeper, dispatch: &Dispatch) {
-    keeper.flush();
+    keeper.finish();
     log::tell_last_repeats();
     dispatch.spool().close();
     line(Level::Notice, &"ended");

@@ -1,7 +1,7 @@
 //! A message that has come whole: completed, as filters made it, counted, and kept.
 //!
 //! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count
-//! of it is written.
+//! of it is written, or cannot be for now.
 //! Failures: what cannot be kept now is refused with 4yz.
 
 use std::sync::Arc;

@@ -126,8 +126,8 @@ impl Counted {
     }
 }
 
-/// Waits until the count of a message would survive a kill. Messages that are not counted wait for
-/// nothing.
+/// Waits until the count of a message would survive a kill, or cannot be written for now: a client
+/// that is not answered sends the message again. Messages that are not counted wait for nothing.
 pub(super) async fn is_kept(counted: Option<&Counted>) {
     let Some(counted) = counted else { return };
     let state = &counted.server.state;

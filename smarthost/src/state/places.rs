@@ -12,9 +12,12 @@ use std::{
 /// What stands behind the name of a database that was moved aside, before a number.
 const DAMAGED: &str = ".damaged-";
 
+/// The name of the database.
+pub(super) const FILE: &str = "state.sqlite";
+
 /// The database in a directory, where a link leads to.
 pub(super) fn database(directory: &Path) -> PathBuf {
-    resolved(directory.join("state.sqlite"))
+    resolved(directory.join(FILE))
 }
 
 /// The lock of a directory for what is kept: one daemon has it.

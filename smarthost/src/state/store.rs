@@ -2,7 +2,7 @@
 //! one table for our clients, one for strangers, one for what administrators ordered.
 
 use std::{
-    fmt, fs,
+    fmt, fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -10,12 +10,20 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params};
 
+use system::{
+    log::{Level, line},
+    within,
+};
+
 use super::{
     ordered::{self, Ordered},
-    places::{beside, database, move_aside, resolved, was_emptied},
+    places::{FILE, beside, database, move_aside, resolved, was_emptied},
     shelves::{Key, Restored, Shelf, TABLES, name},
 };
 use crate::limits::ClientId;
+
+/// Ending of the index of the log.
+const INDEX: &str = "-shm";
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each
 /// write, while clients wait for their replies.
@@ -50,6 +58,8 @@ pub struct Store {
     connection: Option<Connection>,
     /// The files that are open: the database and its write-ahead log.
     files: [Option<FileId>; 2],
+    /// Device, number and size of the index of the log, which is mapped.
+    index: Option<[u64; 3]>,
     /// Why it could not be opened, if this daemon has not had it open yet.
     fault: Option<StateError>,
     /// Nor could it be read.
@@ -57,7 +67,7 @@ pub struct Store {
     pub(super) ordered: Ordered,
 }
 
-/// Device and number of a file; of the database, which only we write, its size and time too.
+/// Device and number of a file, its size and time: only we write.
 type FileId = [i64; 5];
 
 impl Store {
@@ -100,8 +110,23 @@ impl Store {
     }
 
     /// The same at a start that nothing here may hold up: what cannot be opened is read as far as
-    /// that is possible without writing, kept in memory, and opened when it can be.
+    /// that is possible without writing, kept in memory, and opened when it can be; nor is it waited
+    /// for, where its disk does not answer.
     pub fn begin(directory: &Path) -> (Self, Restored) {
+        let name = directory.join(FILE);
+        let (of, file) = (directory.to_owned(), name.clone());
+        let silent = |error: io::Error| {
+            let fault = StateError {
+                path: file,
+                text: error.to_string(),
+            };
+            Self::unopened(&of, of.join(FILE), fault, None)
+        };
+        let from = directory.to_owned();
+        within::ask(&name, move |_| Ok(Self::begin_now(&from))).unwrap_or_else(silent)
+    }
+
+    fn begin_now(directory: &Path) -> (Self, Restored) {
         let fault = match Self::open(directory) {
             Ok(opened) => return opened,
             Err(fault) => fault,
@@ -111,17 +136,32 @@ impl Store {
             Ok(false) => Some(Restored::default()),
             _ => look(&path).ok(),
         };
+        Self::unopened(directory, path, fault, found)
+    }
+
+    /// What cannot be opened, with what is known of it.
+    fn unopened(
+        directory: &Path,
+        path: PathBuf,
+        fault: StateError,
+        found: Option<Restored>,
+    ) -> (Self, Restored) {
         let ordered = found.as_ref().map(|found| Ordered::of(directory, found));
         let store = Self {
             directory: directory.to_owned(),
             path,
             connection: None,
             files: [None; 2],
+            index: None,
             fault: Some(fault),
             unread: found.is_none(),
             ordered: ordered.unwrap_or_default(),
         };
         (store, found.unwrap_or_default())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Why it is not open, after [`Store::begin`].
@@ -131,13 +171,22 @@ impl Store {
 
     /// What is kept there now, beside a daemon that runs or not; makes and changes nothing.
     pub fn peek(directory: &Path) -> Result<Restored, StateError> {
+        let (name, from) = (directory.join(FILE), directory.to_owned());
+        within::ask(&name, move |_| Ok(Self::peek_now(&from))).unwrap_or_else(|error| {
+            Err(StateError {
+                path: name.clone(),
+                text: error.to_string(),
+            })
+        })
+    }
+
+    fn peek_now(directory: &Path) -> Result<Restored, StateError> {
         let path = database(directory);
         let failed = |error: rusqlite::Error| StateError {
             path: path.clone(),
             text: error.to_string(),
         };
-        if matches!(fs::metadata(&path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
-        {
+        if matches!(fs::metadata(&path), Err(error) if error.kind() == io::ErrorKind::NotFound) {
             return Ok(Restored::default());
         }
         let mut uri = format!("file:{}?mode=ro", in_uri(&path));
@@ -159,6 +208,7 @@ impl Store {
         Self {
             directory: directory.to_owned(),
             files: files(&path),
+            index: index(&path),
             path,
             connection: Some(connection),
             fault: None,
@@ -179,9 +229,33 @@ impl Store {
             && self.files.iter().zip(found).all(still)
     }
 
+    /// The index of the log is memory over a file; where somebody has cut that short, a look at what
+    /// is gone would end the daemon (SIGBUS). Empty and as long as before, `SQLite` makes it anew.
+    pub(super) fn mend_index(&self) {
+        let (Some([device, inode, size]), Some(found)) = (self.index, index(&self.path)) else {
+            return;
+        };
+        let [found_device, found_inode, found_size] = found;
+        if (found_device, found_inode) != (device, inode) || found_size >= size {
+            return;
+        }
+        let path = beside(&self.path, INDEX);
+        let file = fs::File::options().write(true).open(&path);
+        let mended = file.and_then(|file| {
+            file.set_len(0)?;
+            file.set_len(size)
+        });
+        let text = match mended {
+            Ok(()) => "was cut short: it is made anew".to_owned(),
+            Err(error) => format!("was cut short, and cannot be made anew: {error}"),
+        };
+        line(Level::Warning, &format_args!("{}: {text}", path.display()));
+    }
+
     /// Opens it anew, after [`Store::is_there`] said no; everything has to be written then. What is
     /// there, if that was never read.
     pub(super) fn again(&mut self) -> Result<Option<Restored>, StateError> {
+        self.spare_database();
         // Closed first: SQLite removes the log by its name.
         self.connection = None;
         let directory = self.directory.as_path();
@@ -198,6 +272,23 @@ impl Store {
         }
         let before = std::mem::replace(self, store);
         Ok(before.unread.then_some(found))
+    }
+
+    /// Where somebody has written into the log alone, nothing of that comes into the database: at
+    /// the next opening the log is read up to what is damaged.
+    fn spare_database(&self) {
+        let ([database, Some([device, inode, ..])], [found, Some([at, number, ..])]) =
+            (self.files, files(&self.path))
+        else {
+            return;
+        };
+        if let Some(connection) = &self.connection
+            && database == found
+            && (device, inode) == (at, number)
+        {
+            // Where it does not work, what is written anew from memory is put beside.
+            let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
     }
 
     /// Writes all changes, or none.
@@ -227,6 +318,7 @@ impl Store {
             transaction.commit()
         })();
         self.files = files(&self.path);
+        self.index = index(&self.path);
         result.map_err(|error: rusqlite::Error| {
             // Somebody wrote into it, or made it empty.
             if is_damaged(&error) || error.sqlite_error_code() == Some(ErrorCode::Unknown) {
@@ -244,16 +336,15 @@ fn files(path: &Path) -> [Option<FileId>; 2] {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let file = |path: &Path| {
         let file = fs::metadata(path).ok()?;
-        let content = [number(file.len()), file.mtime(), file.mtime_nsec()];
-        Some((number(file.dev()), number(file.ino()), content))
+        let (device, inode, size) = (number(file.dev()), number(file.ino()), number(file.len()));
+        Some([device, inode, size, file.mtime(), file.mtime_nsec()])
     };
-    let database = file(path)
-        .map(|(device, inode, [size, seconds, nanos])| [device, inode, size, seconds, nanos]);
-    let log = file(&beside(path, "-wal"));
-    [
-        database,
-        log.map(|(device, inode, _)| [device, inode, 0, 0, 0]),
-    ]
+    [file(path), file(&beside(path, "-wal"))]
+}
+
+fn index(path: &Path) -> Option<[u64; 3]> {
+    let file = fs::metadata(beside(path, INDEX)).ok()?;
+    Some([file.dev(), file.ino(), file.len()])
 }
 
 fn read(path: &Path) -> rusqlite::Result<(Connection, Restored)> {
