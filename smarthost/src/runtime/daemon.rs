@@ -54,6 +54,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often files that are wrong are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often it is tried to make a control socket that could not be made.
+const ANEW: Duration = Duration::from_secs(2);
+
 /// How often it is looked which policies of MTA-STS end soon.
 const REFRESH: Duration = Duration::from_hours(1);
 /// How often it is looked whether the keys of session tickets are to be changed.
@@ -186,7 +189,7 @@ async fn live(
     send(&mut tasks, &dispatch, (&current, known), asked, &ending);
     page::serve(&mut tasks, (page, config.web.clone()), &control, &ending);
     let socket = control_socket(&config);
-    tasks.spawn(control::serve(socket, control, ending));
+    tasks.spawn(administer(socket, control, ending));
     tasks.spawn(Arc::clone(&deaf).retry(Arc::clone(&server)));
     announce(&current, &addresses);
     supervision::ready();
@@ -264,6 +267,27 @@ fn control_socket(config: &Config) -> Option<UnixListener> {
         line(Level::Error, &text);
     };
     bound.inspect_err(told).ok()
+}
+
+/// Answers administrators; a socket that could not be made at the start is made when it can be.
+async fn administer(
+    mut socket: Option<UnixListener>,
+    control: Arc<control::Control>,
+    mut ending: watch::Receiver<bool>,
+) {
+    let path = control.server.current.get().config.control.clone();
+    while socket.is_none() {
+        tokio::select! {
+            () = time::sleep(ANEW) => {}
+            _ = ending.wait_for(|ending| *ending) => return,
+        }
+        socket = control::bind(&path, control::MODE).ok();
+        if socket.is_some() {
+            let text = format_args!("made the control socket: {}", path.display());
+            line(Level::Notice, &text);
+        }
+    }
+    control::serve(socket, control, ending).await;
 }
 
 /// Tests DNSSEC where a setting wants it, now and then, and tells what has changed.
