@@ -110,8 +110,8 @@ impl Store {
     }
 
     /// The same at a start that nothing here may hold up: what cannot be opened is read as far as
-    /// that is possible without writing, kept in memory, and opened when it can be; nor is it waited
-    /// for, where its disk does not answer.
+    /// that is possible without writing, kept in memory, and opened when it can be; where its disk
+    /// does not answer, it is not waited for.
     pub fn begin(directory: &Path) -> (Self, Restored) {
         let name = directory.join(FILE);
         let (of, file) = (directory.to_owned(), name.clone());
@@ -229,8 +229,9 @@ impl Store {
             && self.files.iter().zip(found).all(still)
     }
 
-    /// The index of the log is memory over a file; where somebody has cut that short, a look at what
-    /// is gone would end the daemon (SIGBUS). Empty and as long as before, `SQLite` makes it anew.
+    /// The index of the log is memory over a file; where somebody has cut that short, a look at
+    /// what is gone would end the daemon (SIGBUS). Empty and as long as before, `SQLite` makes it
+    /// anew.
     pub(super) fn mend_index(&self) {
         let (Some([device, inode, size]), Some(found)) = (self.index, index(&self.path)) else {
             return;
