@@ -40,7 +40,7 @@ what_is_configured_by_hand_counts_more_than_credential_and_answers() {
 
 a_credential_that_cannot_be_used_is_told_and_harms_nothing() {
     systemctl -q is-failed sendmail-shim-provision.service
-    journalctl -u sendmail-shim-provision.service | grep 'credential.toml:3:1: unknown setting `relayhots`; did you mean `relayhost`?'
+    journalctl -u sendmail-shim-provision.service | grep 'credential.toml:2:1: unknown setting `relayhots`; did you mean `relayhost`?'
     alice_sends "with a wrong credential"
     wait_for 60 arrived "with a wrong credential"
 }

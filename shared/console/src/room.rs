@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    io,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -43,14 +44,17 @@ pub fn look(
         }
         let odd = (judged && !whole).then(|| unusable(directory, |_| true));
         let there = directory.ancestors().find(|it| it.is_dir());
-        Ok(Ok((odd.flatten(), room(there.unwrap_or(Path::new(".")))?)))
+        let mode = fs::metadata(directory).map_or(0, |found| found.mode());
+        let room = room(there.unwrap_or(Path::new(".")))?;
+        Ok(Ok((odd.flatten(), mode, room)))
     });
     match looked {
         Ok(Err(found)) => findings.fail(subject, found.why, &found.remedy),
-        Ok(Ok((odd, room))) => {
+        Ok(Ok((odd, mode, room))) => {
             if let Some(found) = odd {
                 findings.warn(subject, found.why, &found.remedy);
             }
+            open_to_others(subject, (directory, mode), findings);
             free(subject, &shown.to_string(), (&room, least), findings);
         }
         Err(error) => {
@@ -58,6 +62,18 @@ pub fn look(
             findings.fail(subject, format!("{shown}: {error}"), remedy);
         }
     }
+}
+
+/// What others may do there.
+fn open_to_others(subject: &'static str, (directory, mode): (&Path, u32), findings: &mut Findings) {
+    let what = match mode & 0o077 {
+        open if open & 0o022 != 0 => "write: they can remove or replace what is there",
+        open if open & 0o055 != 0 => "look into: they see whose mail there is, by names and times",
+        _ => return,
+    };
+    let shown = directory.display();
+    let text = format!("{shown} is a directory that other users may {what}");
+    findings.warn(subject, text, &format!("chmod 0700 {shown}"));
 }
 
 /// Mail that lies where an earlier configuration kept the queue, by place; `alarms`: what the

@@ -42,6 +42,8 @@ pub use connection::{Asker, PATIENCE, serve_one, serve_request};
 const WORKING: usize = 2000;
 /// The queue's name of what is kept from delivery.
 const ON_HOLD: &str = "hold";
+/// And of what is being tried.
+const ACTIVE: &str = "active";
 /// How long a follower waits for the next attempt before he must ask again.
 const FOLLOW: Duration = Duration::from_secs(2);
 /// What there is to say of a spool.
@@ -349,15 +351,19 @@ impl<Q: Queue> Access<'_, Q> {
                 lines.extend(named.then(|| Answer::Refused(words::not_tried(&row))));
                 continue;
             }
+            if order == Order::Release && row.queue_name != ON_HOLD {
+                lines.extend(named.then(|| Answer::Noted(format!("{id}: it was not held"))));
+                continue;
+            }
             if changed.saturating_add(noted) >= most {
                 let why = format!("the rest was not done: at most {most} messages at a time");
                 lines.push(Answer::Refused(why));
                 break;
             }
-            let untold = if order == Order::Bounce {
-                self.untold(id)
-            } else {
-                None
+            let untold = match order {
+                Order::Bounce => self.untold(id),
+                Order::Hold if row.queue_name == ACTIVE => Some(words::UNDER_WAY.to_owned()),
+                _ => None,
             };
             match self
                 .may(order, id)
@@ -452,7 +458,7 @@ impl<Q: Queue> Access<'_, Q> {
         });
         let queue_name = match standing.active {
             _ if entry.hold.is_held() => ON_HOLD,
-            true => "active",
+            true => ACTIVE,
             false => "deferred",
         };
         Row {

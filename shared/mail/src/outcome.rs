@@ -147,6 +147,9 @@ pub struct Failure {
     pub named: bool,
 }
 
+/// How the text of mail begins that an administrator gives up.
+const BY_ORDER: &str = "returned by order";
+
 /// Longest text kept from a peer, in bytes after escaping.
 pub const MAX_TEXT: usize = 512;
 
@@ -168,6 +171,18 @@ impl Failure {
     /// A failure of this machine: its disk, its configuration.
     pub fn local(status: EnhancedStatus, text: &str) -> Self {
         Self::new(Blame::Local, Stage::Local, status, text)
+    }
+
+    /// An administrator gives the message up, and nobody has tried it; why it has waited, if known.
+    pub fn by_order(reason: Option<&str>) -> Self {
+        let waited = reason.map_or_else(String::new, |reason| format!("; it waited: {reason}"));
+        let text = format!("{BY_ORDER}{waited}");
+        Self::local(EnhancedStatus::new(5, 7, 0), &text)
+    }
+
+    /// Whether it is one of [`Failure::by_order`].
+    pub fn is_by_order(&self) -> bool {
+        self.stage == Stage::Local && self.text.starts_with(BY_ORDER)
     }
 
     /// The same where nothing more is known than that it is this machine's, and may pass.

@@ -10,7 +10,6 @@ use mail::{
     clock::Timestamp,
     envelope::Envelope,
     outcome::{Failure, Outcome},
-    status::EnhancedStatus,
 };
 use spool::{Hold, QueueId, SpoolError};
 
@@ -243,7 +242,7 @@ impl<D, O> Event<D, O> {
         let null = known.is_some_and(|known| known.envelope.sender == Sender::Null);
         Self::Return {
             id,
-            failure: by_hand(reason),
+            failure: Failure::by_order(reason),
             null_sender: null,
         }
     }
@@ -276,15 +275,6 @@ impl<D, O> Event<D, O> {
             recipients: due.collect(),
         }
     }
-}
-
-/// Why an administrator's order returns mail.
-///
-/// `reason`: why it has waited until then.
-pub(crate) fn by_hand(reason: Option<&str>) -> Failure {
-    let status = EnhancedStatus::new(5, 7, 0);
-    let waited = reason.map_or_else(String::new, |reason| format!("; it waited: {reason}"));
-    Failure::local(status, &format!("returned by order{waited}"))
 }
 
 /// How a peer is silent.

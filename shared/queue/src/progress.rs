@@ -11,7 +11,6 @@ use spool::{QueueId, Settlement};
 use crate::{
     Action, Origin, Queue, Recovered, Routed, Waiting,
     destination::Job,
-    event::by_hand,
     gathered::Gathered,
     message::{Message, Pending, State},
     site::Suspension,
@@ -40,7 +39,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let mut message = Message::new(found.owner, found.arrival, now, pending.collect());
         message.held = found.held;
         if found.returned {
-            message.news().returned = Some(by_hand(None));
+            message.news().returned = Some(Failure::by_order(None));
         }
         message.warned = found.warned;
         message.kept = found.kept;

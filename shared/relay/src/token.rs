@@ -8,7 +8,7 @@
 //! it, and get what it got, token or failure: a program that hangs keeps nobody longer.
 //! Failures: a text without the token, and without what the program has said: that may quote its
 //! arguments, and the text goes to whoever's mail waits. What it said is for the log and for
-//! administrators ([`complaint`]).
+//! administrators ([`complaint`]), without its arguments: logs and status are shown to others.
 
 use std::{
     ffi::OsString,
@@ -18,7 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::outcome::{Failure, Stage, escape};
+use mail::{
+    masked::{MASK, free_text},
+    outcome::{Failure, Stage, escape},
+};
 use serde::Deserialize;
 use settings::rows::{list, path};
 use smtp::sasl::{Credentials, Secret};
@@ -36,6 +39,8 @@ const LONGEST: usize = 16 * 1024;
 const UNSAID: Duration = Duration::from_mins(5);
 /// So much before its end a token is fetched anew, or a tenth of its life.
 const MARGIN: Duration = Duration::from_mins(2);
+/// Fewest characters of an argument that is hidden in what a program says: `-u` is none.
+const CLEAR: usize = 4;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Where tokens come from: `{ command = ["/usr/local/bin/token"] }` or `{ file = "token" }`.
@@ -247,12 +252,36 @@ fn fetch(words: &[String]) -> Result<(String, Option<Duration>), Failed> {
         End::TimedOut => format!("it takes more than {} seconds", PATIENCE.as_secs()),
         End::Failed(error) => error.to_string(),
     };
-    let said = String::from_utf8_lossy(&ended.errors);
+    let said = without_arguments(&String::from_utf8_lossy(&ended.errors), words);
     let said = Some(said.trim()).filter(|said| !said.is_empty());
     Err(Failed {
         said: said.map(|said| tell(&format!("{why}; it said: {said}"))),
         why: tell(&why),
     })
+}
+
+/// What a program said, without what it was called with, whole or behind the `=` of an option.
+fn without_arguments(said: &str, words: &[String]) -> String {
+    let arguments = words.iter().skip(1);
+    let parts = arguments.flat_map(|word| {
+        let value = word.split_once('=').map(|(_, value)| value);
+        [Some(word.as_str()), value]
+    });
+    let quoted = parts.flatten().flat_map(|part| {
+        let escaped = [
+            part.escape_debug().to_string(),
+            serde_json::to_string(part).unwrap_or_default(),
+        ];
+        let escaped = escaped.map(|it| it.trim_matches('"').to_owned());
+        escaped.into_iter().chain([part.to_owned()])
+    });
+    let mut hidden: Vec<_> = quoted.filter(|it| it.chars().count() >= CLEAR).collect();
+    // What contains another one goes first.
+    hidden.sort_by_key(|it| std::cmp::Reverse(it.len()));
+    let said = hidden
+        .iter()
+        .fold(said.to_owned(), |said, it| said.replace(it, MASK));
+    free_text(&said)
 }
 
 /// What a token server answers.
@@ -335,6 +364,33 @@ mod tests {
             "{\"access_token\":\"a\\r\\nb\"}",
         ] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_token_program_says_does_not_repeat_what_it_was_called_with() {
+        let words = [
+            "/usr/local/bin/token",
+            "-s",
+            "cl\"ient~secret",
+            "--key=inner-value",
+            "inner-value-longer",
+            "SECRET01",
+        ];
+        let words = words.map(str::to_owned);
+        for (said, shown) in [
+            ("usage: token -s SECRET", "usage: token -s SECRET"),
+            ("bad SECRET01: SECRET0123", "bad ***: ***23"),
+            ("invalid cl\"ient~secret", "invalid ***"),
+            ("{\"sent\":\"cl\\\"ient~secret\"}", "{\"sent\":\"***\"}"),
+            ("inner-value-longer, inner-value", "***, ***"),
+            (
+                "/usr/local/bin/token: HTTP 401",
+                "/usr/local/bin/token: HTTP 401",
+            ),
+            ("password=other", "password=***"),
+        ] {
+            assert_eq!(without_arguments(said, &words), shown, "{said}");
         }
     }
 

@@ -17,7 +17,7 @@ use std::{fmt::Display, ops::Range};
 use mail::masked::names_secret;
 use serde::de::DeserializeOwned;
 use serde_spanned::Spanned;
-use toml::de::{DeTable, Deserializer};
+use toml::de::{DeTable, DeValue, Deserializer};
 
 use self::tree::{Step, Way};
 use super::{
@@ -25,7 +25,7 @@ use super::{
     layers::{self, Layer},
     shown::{self, Hidden},
     syntax,
-    words::{closest, explain},
+    words::{self, WHOLE, closest, explain},
     written::quote,
 };
 
@@ -34,6 +34,8 @@ const UNKNOWN: &str = "unknown field";
 /// What is said of a key in the place of its file.
 const INLINE: &str = "this is the key or certificate itself, and everybody who reads this file has it: \
      write it into a file of its own, and the path of that here";
+/// As it is written in TOML.
+const LARGEST: &str = "9223372036854775807";
 /// Times that something is taken out and the rest is read again.
 const READINGS: usize = 200;
 
@@ -158,15 +160,16 @@ pub fn read<T: DeserializeOwned, C>(
     if let Some(made) = at_once(layers, &formed) {
         return Ok(made);
     }
+    let fails = |table: &DeTable<'_>| formed(table.clone()).err();
     let mut found = Found::new(layers);
     let texts = found.readable();
     let mut all = DeTable::new();
     for text in &texts {
         let mut table = DeTable::parse(text).map_or_else(|_| DeTable::new(), Spanned::into_inner);
-        found.settle(&mut table, &|table| form::<T>(table).map(drop));
+        found.settle(&mut table, &|table| form::<T>(table).map(drop), &fails);
         layers::lay_below(&mut all, table, synonyms);
     }
-    let settled = found.settle(&mut all, &formed);
+    let settled = found.settle(&mut all, &formed, &fails);
     match settled.filter(|_| found.faults.is_empty()) {
         Some(result) => Ok(result),
         None => Err(found.told(&is_known::<T>)),
@@ -246,11 +249,13 @@ impl<'a> Found<'a> {
         texts
     }
 
-    /// Takes out what is wrong until nothing is; `None`: it could not be taken out.
+    /// Takes out what is wrong until nothing is; `None`: it could not be taken out. `wholly`: what
+    /// is wrong with all that is looked for.
     fn settle<'t, R>(
         &mut self,
         table: &mut DeTable<'t>,
         read: &dyn Fn(DeTable<'t>) -> Result<R, Wrong>,
+        wholly: &dyn Fn(&DeTable<'t>) -> Option<Wrong>,
     ) -> Option<R> {
         loop {
             let wrong = match read(table.clone()) {
@@ -259,6 +264,7 @@ impl<'a> Found<'a> {
             };
             let fails = |table: &DeTable<'t>| read(table.clone()).err();
             let way = locate(table, &wrong, &fails);
+            let wrong = followed(table, way.as_deref(), wrong, wholly);
             let is_strange = wrong.is_unknown && wrong.meant.as_deref().is_none_or(names_secret);
             if let Some(value) = way.as_ref().and_then(|way| tree::value(table, way))
                 && is_strange
@@ -393,6 +399,37 @@ impl<'a> Found<'a> {
                 (place.start <= before).then(|| (layer, from(place.start)..from(place.end)))
             })
     }
+}
+
+/// What is told of a value of another type is not what would be wrong next if that were followed: a
+/// number out of the setting's range, or a text that is none of those that it may be.
+fn followed<'t>(
+    table: &DeTable<'t>,
+    way: Option<&[Step]>,
+    mut wrong: Wrong,
+    fails: &dyn Fn(&DeTable<'t>) -> Option<Wrong>,
+) -> Wrong {
+    let with = |value: DeValue<'t>| {
+        let mut table = table.clone();
+        *tree::value_mut(&mut table, way?)? = value;
+        fails(&table)
+    };
+    if let Some(begin) = wrong.what.strip_suffix(WHOLE) {
+        // No setting takes so many.
+        let other = DeValue::parse(LARGEST).ok().map(Spanned::into_inner);
+        let told = other.and_then(with).and_then(|other| {
+            let (_, range) = other.what.strip_prefix(LARGEST)?.split_once("; write a ")?;
+            Some(format!("{begin}a {range}"))
+        });
+        wrong.what = told.unwrap_or(wrong.what);
+    } else if let Some((given, _)) = wrong.what.split_once(words::NOT_TEXT) {
+        let text = given.trim_matches('`').to_owned();
+        let other = with(DeValue::String(text.into()));
+        if let Some(other) = other.filter(|other| other.place == wrong.place) {
+            wrong.what = other.what;
+        }
+    }
+    wrong
 }
 
 /// The way to what is wrong: of a list the first item without which those before it are right.

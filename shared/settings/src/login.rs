@@ -9,12 +9,19 @@ use serde::{Deserialize as _, Deserializer, de::Error as _};
 /// How the place of a file begins.
 const BEGINNINGS: [&str; 3] = ["/", "./", "../"];
 
+/// How the name of a file with a key ends.
+const ENDS: [&str; 5] = [".pem", ".key", ".crt", ".der", ".private"];
+
 /// Whether this is surely the place of a file, and not what may be the secret itself:
-/// `/etc/relay`, `./relay`, `relay.password`.
+/// `/etc/relay`, `./relay`, `relay.password`, `s1.pem`.
 pub(crate) fn is_place(value: &str) -> bool {
-    let plain = |c: char| c.is_alphabetic() || matches!(c, '.' | '-' | '_' | '/');
+    // Nobody writes the name of such a file in capitals, and many write a password with some.
+    let word = |c: char| c.is_lowercase() || matches!(c, '.' | '-' | '_' | '/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
     let begins = BEGINNINGS.iter().any(|begin| value.starts_with(begin));
-    begins || (names_secret(value) && value.chars().all(plain))
+    let ends = ENDS.iter().any(|end| value.ends_with(end));
+    let is_named = names_secret(value) && value.chars().all(word);
+    begins || is_named || (ends && value.chars().all(plain))
 }
 
 /// The place of a file with a secret, for `deserialize_with`.
@@ -60,4 +67,38 @@ pub fn users_file<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Erro
         "this must be the name of a file, in which each line is a login as `smarthost passwd` \
          writes it; no login or password is written here",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_the_secret_itself_is_no_place_of_a_file() {
+        for place in [
+            "/etc/relay",
+            "./Relay1",
+            "../x",
+            "relay.password",
+            "dnsbl.keys",
+            "secrets",
+            "s1.pem",
+            "keys/2026-1.private",
+        ] {
+            assert!(is_place(place), "{place}");
+        }
+        for secret in [
+            "",
+            "SECRETPW",
+            "SECRETPW-secret",
+            "Passw0rd",
+            "pass1word",
+            "hunter2",
+            "a secret",
+            "tr0ub4dor.pem&3",
+            "~/s1.pem",
+        ] {
+            assert!(!is_place(secret), "{secret}");
+        }
+    }
 }

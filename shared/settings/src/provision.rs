@@ -108,7 +108,8 @@ impl<'a, C: Fn(Vec<Layer>) -> Result<(), ConfigError>> Provided<'a, C> {
 
     /// Alone, and with the other files.
     fn usable(&self, text: &str) -> Result<(), ConfigError> {
-        let layer = (self.path.clone(), self.content(text));
+        // Without what stands above it in the file, so that a line is that of what was given.
+        let layer = (self.path.clone(), text.to_owned());
         (self.check)(vec![layer.clone()])?;
         let mut all = self.others.clone();
         all.push(layer);
@@ -312,6 +313,8 @@ mod tests {
             .collect();
         assert_eq!(names, LAYERS.map(path));
         let large = vec![b'#'; 65 * 1024];
+        let told = given(b"admin = \"c\"\nnonsense = 1\n").unwrap_err().text;
+        assert!(told.contains("credential.toml:2:1: "), "{told}");
         for wrong in [b"admin".as_slice(), b"\xff", &large] {
             assert!(given(wrong).is_err());
         }

@@ -4,6 +4,12 @@
 /// Letters of a name from which on it is clear what was meant.
 const BEGUN: usize = 5;
 
+/// What is written for a number.
+pub(super) const WHOLE: &str = "a whole number";
+
+/// What is said of a number in the place of a text.
+pub(super) const NOT_TEXT: &str = " is not text;";
+
 /// The library's words in those of an administrator, with a remedy where one is known.
 pub(super) fn explain(message: &str) -> String {
     if message == "duplicate key" {
@@ -29,7 +35,7 @@ pub(super) fn explain(message: &str) -> String {
         return format!("the setting `{given}` is missing; add it here");
     }
     if message.starts_with("invalid type") && message.ends_with("expected a string") {
-        return format!("`{given}` is not text; put it in double quotes: \"{given}\"");
+        return format!("`{given}`{NOT_TEXT} put it in double quotes: \"{given}\"");
     }
     unfit(message).unwrap_or_else(|| first_line(message))
 }
@@ -46,15 +52,16 @@ fn unfit(message: &str) -> Option<String> {
         _ if given == "map" => "a table in braces".to_owned(),
         _ => given.to_owned(),
     };
-    let largest = match wanted {
+    let largest: u64 = match wanted {
         "u8" => u8::MAX.into(),
         "u16" => u16::MAX.into(),
         "u32" => u32::MAX.into(),
-        "u64" | "usize" | "i64" | "isize" => i64::MAX.unsigned_abs(),
         _ => 0,
     };
     let wanted = match wanted {
-        _ if largest > 0 => format!("a whole number from 0 to {largest}"),
+        _ if largest > 0 => format!("{WHOLE} from 0 to {largest}"),
+        // Which of them is said by the setting.
+        "u64" | "usize" | "i64" | "isize" => WHOLE.to_owned(),
         "f32" | "f64" => "a number".to_owned(),
         "a boolean" => "true or false, without quotes".to_owned(),
         "a sequence" => "a list in brackets".to_owned(),

@@ -15,6 +15,9 @@ use rustix::fs::OFlags;
 
 use super::{SpoolError, layout::Layout, place};
 
+/// Whoever can open the lock can hold it, and no daemon starts then.
+const MODE: u32 = 0o600;
+
 /// The number of the process of this name that has the spool in a directory.
 pub fn holder(directory: &Path, program: &str) -> Option<u32> {
     holder_of(&Layout::new(directory).lock, program)
@@ -55,10 +58,13 @@ fn open(lock: &Path) -> io::Result<File> {
         let mut options = File::options();
         // Whatever else stands there is not waited for.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
-        options.create(true).truncate(false).write(true);
+        options.create(true).truncate(false).write(true).mode(MODE);
         options.custom_flags(flags).open(lock)
     };
-    open().or_else(|error| if clear(lock) { open() } else { Err(error) })
+    let file = open().or_else(|error| if clear(lock) { open() } else { Err(error) })?;
+    // An earlier version made it as the umask was. Of another user's it stays as it is.
+    let _ = system::fs::close_to_others(lock);
+    Ok(file)
 }
 
 /// Removes a lock that cannot be opened (another user has left it, or it is no file) and that

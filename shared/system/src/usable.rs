@@ -23,6 +23,12 @@ const MOST: usize = 100_000;
 /// Directories below each other.
 const DEEP: usize = 4;
 
+/// Directories of everybody, in which nobody's data may be changed for the sake of a daemon.
+const SYSTEMS: [&str; 19] = [
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc",
+    "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var",
+];
+
 /// What cannot be used, why, and what to do about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unusable {
@@ -161,6 +167,7 @@ fn told(path: &Path, found: &Metadata, whole: Whole<'_>, error: &io::Error) -> U
     } else {
         own.as_raw()
     };
+    let is_systems = SYSTEMS.iter().any(|systems| whole.0 == Path::new(systems));
     let why = if error.raw_os_error() == Some(Errno::ROFS.raw_os_error()) {
         return Unusable {
             path: path.to_owned(),
@@ -175,7 +182,9 @@ fn told(path: &Path, found: &Metadata, whole: Whole<'_>, error: &io::Error) -> U
         let other = found.uid();
         format!("{shown} belongs to user {other}, and user {user} cannot use it: {error}")
     };
-    let remedy = if found.uid() == user {
+    let remedy = if is_systems {
+        format!("{directory} belongs to the whole system: name a directory of the daemon's own")
+    } else if found.uid() == user {
         format!("chmod -R u+rwX {directory}")
     } else {
         format!("chown -R {user} {directory}")

@@ -23,6 +23,10 @@ pub(super) fn untold(entry: &Entry, envelope: &Envelope) -> Option<&'static str>
         .then_some("given up, and nobody is told: its sender wants no report (NOTIFY)")
 }
 
+/// What becomes of a message that is held while it is being tried.
+pub(super) const UNDER_WAY: &str =
+    "held, unless the attempt that is under way delivers it: look at the log, or at queue list";
+
 /// What becomes of a message whose sender and recipients are whole, but not all else.
 pub(super) const RETURNED_DAMAGED: &str =
     "to be returned with what is left of it: it is damaged on the disk";

@@ -63,6 +63,7 @@ pub fn success(facts: &Bounce<'_>, reached: &[(Recipient, Delivery)]) -> Vec<u8>
             status: EnhancedStatus::new(2, 0, 0),
             remote: Some(delivery.relay.as_str()).filter(|relay| relay.contains('[')),
             diagnostic: None,
+            tried: Some(facts.now),
         })
         .collect();
     report(facts, words::succeeded(facts, reached), &told, None)
@@ -76,6 +77,8 @@ struct Told<'a> {
     /// `host[address]:port` of the peer that spoke.
     remote: Option<&'a str>,
     diagnostic: Option<String>,
+    /// When that was tried, if it is known: an order may come long after the last attempt.
+    tried: Option<Timestamp>,
 }
 
 fn failures<'a>(bounce: &'a Bounce<'_>, action: &'static str) -> impl Iterator<Item = Told<'a>> {
@@ -85,6 +88,7 @@ fn failures<'a>(bounce: &'a Bounce<'_>, action: &'static str) -> impl Iterator<I
         status: failure.status,
         remote: failure.relay.as_deref().filter(|_| failure.reply.is_some()),
         diagnostic: Some(failure.diagnostic()),
+        tried: (!failure.is_by_order()).then_some(bounce.now),
     })
 }
 
@@ -197,7 +201,9 @@ fn delivery_status(bounce: &Bounce<'_>, told: &[Told<'_>], give_up: Option<Times
         if let Some(diagnostic) = &one.diagnostic {
             line("Diagnostic-Code", diagnostic);
         }
-        line("Last-Attempt-Date", &bounce.now.rfc5322());
+        if let Some(tried) = one.tried {
+            line("Last-Attempt-Date", &tried.rfc5322());
+        }
         if let Some(give_up) = give_up {
             line("Will-Retry-Until", &give_up.rfc5322());
         }

@@ -94,6 +94,58 @@ fn every_fault_is_told_at_once_each_in_its_place() {
     assert!(item.ends_with("\n  |                ^^^"), "{item}");
 }
 
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Ranged {
+    many: Option<crate::form::Number>,
+    free: Option<u64>,
+    wait: Option<Listed>,
+    name: Option<String>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(try_from = "String")]
+struct Listed;
+
+impl TryFrom<String> for Listed {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Err(format!("`{text}` is none; write \"1/day\""))
+    }
+}
+
+#[test]
+fn what_is_to_be_written_in_place_of_another_type_is_what_the_setting_may_be() {
+    const MANY: crate::form::Form<crate::form::Number> = crate::form::Form::open("many").some();
+    for (text, told) in [
+        (
+            "many = \"5\"",
+            "a:1:8: \"5\" does not fit here; write a number from 1 to 1000000",
+        ),
+        (
+            "many = true",
+            "a:1:8: `true` does not fit here; write a number from 1 to 1000000",
+        ),
+        (
+            "free = \"5\"",
+            "a:1:8: \"5\" does not fit here; write a whole number",
+        ),
+        ("wait = 5", "a:1:8: `5` is none; write \"1/day\""),
+        (
+            "name = 5",
+            "a:1:8: `5` is not text; put it in double quotes: \"5\"",
+        ),
+    ] {
+        let layers = [("a".into(), text.to_owned())];
+        let made = read(&layers, &[], |ranged: Ranged| {
+            MANY.read_or(ranged.many, crate::form::Number(1))
+        });
+        let error = made.unwrap_err().text;
+        assert!(error.starts_with(told), "{text}: {error}");
+        assert!(!error.contains("9223372036854775807"), "{text}: {error}");
+    }
+}
+
 #[test]
 fn what_only_follows_from_another_fault_is_not_told() {
     for (text, expected) in [

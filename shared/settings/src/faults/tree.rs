@@ -99,7 +99,10 @@ pub(super) fn value<'t, 'i>(
         })
 }
 
-fn value_mut<'t, 'i>(table: &'t mut DeTable<'i>, way: &[Step]) -> Option<&'t mut DeValue<'i>> {
+pub(super) fn value_mut<'t, 'i>(
+    table: &'t mut DeTable<'i>,
+    way: &[Step],
+) -> Option<&'t mut DeValue<'i>> {
     let (first, rest) = way.split_first()?;
     let Step::Key(key) = first else {
         return None;

@@ -365,3 +365,28 @@ fn success_is_delivered_or_relayed_and_nothing_else() {
         assert!(!status.contains("Diagnostic-Code") && !status.contains("gone@y.example"));
     }
 }
+
+#[test]
+fn mail_that_an_administrator_gives_up_was_not_tried_at_that_time() {
+    let to = Address::parse("sender@x.example").unwrap();
+    let now = Timestamp::from_secs(1_795_400_000);
+    let tried = |failure: Failure| {
+        let failed = [(Recipient::from(to.clone()), failure)];
+        let report = bounce(&Bounce {
+            hostname: "vm1.example",
+            queue_id: "4bX",
+            arrival: Timestamp::from_secs(1_795_333_912),
+            now,
+            to: &to,
+            envid: None,
+            failed: &failed,
+            header: b"",
+            body: None,
+        });
+        String::from_utf8(report)
+            .unwrap()
+            .contains("\r\nLast-Attempt-Date: ")
+    };
+    assert!(!tried(Failure::by_order(Some("Connection refused"))));
+    assert!(tried(Failure::ours("a program failed")));
+}
