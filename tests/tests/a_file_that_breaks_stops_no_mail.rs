@@ -56,7 +56,7 @@ fn furnished(sink: &Sink) -> Smarthost {
         "relayhost = \"{}\"\nnetworks = [\"127.0.0.1\"]\nmaildir = \"none\"\ngreet_wait = \"0s\"\n\
          admins = [\"admins@far.example\"]\naliases = [\"aliases\"]\nvirtual = [\"virtual\"]\n\
          domains = {{ local = [\"example.org\"], virtual = [\"example.com\"] }}\n\
-         srs = {{ domain = \"fwd.example\", secrets = \"srs\" }}\n\
+         srs = {{ domain = \"fwd.example\", secrets = \"./srs\" }}\n\
          dkim = [{{ domain = \"example.org\", selector = \"s1\", key = \"state/dkim/example.org.s1.pem\" }}]\n\
          dnsbl = {{ lists = [\"${{K}}.bl.example\"], keys = \"keys\" }}\n",
         sink.nexthop()

@@ -313,7 +313,7 @@ fn a_smarthost_one_of_whose_files_is_gone_at_its_start_takes_mail() {
             "192.0.2.0/24 OK\n",
         ),
         (
-            "dnsbl = { keys = \"t\", lists = [\"a.${KEY}.example\"] }",
+            "dnsbl = { keys = \"./t\", lists = [\"a.${KEY}.example\"] }",
             "t",
             "KEY = y\n",
         ),

@@ -80,7 +80,9 @@ enum Command {
     /// client, Debian's Exim), or take over its queue.
     ///
     /// It shows what it would write, and on standard error what becomes of each key. Exit status 1:
-    /// something needs a decision, such as a relay whose certificate nobody checked.
+    /// something needs a decision, such as a relay whose certificate nobody checked; 2: a file that
+    /// it would write is there already, and --force is missing, nothing is changed; 66: there is no
+    /// configuration that could be read.
     ///
     /// With --queue, it lists the mail that waits in nullmailer, dma, Postfix or Exim. With --apply
     /// as well, it hands that mail to the agent and moves each file to taken-over/ in the old
@@ -174,7 +176,7 @@ fn run(cli: Cli) -> Result<Exit, CommandError> {
         // There may be no configuration of ours yet.
         Command::Import(request) => import::run(&request),
         Command::Init(request) => init::run(file, &request),
-        Command::Provision(request) => provision::run(&request),
+        Command::Provision(request) => provision::run(file, &request),
         Command::Pin(request) => pin::run(&settings()?, &request),
         Command::Queue(queue) => {
             let settings = anyway(file)?;

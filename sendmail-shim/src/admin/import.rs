@@ -3,7 +3,8 @@
 //! Contract: the other program's files are read and never touched. Without `--apply` nothing is
 //! written. Nothing is overwritten without `--force`.
 //! Exit status: 0 taken over, 1 something needs a decision (no certificate check, a relay for each
-//! user, a password that everybody can read).
+//! user, a password that everybody can read), 2 there is a configuration already, 66 the other
+//! program has none.
 //! The mail that waits in its queue is [`super::takeover`]'s.
 
 use std::{
@@ -141,7 +142,7 @@ fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), Comm
             "{} is there already: --force overwrites it",
             under(root, path).display()
         );
-        return Err(CommandError::new(Exit::Unavailable, text));
+        return Err(CommandError::new(Exit::Arguments, text));
     }
     for (path, content, mode) in files {
         let path = under(root, path);
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(
             run(&options(true, false)).unwrap_err().exit,
-            Exit::Unavailable
+            Exit::Arguments
         );
         assert_eq!(run(&options(true, true)), Ok(Exit::WARNING));
         assert_eq!(

@@ -1,7 +1,7 @@
 //! `sendmail-shim provision`: settings from a credential of the machine, or from the answers to the
 //! package's questions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use settings::provision::{Given, write};
@@ -25,7 +25,17 @@ pub struct Options {
 }
 
 /// Writes the file, if it can be used.
-pub fn run(options: &Options) -> Result<Exit, CommandError> {
+pub fn run(file: Option<&Path>, options: &Options) -> Result<Exit, CommandError> {
+    if let Some(file) = file {
+        let file = file.display();
+        return Err(CommandError::new(
+            Exit::Arguments,
+            format!(
+                "settings are provided beside config.toml in a directory (--directory), and beside \
+                 {file} nothing reads them: write them into {file}, or leave out --config"
+            ),
+        ));
+    }
     let given = match &options.credential {
         Some(file) => Given::Credential(file),
         None => Given::Answers(&options.answers),

@@ -29,13 +29,19 @@ const WORDS: Words = &[
         "what waits there is taken by sendmail-shim import --queue",
     ),
     (
-        &["DEFER", "FULLBOUNCE", "NULLCLIENT"],
+        &["DEFER", "FULLBOUNCE"],
         Verdict::Unneeded,
         "has no use here",
     ),
+    (
+        &["NULLCLIENT"],
+        Verdict::Insecure,
+        "dma gave all mail to the relay, mail for root and other local users too, and used no \
+         aliases; here they are used: for the same, name a file that is not there, aliases = \"none\"",
+    ),
 ];
 
-const BOOLEANS: [&str; 7] = [
+const BOOLEANS: [&str; 8] = [
     "SECURETRANSFER",
     "STARTTLS",
     "OPPORTUNISTIC_TLS",
@@ -43,6 +49,7 @@ const BOOLEANS: [&str; 7] = [
     "INSECURE",
     "DEFER",
     "FULLBOUNCE",
+    "NULLCLIENT",
 ];
 
 /// Settings: line and value of each; the last of several holds.

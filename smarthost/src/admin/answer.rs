@@ -309,6 +309,17 @@ impl Controlled<'_> {
         (self.wake)();
     }
 
+    /// Whether what is to be tried now can be.
+    fn may_send(&self) -> Result<(), String> {
+        let Some(fault) = self.fault else {
+            return Ok(());
+        };
+        Err(format!(
+            "{fault}; nothing is sent until the configuration is mended. The daemon looks at it every \
+             few seconds, and starts anew once it is right: give the order again then"
+        ))
+    }
+
     /// What rests goes on; what is under way does when its answer is there.
     fn stop_drain(&self, now: Timestamp) -> Vec<Answer> {
         let stopping = match self.draining.stop() {
@@ -440,6 +451,9 @@ impl serve::Queue for Controlled<'_> {
         if let Some(why) = entry.as_ref().and_then(forbids) {
             return Err(why);
         }
+        if order == Order::Flush {
+            self.may_send()?;
+        }
         self.tell(match order {
             Order::Flush => Event::Flush { id },
             Order::Hold => Event::Hold { id },
@@ -457,6 +471,7 @@ impl serve::Queue for Controlled<'_> {
                  smarthost drain --stop"
             ));
         }
+        self.may_send()?;
         self.tell(Event::FlushAll);
         Ok(())
     }

@@ -158,7 +158,8 @@ pub(super) enum Command {
     /// config.toml overrides it
     #[command(
         long_about = "Write settings that come with the machine or with the package to a file of their own, \
-        beside the configuration file, which overrides it.\n\nSettings that cannot be used are reported and change nothing."
+        beside the configuration file, which overrides it. Only /etc/smarthost/config.toml has such a file beside it, so that --config is refused.\n\n\
+        Settings that cannot be used are reported and change nothing."
     )]
     Provision(Provision),
     /// Print the token of the status page

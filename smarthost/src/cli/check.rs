@@ -145,7 +145,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     if config.limits.per_client.is_empty() {
         findings.warn(
             "limits",
-            "no limit is set: a client may send any number of messages",
+            "limits.per_client is not set: a client in networks may send any number of messages",
             "limits = { per_client = [\"100/day\"] }",
         );
     }

@@ -51,6 +51,13 @@ pub(super) fn provision(config: &Path, settings: &Provision) -> Result<String, F
         Some(file) => Given::Credential(file),
         None => Given::Answers(&settings.answers),
     };
+    if config != Path::new(Config::PATH) {
+        let (own, file) = (Config::PATH, config.display());
+        return Err(Failed::arguments(format!(
+            "settings are provided beside {own} alone: beside {file} nothing reads them. Write them \
+             into {file}, or leave out --config"
+        )));
+    }
     let directory = config.parent().unwrap_or(Path::new(""));
     let written = write(directory, given, Config::usable)?;
     Ok(written.map_or_else(String::new, |path| format!("{} written", path.display())))

@@ -12,12 +12,14 @@ use system::{fs, socket::is_of_nobody};
 
 use super::{eyes::is_missing, failed::Failed, running, silent};
 use crate::{
-    config::{Config, ListenTls},
+    config::{Config, ListenTls, Listener},
     setup::Setup,
 };
 
 /// Largest key that is read to know its pin, bytes.
 const MAX_KEY: u64 = 64 * 1024;
+/// Where clients come who were told neither port nor kind of TLS.
+const SMTP: u16 = 25;
 
 /// What a start would present.
 enum Files {
@@ -106,13 +108,25 @@ fn lines(config: &Config, note: &str, pins: &[Pin]) -> String {
         let all = pins.iter().map(form);
         all.collect::<Vec<_>>().join(separator)
     };
+    // Where there is this one, clients need not be told.
+    let is_usual = |it: &Listener| it.address.port() == SMTP && it.offer.tls == ListenTls::StartTls;
+    let door = if config.listen.iter().any(is_usual) {
+        None
+    } else {
+        config.door(|offer| offer.tls != ListenTls::None)
+    };
+    let port = door.map_or_else(String::new, |door| format!(":{}", door.address.port()));
+    let (tls, wrapped) = match door.map(|door| door.offer.tls) {
+        Some(ListenTls::Wrapped) => ("tls = \"wrapped\"\n", "smtp_tls_wrappermode = yes\n"),
+        _ => ("", ""),
+    };
     format!(
         "{note}# {certificate}, for /etc/sendmail-shim/config.toml on the clients (and relay_tls.pins of another smarthost):\n\
-         relayhost = \"{hostname}\"\n\
+         relayhost = \"{hostname}{port}\"\n{tls}\
          pins = [{pins}]\n\
          \n\
          # A Postfix client: main.cf\n\
-         relayhost = [{hostname}]\n\
+         relayhost = [{hostname}]{port}\n{wrapped}\
          smtp_tls_security_level = fingerprint\n\
          smtp_tls_fingerprint_digest = sha256\n\
          smtp_tls_fingerprint_cert_match = {postfix}\n",

@@ -195,6 +195,7 @@ pub(super) struct Log {
 pub(super) struct Dnsbl {
     pub threshold: Option<Number>,
     pub lists: OneOrMany<Scored>,
+    #[serde(default, deserialize_with = "settings::optional_secret_file")]
     pub keys: Option<PathBuf>,
 }
 

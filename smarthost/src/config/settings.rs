@@ -384,6 +384,14 @@ impl Config {
         })
     }
 
+    /// The port that clients are told who may use any of these: one that speaks TLS from the first
+    /// byte, if there is one.
+    pub(crate) fn door(&self, may: impl Fn(&Offer) -> bool) -> Option<&Listener> {
+        let doors = || self.listen.iter().filter(|it| may(&it.offer));
+        let wrapped = doors().find(|it| it.offer.tls == ListenTls::Wrapped);
+        wrapped.or_else(|| doors().next())
+    }
+
     /// How a transport runs programs.
     pub(crate) fn pipe(&self, name: &str) -> Option<&super::transports::Pipe> {
         self.transports.get(name)?.pipe()

@@ -21,7 +21,7 @@ pub struct DkimKey {
 pub struct SrsDomain {
     pub domain: OwnDomain,
     /// A secret a line; the first signs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "settings::optional_secret_file")]
     pub secrets: Option<PathBuf>,
 }
 

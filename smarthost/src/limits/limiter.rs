@@ -127,7 +127,7 @@ impl Limits {
     /// As whom somebody is counted, and under which limits; empty: not at all.
     fn counted(&self, peer: &Peer, now: Timestamp) -> Vec<(Counter, Terms)> {
         if !peer.unnamed && self.rules.exempt.contains(peer.address) {
-            return Vec::new();
+            return self.blocked(peer, now);
         }
         let counters = self.rules.counters(peer).into_iter();
         let counted = counters.map(|counter| {
@@ -398,12 +398,10 @@ impl Limits {
     /// One client, known or not; the error says what is counted.
     pub fn show(&self, written: &ClientId, now: Timestamp) -> Result<Report, String> {
         let counter = self.rules.counter(written)?;
-        let exempt = match written {
-            ClientId::Network(it) => it.is_address() && self.rules.exempt.contains(it.address()),
-            ClientId::Name(_) => false,
-        };
+        let order = self.ordered(&counter.1, now);
+        let is_blocked = order.is_some_and(|order| order.limit == 0);
         Ok(Report {
-            exempt,
+            exempt: self.rules.exempts(written) && !is_blocked,
             ..self.report(&counter, now)
         })
     }

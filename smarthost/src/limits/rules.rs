@@ -244,6 +244,14 @@ impl Rules {
         Ok((class, written.into()))
     }
 
+    /// Whether an address that somebody wrote is on the exempt list.
+    pub fn exempts(&self, written: &ClientId) -> bool {
+        match written {
+            ClientId::Network(it) => it.is_address() && self.exempt.contains(it.address()),
+            ClientId::Name(_) => false,
+        }
+    }
+
     /// The limits of somebody.
     pub fn limits(&self, (class, id): &Counter) -> Vec<Limit> {
         match (class, id) {

@@ -85,7 +85,6 @@ fn door(config: &Config, relay: Option<&str>) -> Result<(String, Offer, u16), St
     let relay = relay.map_err(|error| error.to_string())?;
     let host = relay.as_ref().map(|relay| relay.host.clone());
     let host = host.unwrap_or_else(|| config.hostname.to_string());
-    let doors = || config.listen.iter().filter(|it| it.offer.asks_for_keys());
     let named = relay.and_then(|relay| relay.port);
     if let Some(port) = named {
         let mut all = config.listen.iter();
@@ -97,8 +96,7 @@ fn door(config: &Config, relay: Option<&str>) -> Result<(String, Offer, u16), St
         }
         return Ok((host, offer, port));
     }
-    let wrapped = doors().find(|door| door.offer.tls == ListenTls::Wrapped);
-    let door = wrapped.or_else(|| doors().next()).ok_or(
+    let door = config.door(Offer::asks_for_keys).ok_or(
         "no port accepts keys of machines: add one such as 465 or 587 to listen (submission = \
          true)",
     )?;

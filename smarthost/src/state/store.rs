@@ -3,7 +3,7 @@
 
 use std::{
     fmt, fs, io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -349,6 +349,7 @@ fn index(path: &Path) -> Option<[u64; 3]> {
 }
 
 fn read(path: &Path) -> rusqlite::Result<(Connection, Restored)> {
+    close_to_others(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_AT_START)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -377,6 +378,16 @@ fn has_room(path: &Path) -> Result<(), StateError> {
         }),
         // Where that is not told, the database says what it lacks.
         _ => Ok(()),
+    }
+}
+
+/// Who sent what to whom is nobody else's business, whatever the umask is. `SQLite` gives what it
+/// makes beside the database the mode of that; what cannot be closed is told by `check`.
+fn close_to_others(path: &Path) {
+    let mut new = fs::OpenOptions::new();
+    let _ = new.write(true).create_new(true).mode(0o600).open(path);
+    for ending in ["", "-wal", "-shm"] {
+        let _ = system::fs::close_to_others(&beside(path, ending));
     }
 }
 

@@ -172,7 +172,7 @@ const ROWS: &[Row] = &[
     ),
     Row::form(
         &MAXIMAL,
-        "Longest wait between two attempts; waits double up to it.",
+        "Longest wait between two attempts, give or take a fifth; waits double up to it.",
         |s| Some(span(s.retry.maximal)),
     ),
     Row::form(

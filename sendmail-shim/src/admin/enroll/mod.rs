@@ -148,10 +148,16 @@ fn enroll(
     key: For,
 ) -> Result<Exit, CommandError> {
     let keys = Keys::of(&settings.spool);
+    let known = known(settings);
+    // Whatever a relay was told cannot be taken back, and its line is used up.
+    if let Some(why) = written::misfit(&written::wanted(lines), &known) {
+        return Err(not_done(format!(
+            "{why}; no relay was told anything, and the line can still be used"
+        )));
+    }
     let made = (key == For::New).then(|| made_for(lines));
     let (shown, is_used) = keys.to_show(made, &settings.hostname).map_err(not_done)?;
     let is_other = !is_used && keys.is_used();
-    let known = known(settings);
     if is_other && let Some(line) = lines.iter().find(|line| was_used(&known, line)) {
         // The relay would take it for a line in two hands.
         let (relay, name) = (line.nexthop(), &line.name);

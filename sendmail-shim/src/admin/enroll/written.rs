@@ -72,19 +72,26 @@ pub(super) fn missing(wanted: &Enrolled, key: &Path, now: &Settings) -> Vec<&'st
     missing.map(|(key, _)| key).collect()
 }
 
-/// With the relays of earlier lines, in their order.
-fn with(wanted: Enrolled, before: Enrolled) -> Result<Enrolled, String> {
+/// Why what follows from lines cannot stand beside what earlier ones have set.
+pub(super) fn misfit(wanted: &Enrolled, before: &Enrolled) -> Option<String> {
     let others = before.relayhost.0.iter();
     let others: Vec<_> = others
         .filter(|it| !wanted.relayhost.0.contains(it))
         .cloned()
         .collect();
-    if !others.is_empty() && before.tls != wanted.tls {
+    (!others.is_empty() && before.tls != wanted.tls).then(|| {
         let others = list(&others);
-        return Err(format!(
+        format!(
             "TLS begins in another way at {others}, where this machine is enrolled: make a line \
              for a port of the same kind"
-        ));
+        )
+    })
+}
+
+/// With the relays of earlier lines, in their order.
+fn with(wanted: Enrolled, before: Enrolled) -> Result<Enrolled, String> {
+    if let Some(why) = misfit(&wanted, &before) {
+        return Err(why);
     }
     let mut all = Enrolled {
         tls: wanted.tls,

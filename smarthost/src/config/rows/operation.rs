@@ -32,7 +32,7 @@ pub(super) const OPERATION: &[Row] = &[
     .at_restart(),
     Row::form(
         &MAXIMAL,
-        "Longest wait between two attempts.",
+        "Longest wait between two attempts, give or take a fifth.",
         |c| Some(span(c.retry.schedule.maximal)),
     )
     .at_restart(),

@@ -16,6 +16,16 @@ fn error(text: &str) -> String {
     .to_string()
 }
 
+/// Where a mistake is, and what to write.
+fn says(text: &str, place: &str, remedy: &str) {
+    let message = error(text);
+    assert!(
+        message.starts_with(&format!("/etc/smarthost/config.toml{place}")),
+        "{text}: {message}"
+    );
+    assert!(message.contains(remedy), "{text}: {message}");
+}
+
 #[test]
 fn every_mistake_names_its_place_and_a_remedy() {
     for (text, place, remedy) in [
@@ -90,12 +100,38 @@ fn every_mistake_names_its_place_and_a_remedy() {
         ),
         ("mynetworks = []", ":1:1:", "did you mean `networks`?"),
     ] {
-        let message = error(text);
-        assert!(
-            message.starts_with(&format!("/etc/smarthost/config.toml{place}")),
-            "{text}: {message}"
-        );
-        assert!(message.contains(remedy), "{text}: {message}");
+        says(text, place, remedy);
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_with_what_its_own_setting_may_be() {
+    for (text, place, remedy) in [
+        ("limits = { per_client = 100 }", ":1:25:", "\"100/day\""),
+        (
+            "concurrency.sessions = \"5\"",
+            ":1:24:",
+            "from 1 to 1000000",
+        ),
+        (
+            "budget = { store = \"redis://127.0.0.1/0\", nodes = \"2\" }",
+            ":1:51:",
+            "from 2 to 64",
+        ),
+        ("domains = [\"example.org\"]", ":1:11:", "{ name = value }"),
+        ("concurrency = 10", ":1:15:", "{ name = value }"),
+        (
+            "srs = { domain = \"srs.example.org\", secrets = \"S3CRET-of-ours\" }",
+            ":1:",
+            "this may be the secret itself",
+        ),
+        (
+            "dnsbl = { keys = \"abcdefghij2345678901234567\" }",
+            ":1:",
+            "this may be the secret itself",
+        ),
+    ] {
+        says(text, place, remedy);
     }
 }
 

@@ -3,11 +3,17 @@
 use mail::clock::Timestamp;
 
 use super::{Kept, Limits};
-use crate::limits::{ClientId, client::Raised};
+use crate::{
+    limits::{
+        Class, ClientId, Counter, Peer,
+        client::{Raised, Terms},
+    },
+    network::Network,
+};
 
 impl Limits {
     /// Another limit for one client for a while, in the longest window. 0 blocks it. Whom it is
-    /// about.
+    /// about. One that is exempt has no limit that could be another one: it can only be blocked.
     pub fn raise(
         &mut self,
         written: &ClientId,
@@ -16,6 +22,12 @@ impl Limits {
         now: Timestamp,
     ) -> Result<ClientId, String> {
         let (_, name) = self.rules.counter(written)?;
+        if limit > 0 && self.rules.exempts(written) {
+            return Err(format!(
+                "{written} is exempt (limits.exempt), so that nothing limits it; 0 blocks it, and for \
+                 a limit take it out of limits.exempt"
+            ));
+        }
         self.order(
             name.clone(),
             Raised {
@@ -49,6 +61,20 @@ impl Limits {
             .get(name)
             .copied()
             .filter(|order| order.until > now)
+    }
+
+    /// As whom somebody on the exempt list is blocked by an order, which is stronger than the list.
+    pub(super) fn blocked(&self, peer: &Peer, now: Timestamp) -> Vec<(Counter, Terms)> {
+        let address = ClientId::from(Network::of(peer.address, 32, 128));
+        let mut counters = self.rules.counters(peer);
+        if !counters.iter().any(|(_, name)| *name == address) {
+            counters.push((Class::Stranger, address));
+        }
+        let blocked = counters.into_iter().filter_map(|counter| {
+            let order = self.ordered(&counter.1, now)?;
+            (order.limit == 0).then(|| (counter, Terms::new(Vec::new(), Some(order))))
+        });
+        blocked.collect()
     }
 
     /// An order that was given while the clock was ahead does not last until the time gets there.

@@ -477,3 +477,25 @@ fn what_a_clock_that_was_ahead_has_counted_is_written_as_of_now_once() {
         assert_eq!(accepted(&mut limits, "10.0.0.1", 6, now), free);
     }
 }
+
+#[test]
+fn an_exempt_client_can_be_blocked_by_an_order_and_is_not_given_another_limit() {
+    let mut limits = limits(&[(100, 86_400)], &["10.0.0.9", "192.0.2.9"]);
+    let until = START.after(minutes(60));
+    for client in ["10.0.0.9", "192.0.2.9"] {
+        let written = ClientId::parse(client).unwrap();
+        let why = limits.raise(&written, 5, until, START).unwrap_err();
+        assert!(why.contains("limits.exempt"), "{why}");
+        assert!(limits.show(&written, START).unwrap().exempt);
+        assert_eq!(accepted(&mut limits, client, 200, START), 200);
+        limits.raise(&written, 0, until, START).unwrap();
+        assert_eq!(accepted(&mut limits, client, 1, START), 0, "{client}");
+        let report = limits.show(&written, START).unwrap();
+        assert!(!report.exempt && report.ordered().unwrap().contains("blocked"));
+        assert_eq!(accepted(&mut limits, client, 1, until), 1, "it has ended");
+        limits.raise(&written, 0, until, START).unwrap();
+        assert!(limits.reset(&written).unwrap());
+        assert_eq!(accepted(&mut limits, client, 1, START), 1);
+        assert!(limits.show(&written, START).unwrap().exempt);
+    }
+}
