@@ -44,6 +44,8 @@ enum Kind {
 enum Default {
     /// Nothing, or what its form says.
     OfKind,
+    /// What its form says; written into a file, the same value means more.
+    Implied,
     Toml(&'static str),
     Path(&'static str),
     /// It depends on more than the configuration, or on other settings.
@@ -128,6 +130,13 @@ impl<S> Row<S> {
         self
     }
 
+    /// It is shown where it is written alone, for the value of its form means more there.
+    #[must_use]
+    pub const fn implied(mut self) -> Self {
+        self.default = Default::Implied;
+        self
+    }
+
     /// A changed one is taken by a restart alone.
     #[must_use]
     pub const fn at_restart(mut self) -> Self {
@@ -150,7 +159,9 @@ impl<S> Row<S> {
         };
         let default = match (&self.default, &self.kind) {
             (Default::Told(told), _) => Some((*told).to_owned()),
-            (Default::OfKind, Kind::Of(form)) => form.default().map(|(_, told)| told),
+            (Default::OfKind | Default::Implied, Kind::Of(form)) => {
+                form.default().map(|(_, told)| told)
+            }
             _ => self.preset(),
         };
         let default = default.map_or_else(String::new, |default| format!(" Default: {default}."));
@@ -163,7 +174,7 @@ impl<S> Row<S> {
             (Default::Toml(toml), _) => Some((*toml).to_owned()),
             (Default::Path(path), _) => Some(quote(path)),
             (Default::OfKind, Kind::Of(form)) => form.default().map(|(toml, _)| toml),
-            (Default::Told(_), _) | (Default::OfKind, Kind::Told(_)) => None,
+            (Default::Told(_) | Default::Implied, _) | (Default::OfKind, Kind::Told(_)) => None,
         }
     }
 

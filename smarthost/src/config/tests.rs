@@ -184,7 +184,9 @@ fn what_config_prints_can_be_read_back_and_only_what_differs_is_printed() {
     );
     assert_eq!(parse(&changed.join("\n")).settings(), config.settings());
     let all: Vec<String> = default.settings().iter().map(ToString::to_string).collect();
-    assert_eq!(parse(&all.join("\n")).settings(), default.settings());
+    let again = parse(&all.join("\n"));
+    assert_eq!(again.settings(), default.settings());
+    assert_eq!(again.concurrency, default.concurrency);
 }
 
 /// Row D7.

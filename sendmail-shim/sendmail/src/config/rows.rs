@@ -163,8 +163,9 @@ const ROWS: &[Row] = &[
     Row::form(
         &CONNECTIONS,
         "Simultaneous connections to the relayhost when many messages wait. If you set it, there are never more; otherwise connections whose relayhost is silent do not count, up to three times as many.",
-        |s| Some(s.connections.to_string()),
-    ),
+        |s| s.limits_connections.then(|| s.connections.to_string()),
+    )
+    .implied(),
     Row::form(
         &MINIMAL,
         "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\".",

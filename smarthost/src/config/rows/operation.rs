@@ -66,8 +66,12 @@ pub(super) const OPERATION: &[Row] = &[
     Row::form(
         &DESTINATION,
         "Simultaneous connections to one destination. If you set it, there are never more; otherwise connections whose peer is silent do not count where you named the next hop, up to three times as many.",
-        |c| Some(c.concurrency.destination.to_string()),
+        |c| {
+            let it = c.concurrency;
+            it.limits_destination.then(|| it.destination.to_string())
+        },
     )
+    .implied()
     .at_restart(),
     Row::form(
         &DELIVERIES,
