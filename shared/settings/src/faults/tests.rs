@@ -12,13 +12,13 @@ struct Sample {
     admins: OneOrMany<String>,
     size: Option<u32>,
     waits: OneOrMany<Span>,
-    login: Option<Login>,
+    peer: Option<Peer>,
     wanted: Vec<Wanted>,
 }
 
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-struct Login {
+struct Peer {
     #[expect(dead_code, reason = "only its form matters")]
     user: u8,
 }
@@ -67,7 +67,7 @@ fn every_fault_is_told_at_once_each_in_its_place() {
     let text = "admins = [\"x\", \"y\", \"x\"]\n\
                 sise = 5\n\
                 waits = [\"1d\", \"2\", \"3h\", 4]\n\
-                [login]\n\
+                [peer]\n\
                 user = \"root\"\n\
                 [[wanted]]\n\
                 name = \"one\"\n\
@@ -156,9 +156,9 @@ fn what_only_follows_from_another_fault_is_not_told() {
         ("size 1\nwaits = \"1d\"", &["a:1:6: "]),
         ("waits = \"1d\"", &["a:1:1: set size"]),
         // A table is no shorter for what was wrong in it.
-        ("[login]\nusr = 1", &["a:2:1: "]),
-        ("[login]\nuser 1", &["a:2:6: "]),
-        ("[login]", &["a:1:1: the setting `user` is missing"]),
+        ("[peer]\nusr = 1", &["a:2:1: "]),
+        ("[peer]\nuser 1", &["a:2:6: "]),
+        ("[peer]", &["a:1:1: the setting `user` is missing"]),
         (
             "wanted = [{ name = 1 }, {}, { name = \"x\", evry = 1 }]",
             &["a:1:20: ", "a:1:25: the setting `name`", "a:1:43: "],
