@@ -480,18 +480,17 @@ fn what_a_clock_that_was_ahead_has_counted_is_written_as_of_now_once() {
 
 #[test]
 fn an_exempt_client_can_be_blocked_by_an_order_and_is_not_given_another_limit() {
-    let mut limits = limits(&[(100, 86_400)], &["10.0.0.9", "192.0.2.9"]);
-    let until = START.after(minutes(60));
-    for client in ["10.0.0.9", "192.0.2.9"] {
+    let (until, exempt) = (START.after(minutes(60)), ["10.0.0.9", "192.0.2.9"]);
+    let mut limits = limits(&[(100, 86_400)], &exempt);
+    for client in exempt {
         let written = ClientId::parse(client).unwrap();
-        let why = limits.raise(&written, 5, until, START).unwrap_err();
-        assert!(why.contains("limits.exempt"), "{why}");
-        assert!(limits.show(&written, START).unwrap().exempt);
+        let refused = limits.raise(&written, 5, until, START);
+        assert!(refused.unwrap_err().contains("limits.exempt"));
         assert_eq!(accepted(&mut limits, client, 200, START), 200);
         limits.raise(&written, 0, until, START).unwrap();
         assert_eq!(accepted(&mut limits, client, 1, START), 0, "{client}");
-        let report = limits.show(&written, START).unwrap();
-        assert!(!report.exempt && report.ordered().unwrap().contains("blocked"));
+        let shown = limits.show(&written, START).unwrap();
+        assert!(!shown.exempt && shown.ordered().unwrap().contains("blocked"));
         assert_eq!(accepted(&mut limits, client, 1, until), 1, "it has ended");
         limits.raise(&written, 0, until, START).unwrap();
         assert!(limits.reset(&written).unwrap());
