@@ -216,7 +216,7 @@ mod tests {
         let name = Name::of(&path).unwrap();
         // Held open, so that its inode is not given to the next one.
         let moved = directory.path().join("moved.sock");
-        fs::rename(&path, moved).unwrap();
+        rustix::fs::rename(&path, moved).unwrap();
         let _other = listen(&path, 0o600).unwrap();
         assert!(!name.is_own());
         name.remove().unwrap();
