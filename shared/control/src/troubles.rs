@@ -49,10 +49,15 @@ impl Status {
         let expired = self
             .expired()
             .map(|text| trouble(What::Certificate, false, &text));
-        let alarms = self.alarms.iter();
-        let alarms = alarms.map(|text| trouble(What::Alarm, false, text));
         let failing = self.services.iter().filter(|service| !service.works);
-        let failing = failing.map(|it| Trouble {
+        let is_service = |alarm: &str| {
+            let mut failing = failing.clone();
+            failing.any(|it| alarm.starts_with(&it.kind) && alarm.contains(&it.text))
+        };
+        // What is an alarm and a service, too, is told once.
+        let alarms = self.alarms.iter().filter(|alarm| !is_service(alarm));
+        let alarms = alarms.map(|text| trouble(What::Alarm, false, text));
+        let failing = failing.clone().map(|it| Trouble {
             what: What::Service(it),
             stops: it.stops,
             text: format!("{} {}: {}", it.kind, it.name, it.text),
@@ -87,7 +92,7 @@ mod tests {
         let status = Status {
             as_of: Timestamp::from_secs(10),
             certificate_ends: Some(Timestamp::from_secs(9)),
-            alarms: vec!["list off".to_owned()],
+            alarms: vec!["list off".to_owned(), "resolver DNS: timed out".to_owned()],
             fault: text(),
             refuses: text(),
             services: vec![

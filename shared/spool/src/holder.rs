@@ -5,7 +5,7 @@
 //! the kernel does not tell. See `proc_locks` in the documentation of Linux.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, Metadata, TryLockError},
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
@@ -25,12 +25,33 @@ pub fn holder(directory: &Path, program: &str) -> Option<u32> {
 
 /// The same of a lock that is not a spool's.
 pub fn holder_of(lock: &Path, program: &str) -> Option<u32> {
-    let lock = fs::metadata(lock).ok()?;
+    let found = fs::metadata(lock).ok()?;
     let table = fs::read_to_string("/proc/locks").ok()?;
-    let mut holders = holders(&table, lock.ino());
+    let mut holders = holders(&table, found.ino());
     holders.find(|pid| {
         let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name.trim_end() == program)
+        name.is_ok_and(|name| name.trim_end() == program) && may_have(*pid, lock, &found)
+    })
+}
+
+/// Whether another process has the lock that a file is; where there is no file, nobody has it.
+pub fn is_taken(lock: &Path) -> bool {
+    let mut options = File::options();
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = options.read(true).custom_flags(flags).open(lock);
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Whether a process has this file open, not one with the same number on another file system; of
+/// what is not shown to this user, it may.
+fn may_have(pid: u32, lock: &Path, found: &Metadata) -> bool {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return true;
+    };
+    let mut open = open.flatten().map(|entry| entry.path());
+    open.any(|path| {
+        let named = fs::read_link(&path).is_ok_and(|to| to.file_name() == lock.file_name());
+        named && fs::metadata(path).is_ok_and(|it| place::of(&it) == place::of(found))
     })
 }
 

@@ -117,7 +117,7 @@ use lock::lock;
 pub use draft::Draft;
 pub use earlier::left;
 pub use error::SpoolError;
-pub use holder::{holder, holder_of, take as take_lock};
+pub use holder::{holder, holder_of, is_taken, take as take_lock};
 pub use id::QueueId;
 pub use message::{Body, Entry, Event, Hold, Repeats, Settlement, Stored, Waiting};
 pub use parties::Parties;

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 
 use control::{
     findings::{self, Findings, Level},
-    status::{Service, Status},
+    status::Status,
     troubles::What,
 };
 
@@ -62,8 +62,6 @@ fn said(status: &Status, findings: &mut Findings) {
     if status.fault.is_none() {
         findings.ok("daemon", format!("runs, process {}", status.pid));
     }
-    let unwritten = status.services.iter().find(|it| it.kind == COUNTERS);
-    let unwritten = unwritten.filter(|it| !it.works);
     for trouble in status.troubles() {
         let text = &trouble.text;
         match trouble.what {
@@ -84,9 +82,7 @@ fn said(status: &Status, findings: &mut Findings) {
             }
             What::Alarm => {
                 // What has a line of its own here (surroundings.rs) is not told twice.
-                let told = |it: &Service| text.starts_with(COUNTERS) && text.contains(&it.text);
-                let is_missing = text.starts_with(expected::MISSING);
-                if !is_missing && !unwritten.is_some_and(told) {
+                if !text.starts_with(expected::MISSING) {
                     findings.warn("daemon", text, "smarthost status, and its log");
                 }
             }

@@ -108,10 +108,11 @@ fn leave_another_alone(path: &Path) -> anyhow::Result<()> {
     let Ok((config, _)) = Config::load_anyway(path) else {
         return Ok(());
     };
-    match state::holder(&config.state) {
-        Some(pid) => anyhow::bail!("{}", state::in_use(&config.state, Some(pid))),
-        None => Ok(()),
+    if state::is_taken(&config.state) {
+        let pid = state::holder(&config.state);
+        anyhow::bail!("{}", state::in_use(&config.state, pid));
     }
+    Ok(())
 }
 
 /// Signals that mean nothing here, and are no end: a limit of file sizes (SIGXFSZ) is an error of

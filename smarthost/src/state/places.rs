@@ -36,6 +36,11 @@ pub(crate) fn lock(directory: &Path) -> Result<Option<File>, String> {
     }
 }
 
+/// Whether another daemon has it, looked at before anything is made there.
+pub(crate) fn is_taken(directory: &Path) -> bool {
+    spool::is_taken(&lock_of(directory))
+}
+
 /// The process that has it.
 pub(crate) fn holder(directory: &Path) -> Option<u32> {
     spool::holder_of(&lock_of(directory), "smarthost")
