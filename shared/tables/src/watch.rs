@@ -16,8 +16,8 @@ use mail::clock::Timestamp;
 /// long.
 pub const SETTLED: Duration = Duration::from_secs(2);
 
-/// A change may look older by less than this: it is told in whole seconds, and a file system's clock
-/// is a little behind ours.
+/// A change may look older by less than this: it is told in whole seconds, and a file system's
+/// clock is a little behind ours.
 const BEHIND: Duration = Duration::from_millis(1100);
 
 /// How a file looks without being read.
@@ -113,7 +113,7 @@ mod tests {
         assert!(watch.is_due(at(5)), "nothing is known");
         assert!(watch.handle(&file(10, 1), at(5)));
         assert!(!watch.is_due(at(5)));
-        // What changed just after the last look, at the end of a second, counts soon after the next.
+        // What changed just after the last look, at the end of a second, counts soon.
         assert!(watch.is_due(at(6)));
         assert!(watch.handle(&file(20, 5), at(7)));
         assert!(!watch.handle(&file(20, 5), at(9)) && !watch.is_due(at(9)));
