@@ -86,6 +86,10 @@ fn said(status: &Status, findings: &mut Findings) {
                     findings.warn("daemon", text, "smarthost status, and its log");
                 }
             }
+            // Before their directory is looked at, which may look well.
+            What::Service(service) if service.kind == COUNTERS => {
+                findings.fail(COUNTERS, &service.text, named(COUNTERS).1);
+            }
             What::Service(_) => {}
         }
     }
