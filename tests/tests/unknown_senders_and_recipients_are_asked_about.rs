@@ -173,7 +173,7 @@ fn a_list_that_refuses_us_is_switched_off_with_an_alarm_and_its_key_is_nowhere()
     );
     let status = status(&smarthost);
     assert!(
-        status.contains("block list zen.example is off since"),
+        status.contains("block list zen.example: off since"),
         "{status}"
     );
     let mails = sink.journal().wait_for(2);
