@@ -186,6 +186,18 @@ fn a_large_message_arrives_whole_or_its_sender_hears_how_large_it_may_be() {
     }
 }
 
+/// Sends thirty messages, to so many recipients: these.
+fn send_thirty(smarthost: &Smarthost) -> Vec<String> {
+    let names: Vec<_> = (10..40)
+        .map(|number| format!("n{number}@example.net"))
+        .collect();
+    let mut session = Session::greeted(smarthost.address());
+    for name in &names {
+        session.delivers("a@example.org", &[name], MESSAGE);
+    }
+    names
+}
+
 /// Row C7. Nothing is lost or bounced, nothing comes twice, and the reason is shown.
 #[test]
 fn what_exim_has_no_connection_for_waits_with_its_words_and_comes_once() {
@@ -195,13 +207,7 @@ fn what_exim_has_no_connection_for_waits_with_its_words_and_comes_once() {
     let mut smarthost = before(&server);
     // Somebody of the same address is there all the time.
     let other = Session::greeted(server.address());
-    let names: Vec<_> = (10..40)
-        .map(|number| format!("n{number}@example.net"))
-        .collect();
-    let mut session = Session::greeted(smarthost.address());
-    for name in &names {
-        session.delivers("a@example.org", &[name], MESSAGE);
-    }
+    let names = send_thirty(&smarthost);
     let reason = "421 Too many concurrent SMTP connections from this IP address";
     smarthost.wait_for_mailq("Exim's words", |text| text.contains(reason));
     assert_eq!(taken(&server, "hello"), [""; 0]);
@@ -223,13 +229,7 @@ fn messages_over_exims_limit_for_a_connection_go_over_the_next_one() {
         return;
     };
     let mut smarthost = before(&server);
-    let names: Vec<_> = (10..40)
-        .map(|number| format!("n{number}@example.net"))
-        .collect();
-    let mut session = Session::greeted(smarthost.address());
-    for name in &names {
-        session.delivers("a@example.org", &[name], MESSAGE);
-    }
+    let names = send_thirty(&smarthost);
     smarthost.wait_for_mailq("nothing", |text| text.contains("empty"));
     until_true("all have it", || {
         taken(&server, "hello").len() >= names.len()
