@@ -36,9 +36,7 @@ pub fn holder_of(lock: &Path, program: &str) -> Option<u32> {
 
 /// Whether another process has the lock that a file is; where there is no file, nobody has it.
 pub fn is_taken(lock: &Path) -> bool {
-    let mut options = File::options();
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = options.read(true).custom_flags(flags).open(lock);
+    let file = system::open::at_once(lock);
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
