@@ -25,7 +25,9 @@ use super::{
     failed::Failed,
     next_hops,
     reach::{self, waiting},
-    readable, running, tables, transports,
+    readable,
+    running::{self, SEE_RESOLVER},
+    tables, transports,
 };
 use crate::{
     config::{Config, RelayAuth},
@@ -151,9 +153,6 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Where it is set.
-const SEE: &str = "see resolver, and /etc/resolv.conf";
-
 /// Without it no mail finds its way by MX, and rules that ask DNS let nothing through.
 fn resolver(config: &Config, findings: &mut Findings) {
     let everywhere = config.routes.iter().any(|(key, _)| key == "*");
@@ -172,13 +171,13 @@ fn resolver(config: &Config, findings: &mut Findings) {
         "resolver",
         format!("asked for the MX of {domain}: {why}"),
         &asking.filter(|_| !by_mx).map_or_else(
-            || format!("mail waits in the queue until a name server answers: {SEE}"),
+            || format!("mail waits in the queue until a name server answers: {SEE_RESOLVER}"),
             |rule| {
                 // Its other words may be a key of a block list.
                 let rule = rule.to_string();
                 let name = rule.split(' ').next().unwrap_or_default();
                 format!(
-                    "restrictions ask it ({name}), and clients come again until it answers: {SEE}"
+                    "restrictions ask it ({name}), and clients come again until it answers: {SEE_RESOLVER}"
                 )
             },
         ),

@@ -19,6 +19,8 @@ use crate::{
 /// What the daemon calls what it counts.
 const COUNTERS: &str = "counters";
 const CERTIFICATE: &str = "certificate";
+/// Where the name servers are set.
+pub(super) const SEE_RESOLVER: &str = "see resolver, and /etc/resolv.conf";
 
 /// Asks it; where it does not answer, tells what is known of it. What it says of itself.
 pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) -> Option<Status> {
@@ -107,10 +109,10 @@ pub(super) fn services(status: &Status, findings: &mut Findings) {
         if findings.0.iter().any(known) {
             continue;
         }
-        let level = match subject {
-            "budget" | COUNTERS => Level::Critical,
-            _ if trouble.stops => Level::Critical,
-            _ => Level::Warning,
+        let level = if trouble.stops || subject == "budget" {
+            Level::Critical
+        } else {
+            Level::Warning
         };
         let text = format!("{}: {}", service.name, service.text);
         findings.add(level, subject, text, Some(remedy.to_owned()));
@@ -129,7 +131,7 @@ fn named(kind: &str) -> (&'static str, &'static str) {
             "budget.node is another one on each smarthost, budget.nodes their number, their limits the same; see \
              budget.store, and smarthost status on each",
         ),
-        "resolver" => ("resolver", "see resolver, and /etc/resolv.conf"),
+        "resolver" => ("resolver", SEE_RESOLVER),
         "block list" => ("block list", "until it answers, its rules decide nothing"),
         "policy server" => ("policy server", "start it: until then mail is deferred"),
         "milter" => ("milter", "start it: until then its on_failure applies"),
