@@ -7,6 +7,7 @@ life() {
     stage without_answers_mail_is_queued_and_the_missing_relayhost_is_named
     stage with_answers_what_was_queued_arrives
     stage the_output_of_a_cron_job_arrives
+    stage the_journal_finds_a_message_by_its_fields
     stage sandboxed_services_can_send_mail
     stage an_idle_agent_ends_and_comes_back_with_the_next_message
     stage mail_survives_a_killed_agent_and_waits_for_the_relayhost

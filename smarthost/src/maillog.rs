@@ -18,7 +18,7 @@ use mail::{
 };
 use relay::{tls::Standing, trust::Pin};
 use spool::QueueId;
-use system::log::{Level, Role, life, line_about, line_of};
+use system::log::{Field, Level, Role, life, line_about, line_about_with, line_of, line_with};
 
 use crate::{
     destination::{Destination, Kind, LmtpTarget},
@@ -77,11 +77,12 @@ pub(crate) fn tls_failed(client: &str, why: &str) {
 /// As `OpenDKIM` words it.
 pub(crate) fn signed(id: QueueId, selector: &str, domain: &str) {
     let text = format_args!("{id}: DKIM-Signature field added (s={selector}, d={domain})");
-    line_of(Role::Smtp, Level::Info, &text);
+    life::about(&id, Role::Smtp, Level::Info, &text);
 }
 
 pub(crate) fn unsigned(id: QueueId, why: &str) {
-    line_of(
+    life::about(
+        &id,
         Role::Smtp,
         Level::Warning,
         &format_args!("{id}: not signed with DKIM: {why}"),
@@ -225,13 +226,15 @@ pub(crate) fn accepted(
     size: u64,
     kept: Kept<'_>,
 ) {
-    match login {
-        Some((method, login)) => smtpd(
-            Level::Info,
-            &format_args!("{id}: client={client}, sasl_method={method}, sasl_username={login}"),
-        ),
-        None => smtpd(Level::Info, &format_args!("{id}: client={client}")),
+    let mut fields: Vec<(Field, &dyn Display)> =
+        vec![(Field::QueueId, &id), (Field::Client, &client)];
+    let mut who = String::new();
+    if let Some((method, login)) = &login {
+        who = format!(", sasl_method={method}, sasl_username={login}");
+        fields.push((Field::Login, login));
     }
+    let text = format_args!("{id}: client={client}{who}");
+    line_with(Role::Smtpd, Level::Info, &fields, &text);
     if let Some(value) = message_id {
         life::identified(id, value);
     }
@@ -241,7 +244,8 @@ pub(crate) fn accepted(
 /// Who wrote it on the machine that brought it.
 pub(crate) fn written(id: QueueId, writer: &Writer) {
     let text = escape(writer.to_string().as_bytes(), MAX_WORD);
-    line_of(
+    life::about(
+        &id,
         Role::Cleanup,
         Level::Info,
         &format_args!("{id}: written by {text}"),
@@ -259,9 +263,15 @@ fn taken(id: QueueId, envelope: &Envelope, size: u64, Kept { held, counted }: Ke
         None => "queue active".to_owned(),
         Some(why) => format!("queue hold: {}", escape(why.as_bytes(), MAX_WORD)),
     };
-    line_of(
+    line_with(
         Role::Qmgr,
         Level::Info,
+        &[
+            (Field::QueueId, &id),
+            (Field::From, &envelope.sender),
+            (Field::Size, &size),
+            (Field::Recipients, &recipients),
+        ],
         &format_args!(
             "{id}: from=<{}>, size={size}, nrcpt={recipients} ({queue}){counted}",
             envelope.sender
@@ -273,10 +283,17 @@ fn taken(id: QueueId, envelope: &Envelope, size: u64, Kept { held, counted }: Ke
 pub(crate) fn arrived(id: QueueId, client: &str, server: &str, since: Timestamp) {
     if !client.is_empty() {
         let client = escape(client.as_bytes(), MAX_WORD);
-        smtpd(Level::Info, &format_args!("{id}: client={client}"));
+        line_with(
+            Role::Smtpd,
+            Level::Info,
+            &[(Field::QueueId, &id), (Field::Client, &client)],
+            &format_args!("{id}: client={client}"),
+        );
     }
     let since = since.rfc3339();
-    smtpd(
+    life::about(
+        &id,
+        Role::Smtpd,
         Level::Info,
         &format_args!("{id}: moved from the queue of {server}, where it was since {since}"),
     );
@@ -284,7 +301,8 @@ pub(crate) fn arrived(id: QueueId, client: &str, server: &str, since: Timestamp)
 
 /// It is in another server's queue now, under the same id.
 pub(crate) fn moved(id: QueueId, relay: &str) {
-    line_of(
+    life::about(
+        &id,
         Role::Smtp,
         Level::Info,
         &format_args!("{id}: moved to {relay}, where it has the same id"),
@@ -301,7 +319,8 @@ pub(crate) fn nobodys(id: QueueId, recipients: &[Recipient]) {
     let text = format!(
         "{id}: on hold: nobody is named for {addresses}; set admins, or write an alias, then release it"
     );
-    line_of(
+    life::about(
+        &id,
         Role::Cleanup,
         Level::Warning,
         &escape(text.as_bytes(), MAX_WORD),
@@ -346,45 +365,45 @@ pub(crate) struct Rejected<'a> {
 
 pub(crate) fn reject(rejected: &Rejected<'_>) {
     let id = rejected.id.map(|id| id.to_string());
-    let mut text = format!(
-        "{}: {}: {} from {}: {};",
-        id.as_deref().unwrap_or("NOQUEUE"),
-        rejected.action,
-        rejected.stage,
-        rejected.client,
-        escape(rejected.reply.as_bytes(), MAX_WORD)
-    );
-    let mut add = |name: &str, value: Option<&dyn Display>| {
-        if let Some(value) = value {
-            // Writing to a String cannot fail.
-            let _ = write!(text, " {name}=<{value}>");
-        }
-    };
+    let id = id.as_deref().unwrap_or("NOQUEUE");
+    let reply = escape(rejected.reply.as_bytes(), MAX_WORD);
+    let Rejected {
+        action,
+        stage,
+        client,
+        protocol,
+        ..
+    } = rejected;
+    let mut text = format!("{id}: {action}: {stage} from {client}: {reply};");
+    let mut fields: Vec<(Field, &dyn Display)> =
+        vec![(Field::Action, action), (Field::Client, client)];
+    if rejected.id.is_some() {
+        fields.push((Field::QueueId, &id));
+    }
     let Subject { sender, recipient } = &rejected.subject;
-    add("from", sender.as_ref().map(|sender| sender as &dyn Display));
-    add(
-        "to",
-        recipient
-            .as_ref()
-            .map(|recipient| recipient as &dyn Display),
-    );
+    // Writing to a String cannot fail.
+    if let Some(sender) = sender {
+        let _ = write!(text, " from=<{sender}>");
+        fields.push((Field::From, sender));
+    }
+    if let Some(recipient) = recipient {
+        let _ = write!(text, " to=<{recipient}>");
+        fields.push((Field::To, recipient));
+    }
     let helo = escape(rejected.helo.unwrap_or_default().as_bytes(), MAX_WORD);
-    let role = match rejected.id {
-        Some(_) => Role::Cleanup,
-        None => Role::Smtpd,
-    };
-    let text = format_args!("{text} proto={} helo=<{helo}>", rejected.protocol);
+    let text = format_args!("{text} proto={protocol} helo=<{helo}>");
     match rejected.id {
         // It is about mail that was taken: no number of refusals hides it.
-        Some(_) => line_of(role, Level::Info, &text),
-        None => line_about(rejected.client, role, Level::Info, &text),
+        Some(_) => line_with(Role::Cleanup, Level::Info, &fields, &text),
+        None => line_about_with(client, Role::Smtpd, Level::Info, &fields, &text),
     }
 }
 
 /// Nothing else can be done where a next hop does not take 8 bits and the message is not text in
 /// one part.
 pub(crate) fn eight_bit(id: QueueId, relay: &str) {
-    line_of(
+    life::about(
+        &id,
         Role::Smtp,
         Level::Warning,
         &format_args!(

@@ -22,7 +22,10 @@ use std::{fs, io, path::Path};
 
 use sendmail::flags::{help, table};
 use smarthost::web::metrics::{FAMILIES, Family};
-use system::log::events::{By, EVENTS};
+use system::log::{
+    Field,
+    events::{By, EVENTS},
+};
 
 const PAGES: [&str; 7] = [
     "sendmail.8",
@@ -84,6 +87,7 @@ pub fn part(manual: &Path, name: &str) -> io::Result<String> {
         "SMARTHOST METRICS" => metrics(),
         "SMARTHOST EVENTS" => events(By::Smarthost),
         "SENDMAIL-SHIM EVENTS" => events(By::Agent),
+        "JOURNAL FIELDS" => journal(),
         _ => return Err(io::Error::other(format!("@{name}@ stands for nothing"))),
     })
 }
@@ -116,6 +120,15 @@ fn events(by: By) -> String {
     let form = |form: &str| form.replace('{', "<").replace('}', ">");
     own.map(|it| roff::item(&roff::bold(&form(it.form)), it.meaning))
         .collect()
+}
+
+/// The fields of a line in systemd's journal.
+fn journal() -> String {
+    let entry = |field: &Field| {
+        let (name, meaning) = field.told();
+        roff::item(&roff::bold(name), meaning)
+    };
+    Field::ALL.iter().map(entry).collect()
 }
 
 /// The families of metrics: name as it is queried, labels, sentence.

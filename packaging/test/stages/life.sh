@@ -76,6 +76,14 @@ sandboxed_services_can_send_mail() {
     wait_for 30 arrived "from all sandboxes at once"
 }
 
+the_journal_finds_a_message_by_its_fields() {
+    local id
+    id=$(journalctl -u sendmail-shim -o json MAIL_STATUS=sent | sed -n 's/.*"MAIL_QUEUE_ID":"\([^"]*\)".*/\1/p' | tail -n 1)
+    journalctl -o cat "MAIL_QUEUE_ID=$id" | grep -E "^$id: from=<.*>, size="
+    journalctl -o cat "MAIL_QUEUE_ID=$id" | grep "^$id: removed"
+    journalctl -u smarthost -o json MAIL_STATUS=sent | grep '"SYSLOG_IDENTIFIER":"smarthost"' | grep -q '"_SYSTEMD_UNIT":"smarthost.service"'
+}
+
 an_idle_agent_ends_and_comes_back_with_the_next_message() {
     wait_for 90 inactive sendmail-shim.service
     [ "$(systemctl show -P Result sendmail-shim.service)" = success ]

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use mail::{clock::Timestamp, envelope::Envelope};
 use queue::rate::Window;
 use spool::QueueId;
-use system::log::{Level, Role, line, line_about};
+use system::log::{Field, Level, Role, life, line, line_about, line_with};
 
 use super::owners::Owners;
 
@@ -23,7 +23,9 @@ pub(super) fn over_budget(
     waiting: usize,
 ) {
     taken(id, envelope, size, "hold");
-    line(
+    life::about(
+        &id,
+        Role::Qmgr,
         Level::Info,
         &format_args!("{id}: over the budget of {budget}, {waiting} wait now"),
     );
@@ -31,7 +33,9 @@ pub(super) fn over_budget(
 
 /// A message that waited for the budget goes.
 pub(super) fn let_go(id: QueueId, budget: Window) {
-    line(
+    life::about(
+        &id,
+        Role::Qmgr,
         Level::Info,
         &format_args!("{id}: goes, within the budget of {budget}"),
     );
@@ -41,7 +45,9 @@ pub(super) fn let_go(id: QueueId, budget: Window) {
 pub(super) fn unchanged(id: QueueId, envelope: &Envelope, size: u64, as_on: Timestamp) {
     taken(id, envelope, size, "hold");
     let as_on = as_on.mailq();
-    line(
+    life::about(
+        &id,
+        Role::Qmgr,
         Level::Info,
         &format_args!("{id}: says the same as on {as_on}, waits for the digest"),
     );
@@ -50,8 +56,15 @@ pub(super) fn unchanged(id: QueueId, envelope: &Envelope, size: u64, as_on: Time
 fn taken(id: QueueId, envelope: &Envelope, size: u64, queue: &str) {
     let count = envelope.recipients.len();
     let (sender, origin) = (&envelope.sender, &envelope.origin);
-    line(
+    line_with(
+        Role::Qmgr,
         Level::Info,
+        &[
+            (Field::QueueId, &id),
+            (Field::From, sender),
+            (Field::Size, &size),
+            (Field::Recipients, &count),
+        ],
         &format_args!(
             "{id}: from=<{sender}>, size={size}, nrcpt={count} (queue {queue}), {origin}"
         ),
@@ -61,7 +74,9 @@ fn taken(id: QueueId, envelope: &Envelope, size: u64, queue: &str) {
 /// A message that another one in the queue stands for.
 pub(super) fn counted(by: QueueId, envelope: &Envelope, count: u32) {
     let (sender, origin) = (&envelope.sender, &envelope.origin);
-    line(
+    life::about(
+        &by,
+        Role::Qmgr,
         Level::Info,
         &format_args!(
             "{by}: from=<{sender}>, one more like it, {count} now (counted for the digest), {origin}"
@@ -71,7 +86,9 @@ pub(super) fn counted(by: QueueId, envelope: &Envelope, count: u32) {
 
 /// A message went into a digest of so many.
 pub(super) fn digested(id: QueueId, digest: QueueId, count: impl Display) {
-    line(
+    life::about(
+        &id,
+        Role::Qmgr,
         Level::Info,
         &format_args!("{id}: digest of {count} messages: {digest}"),
     );

@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use super::{Level, Role, line_of};
+use super::{Field, Level, Role, line_of, line_with};
 use mail::{
     address::Sender,
     envelope::Recipient,
@@ -17,9 +17,10 @@ pub const MESSAGE_ID: usize = 320;
 /// Under which Message-ID others know the message.
 pub fn identified(id: impl Display, message_id: &[u8]) {
     let value = escape(message_id, MESSAGE_ID);
-    line_of(
+    line_with(
         Role::Cleanup,
         Level::Info,
+        &[(Field::QueueId, &id), (Field::MessageId, &value)],
         &format_args!("{id}: message-id={value}"),
     );
 }
@@ -32,15 +33,24 @@ pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: 
         Outcome::Delivered(_) => EnhancedStatus::new(2, 0, 0),
         Outcome::Deferred(failure) | Outcome::Failed(failure) => failure.status,
     };
-    let original = recipient
-        .original
-        .as_ref()
-        .map_or_else(String::new, |address| format!(", orig_to=<{address}>"));
     // The path of a Maildir can have commas, which end a value.
     let relay = relay.map_or_else(|| "none".to_owned(), |relay| relay.replace(',', "\\x2c"));
-    line_of(
+    let mut fields: Vec<(Field, &dyn Display)> = vec![
+        (Field::QueueId, &id),
+        (Field::To, &recipient.address),
+        (Field::Relay, &relay),
+        (Field::Dsn, &dsn),
+        (Field::Status, &status),
+    ];
+    let mut original = String::new();
+    if let Some(address) = &recipient.original {
+        original = format!(", orig_to=<{address}>");
+        fields.push((Field::OrigTo, address));
+    }
+    line_with(
         Role::Smtp,
         Level::Info,
+        &fields,
         &format_args!(
             "{id}: to=<{}>{original}, relay={relay}, delay={}, dsn={dsn}, status={status} ({text})",
             recipient.address,
@@ -51,16 +61,22 @@ pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: 
 
 /// The message was given up for its age.
 pub fn expired(id: impl Display, sender: &Sender) {
-    line_of(
+    line_with(
         Role::Qmgr,
         Level::Info,
+        &[
+            (Field::QueueId, &id),
+            (Field::From, sender),
+            (Field::Status, &"expired"),
+        ],
         &format_args!("{id}: from=<{sender}>, status=expired, returned to sender"),
     );
 }
 
 /// A bounce was queued.
 pub fn bounced(id: impl Display, bounce: impl Display) {
-    line_of(
+    about(
+        &id,
         Role::Bounce,
         Level::Info,
         &format_args!("{id}: sender non-delivery notification: {bounce}"),
@@ -69,7 +85,8 @@ pub fn bounced(id: impl Display, bounce: impl Display) {
 
 /// A delay warning was queued.
 pub fn delayed(id: impl Display, warning: impl Display) {
-    line_of(
+    about(
+        &id,
         Role::Bounce,
         Level::Info,
         &format_args!("{id}: sender delay notification: {warning}"),
@@ -78,7 +95,8 @@ pub fn delayed(id: impl Display, warning: impl Display) {
 
 /// The news of a delivery was queued.
 pub fn confirmed(id: impl Display, news: impl Display) {
-    line_of(
+    about(
+        &id,
         Role::Bounce,
         Level::Info,
         &format_args!("{id}: sender delivery status notification: {news}"),
@@ -87,7 +105,8 @@ pub fn confirmed(id: impl Display, news: impl Display) {
 
 /// Nobody can be told of its failure.
 pub fn dead(id: impl Display, why: &str) {
-    line_of(
+    about(
+        &id,
         Role::Qmgr,
         Level::Error,
         &format_args!("{id}: kept on hold, its failure can be told to nobody: {why}"),
@@ -96,7 +115,8 @@ pub fn dead(id: impl Display, why: &str) {
 
 /// Nobody can be told of its failure, and nothing is kept for whom it was.
 pub fn not_kept(id: impl Display, why: &str) {
-    line_of(
+    about(
+        &id,
         Role::Qmgr,
         Level::Warning,
         &format_args!(
@@ -107,13 +127,14 @@ pub fn not_kept(id: impl Display, why: &str) {
 
 /// The message has left the queue.
 pub fn removed(id: impl Display) {
-    line_of(Role::Qmgr, Level::Info, &format_args!("{id}: removed"));
+    about(&id, Role::Qmgr, Level::Info, &format_args!("{id}: removed"));
 }
 
 /// The same; `deleted`: recipients that an order kept from delivery.
 pub fn ended(id: impl Display, deleted: usize) {
     if deleted > 0 {
-        line_of(
+        about(
+            &id,
             Role::Qmgr,
             Level::Notice,
             &format_args!("{id}: deleted by order, undelivered recipients: {deleted}"),
@@ -125,7 +146,7 @@ pub fn ended(id: impl Display, deleted: usize) {
 /// What becomes of it is at the wish of a user, no administrator.
 pub fn ordered(id: impl Display, uid: u32, order: &str) {
     let text = format_args!("{id}: its user (uid {uid}) orders: {order}");
-    line_of(Role::Qmgr, Level::Info, &text);
+    about(&id, Role::Qmgr, Level::Info, &text);
 }
 
 /// The wall clock was set: how.
@@ -135,6 +156,11 @@ pub fn clock_set(step: impl Display) {
         Level::Warning,
         &format_args!("the clock was set {step}: no mail is older for it"),
     );
+}
+
+/// A line about one message.
+pub fn about(id: &dyn Display, role: Role, level: Level, text: &dyn Display) {
+    line_with(role, level, &[(Field::QueueId, id)], text);
 }
 
 /// Two significant digits, as Postfix prints delays.

@@ -1,17 +1,17 @@
 //! The mail log: one line an event, in Postfix's words (pflogsumm and fail2ban read on).
 //!
 //! Contract: one line is one write, so that lines of several processes and threads do not mix; no
-//! lock is held. To standard error: with `<N>` priorities when systemd's journal reads it,
-//! otherwise with a time stamp, the program's name and its process id.
+//! lock is held. When systemd's journal reads standard error, lines go to the journal's own socket
+//! with fields; without that socket to standard error with `<N>` priorities; otherwise there with
+//! a time stamp, the program's name and its process id.
 //! In the form of Postfix each line has the name of the daemon that would write it there, as
-//! `postfix/smtpd[7]`: pflogsumm, logwatch and fail2ban as they are shipped read it. The journal
-//! takes the name of a line from syslog's socket, so it goes there.
+//! `postfix/smtpd[7]`: pflogsumm, logwatch and fail2ban as they are shipped read it.
 //! Failures: none that the caller sees; a log that cannot be written must not stop mail.
 
 use std::{
     fmt::{Display, Write as _},
     io::{self, Write as _},
-    os::unix::net::UnixDatagram,
+    path::Path,
     process,
     sync::{Mutex, OnceLock, PoisonError},
 };
@@ -22,25 +22,21 @@ use mail::{
 };
 
 pub mod events;
+mod journal;
+mod level;
 pub mod life;
 mod repeats;
 
-use repeats::Repeats;
+pub use journal::{Field, Fields};
+pub use level::Level;
 
-/// Priorities of syslog that we use.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Level {
-    Error = 3,
-    Warning = 4,
-    Notice = 5,
-    Info = 6,
-    Debug = 7,
-}
+use journal::Journal;
+use repeats::Repeats;
 
 /// What stands before a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Form {
-    Journal,
+    Journal { program: &'static str },
     Plain { program: &'static str, pid: u32 },
 }
 
@@ -56,29 +52,24 @@ pub enum Role {
     Bounce,
 }
 
-/// Lines have Postfix's names in front.
-#[derive(Debug)]
-struct Tags {
-    hostname: String,
-    /// Syslog's socket, where the journal reads standard error.
-    syslog: Option<UnixDatagram>,
-}
-
 static FORM: OnceLock<Form> = OnceLock::new();
-static TAGS: OnceLock<Tags> = OnceLock::new();
+/// Lines have Postfix's names in front: the host's name that stands before them.
+static TAGS: OnceLock<String> = OnceLock::new();
+static JOURNAL: OnceLock<Journal> = OnceLock::new();
 static HEARER: OnceLock<Hearer> = OnceLock::new();
 static REPEATS: Mutex<Option<Repeats>> = Mutex::new(None);
 
 /// Who else hears each line, without what stands before it.
 type Hearer = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Facility `mail`.
-const FACILITY: u8 = 2 << 3;
-
 /// Chooses the form once, at start; `program` stands before each line where there is no journal.
 pub fn init(program: &'static str) {
     let form = if journal_reads() {
-        Form::Journal
+        if let Ok(journal) = Journal::at(Path::new(journal::SOCKET)) {
+            // A second call changes nothing.
+            let _ = JOURNAL.set(journal);
+        }
+        Form::Journal { program }
     } else {
         Form::Plain {
             program,
@@ -91,15 +82,8 @@ pub fn init(program: &'static str) {
 
 /// From now on lines have the names of Postfix's daemons; chosen once, at start.
 pub fn tag_as_postfix(hostname: &str) {
-    let syslog = (FORM.get() == Some(&Form::Journal)).then(|| {
-        let socket = UnixDatagram::unbound()?;
-        socket.connect("/dev/log").map(|()| socket)
-    });
     // A second call changes nothing.
-    let _ = TAGS.set(Tags {
-        hostname: hostname.to_owned(),
-        syslog: syslog.and_then(Result::ok),
-    });
+    let _ = TAGS.set(hostname.to_owned());
 }
 
 /// From now on each line is told here, too; chosen once.
@@ -115,6 +99,11 @@ pub fn line(level: Level, text: &dyn Display) {
 
 /// Writes one line of a role.
 pub fn line_of(role: Role, level: Level, text: &dyn Display) {
+    line_with(role, level, &[], text);
+}
+
+/// Writes one line of a role; the journal gets the fields beside it.
+pub fn line_with(role: Role, level: Level, fields: &Fields<'_>, text: &dyn Display) {
     let heard = HEARER.get().map(|hearer| {
         let text = text.to_string();
         hearer(&text);
@@ -128,28 +117,45 @@ pub fn line_of(role: Role, level: Level, text: &dyn Display) {
         program: "mail",
         pid: process::id(),
     });
-    let Some(tags) = TAGS.get() else {
-        // Nobody could be told.
-        let _ = io::stderr().write_all(render(form, level, text).as_bytes());
-        return;
-    };
-    let tag = format!("postfix/{}[{}]: ", role.word(), process::id());
-    let sent = tags.syslog.as_ref().is_some_and(|syslog| {
-        let priority = FACILITY | level as u8;
-        let line = render_after(format!("<{priority}>{tag}"), level, text);
-        syslog.send(line.trim_end().as_bytes()).is_ok()
-    });
-    if !sent {
-        let start = match form {
-            Form::Journal => format!("<{}>{tag}", level as u8),
-            Form::Plain { .. } => format!("{} {} {tag}", clock::now().rfc3339(), tags.hostname),
-        };
-        let _ = io::stderr().write_all(render_after(start, level, text).as_bytes());
+    let tag = TAGS
+        .get()
+        .map(|host| (host, format!("postfix/{}", role.word())));
+    if let (Form::Journal { program }, Some(journal)) = (form, JOURNAL.get()) {
+        let name = tag.as_ref().map_or(program, |(_, tag)| tag);
+        let line = render_after(String::new(), level, text);
+        if journal.takes(name, level, line.trim_end_matches('\n'), fields) {
+            return;
+        }
     }
+    let start = match (form, &tag) {
+        (Form::Journal { .. }, None) => format!("<{}>", level as u8),
+        (Form::Journal { .. }, Some((_, tag))) => {
+            format!("<{}>{tag}[{}]: ", level as u8, process::id())
+        }
+        (Form::Plain { program, pid }, None) => {
+            format!("{} {program}[{pid}]: ", clock::now().rfc3339())
+        }
+        (Form::Plain { pid, .. }, Some((host, tag))) => {
+            format!("{} {host} {tag}[{pid}]: ", clock::now().rfc3339())
+        }
+    };
+    // Nobody could be told.
+    let _ = io::stderr().write_all(render_after(start, level, text).as_bytes());
 }
 
 /// Writes one line about a peer, who may cause very many: beyond some a minute they are counted.
 pub fn line_about(peer: &str, role: Role, level: Level, text: &dyn Display) {
+    line_about_with(peer, role, level, &[], text);
+}
+
+/// The same; the journal gets the fields beside it.
+pub fn line_about_with(
+    peer: &str,
+    role: Role,
+    level: Level,
+    fields: &Fields<'_>,
+    text: &dyn Display,
+) {
     let text = text.to_string();
     let admitted = {
         let mut repeats = REPEATS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +164,7 @@ pub fn line_about(peer: &str, role: Role, level: Level, text: &dyn Display) {
     };
     tell_repeats();
     if admitted {
-        line_of(role, level, &text);
+        line_with(role, level, fields, &text);
     }
 }
 
@@ -180,16 +186,6 @@ fn tell_of(due: impl FnOnce(&mut Repeats) -> Vec<String>) {
     for text in due {
         line_of(Role::Smtpd, Level::Warning, &text);
     }
-}
-
-fn render(form: Form, level: Level, text: &dyn Display) -> String {
-    let start = match form {
-        Form::Journal => format!("<{}>", level as u8),
-        Form::Plain { program, pid } => {
-            format!("{} {program}[{pid}]: ", clock::now().rfc3339())
-        }
-    };
-    render_after(start, level, text)
 }
 
 fn render_after(mut out: String, level: Level, text: &dyn Display) -> String {
@@ -220,18 +216,6 @@ impl Role {
     }
 }
 
-impl Level {
-    /// Postfix's `warning: ` and its kin.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Error => "error: ",
-            Self::Warning => "warning: ",
-            Self::Notice | Self::Info => "",
-            Self::Debug => "debug: ",
-        }
-    }
-}
-
 /// Whether standard error is the journal's: `JOURNAL_STREAM` names device and inode of the stream
 /// that systemd made, and the variable is inherited by programs whose standard error is another
 /// (`systemd.exec(5)`).
@@ -252,28 +236,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_journal_gets_a_priority_and_everybody_else_a_time_stamp() {
-        let text = "4bXyZ1: to=<a@example.org>, status=sent";
-        assert_eq!(
-            render(Form::Journal, Level::Warning, &text),
-            format!("<4>warning: {text}\n")
-        );
-        let plain = render(
-            Form::Plain {
-                program: "smarthost",
-                pid: 7,
-            },
-            Level::Warning,
-            &text,
-        );
-        let (stamp, rest) = plain.split_once(' ').unwrap();
-        assert!(stamp.starts_with("20") && stamp.contains('T'), "{plain}");
-        assert_eq!(rest, format!("smarthost[7]: warning: {text}\n"));
-    }
-
-    #[test]
     fn one_event_is_one_line_whatever_its_text_holds() {
-        let line = render(Form::Journal, Level::Info, &"a\nstatus=sent\r\x1b[2J");
+        let line = render_after("<6>".to_owned(), Level::Info, &"a\nstatus=sent\r\x1b[2J");
         assert_eq!(line, "<6>a?status=sent??[2J\n");
     }
 }
