@@ -1,8 +1,9 @@
 //! A password or token that a server repeats: found in what it says, to be told to nobody.
 //!
 //! Contract: found is each line with sixteen bytes of it in a row, or with the whole of a shorter
-//! one of six bytes or more, as it is or in base64. What is compared is made once a connection;
-//! each line is then read once.
+//! one of six bytes or more, as it is or in base64, also where it goes on in the next lines of the
+//! reply. Blanks count nowhere. What is compared is made once a connection; each line is then read
+//! once.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
@@ -11,6 +12,7 @@
 use std::{collections::HashSet, fmt};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use mail::status::EnhancedStatus;
 
 use super::Credentials;
 
@@ -39,7 +41,7 @@ impl Repeated {
             inner.unwrap_or_default().to_owned()
         });
         let looks = encoded
-            .chain([secret.to_owned()])
+            .chain([secret.split_ascii_whitespace().collect()])
             .filter(|look| look.len() >= SHORTEST)
             .map(|look| {
                 let length = look.len().min(PART);
@@ -53,16 +55,32 @@ impl Repeated {
 
     /// Takes the lines away in which it stands.
     pub(crate) fn hide_in(&self, lines: &mut [String]) {
-        for line in lines {
-            let stands = |(length, parts): &(usize, HashSet<Vec<u8>>)| {
-                line.as_bytes()
-                    .windows(*length)
-                    .any(|it| parts.contains(it))
-            };
-            if self.looks.iter().any(stands) {
-                INSTEAD.clone_into(line);
+        let (mut said, mut places) = (Vec::new(), Vec::new());
+        for (number, line) in lines.iter().enumerate() {
+            let bytes = text(line).bytes().filter(|it| !it.is_ascii_whitespace());
+            for byte in bytes {
+                said.push(byte);
+                places.push(number);
             }
         }
+        for (length, parts) in &self.looks {
+            let windows = said.windows(*length).zip(places.windows(*length));
+            for (_, places) in windows.filter(|(bytes, _)| parts.contains(*bytes)) {
+                if let (Some(first), Some(last)) = (places.first(), places.last()) {
+                    for line in lines.get_mut(*first..=*last).unwrap_or_default() {
+                        INSTEAD.clone_into(line);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A line without a status of its own, behind which the text of the line before may go on.
+fn text(line: &str) -> &str {
+    match line.trim_start().split_once(' ') {
+        Some((word, rest)) if EnhancedStatus::parse(word).is_some() => rest,
+        _ => line,
     }
 }
 

@@ -224,3 +224,45 @@ fn a_token_is_told_with_what_the_relay_offers_and_its_refusal_is_understood() {
             .contains("XOAUTH2 or OAUTHBEARER is needed")
     );
 }
+
+#[test]
+fn a_password_that_a_relay_repeats_over_several_lines_is_shown_in_none_of_them() {
+    let secret = "ya29.token-of-more-than-sixteen";
+    let encoded = BASE64_STANDARD.encode(format!("\0vm1\0{secret}"));
+    let encoded = &encoded[12..40];
+    let whole = [
+        secret,
+        encoded,
+        "hunter2",
+        "correct horse battery",
+        "open sesame",
+    ];
+    for said in whole {
+        let password = if said == encoded { secret } else { said };
+        let near_end = said.len() - 3;
+        for (cuts, before) in [
+            ([4, 4], "535 "),
+            ([near_end, near_end], "535 5.7.8   "),
+            ([3, near_end], "535 5.7.9 "),
+            ([4, near_end], "535 "),
+        ] {
+            let parts = [&said[..cuts[0]], &said[cuts[0]..cuts[1]], &said[cuts[1]..]];
+            let [first, middle, last] = parts.map(str::to_owned);
+            let more = before.replacen("535 ", "535-", 1);
+            let mut dialog = offered("PLAIN", password);
+            dialog.hear(&format!(
+                "535-5.7.8 you said\r\n535-5.7.8 {first}\r\n{more}{middle}\r\n{before}{last}\r\n"
+            ));
+            let text = dialog.failed.unwrap().text;
+            assert!(text.starts_with("535 5.7.8 you said (text that"), "{text}");
+            let shown = [first, last].into_iter().filter(|part| part.len() > 3);
+            for part in shown {
+                assert!(!text.contains(&part), "{part}: {text}");
+            }
+        }
+    }
+    let mut dialog = offered("PLAIN", secret);
+    dialog.hear("535-ya29.\r\n535 token of others\r\n");
+    let text = dialog.failed.unwrap().text;
+    assert_eq!(text, "535 ya29. token of others");
+}
