@@ -1,16 +1,16 @@
 //! `check` of both programs says what can be known of a daemon that does not answer; `pin` and
-//! `check` go by the key that a running one presents.
+//! `check` go by the key that a running one presents; `sendmail` waits for an agent that starts.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, os::unix::net::UnixListener, process::Output};
 
-use rustix::process::Signal;
+use rustix::{fs::rename, process::Signal};
 use tests::{
     activation::Activation,
     agent::{self, Agent},
     identity::Identity,
     session::Session,
-    sink::Sink,
+    sink::{Sink, nexthop},
     smarthost::Smarthost,
     wait::{free_address, until},
 };
@@ -225,4 +225,37 @@ fn pin_and_check_tell_both_keys_where_the_files_have_another_one_than_the_daemon
     assert!(reloaded.status.success(), "{}", said(&reloaded));
     assert!(found(&smarthost, "certificate").1.is_empty());
     assert!(pins.contains(&smarthost.pin()), "the second one: {pins}");
+}
+
+/// Under an init system without socket activation, or after a crash, nobody listens for a moment.
+#[test]
+fn an_agent_that_is_just_starting_is_waited_for_where_there_is_no_other_way() {
+    let nowhere = nexthop(free_address());
+    for relayhost in [
+        String::new(),
+        format!("relayhost = {nowhere:?}\ntls = \"none\"\n"),
+    ] {
+        let machine = Agent::start(&relayhost);
+        let [socket, away] =
+            ["submit.sock", "away.sock"].map(|name| machine.directory().join(name));
+        rename(&socket, &away).unwrap();
+        let crashing = UnixListener::bind(&socket).unwrap();
+        std::thread::scope(|scope| {
+            let sent = scope.spawn(|| machine.sendmail(&["root@example.net"], agent::CRON));
+            // It was there, it goes in the middle of it all, and another one starts.
+            drop(crashing.accept().unwrap());
+            drop(crashing);
+            rename(&away, &socket).unwrap();
+            let output = sent.join().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+        });
+        machine.wait_for_mailq("the message", |list| list.contains("root@example.net"));
+        rename(&socket, &away).unwrap();
+        std::thread::scope(|scope| {
+            let session = scope.spawn(|| machine.sendmail(&["-bs"], "QUIT\r\n"));
+            rename(&away, &socket).unwrap();
+            let output = session.join().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+        });
+    }
 }

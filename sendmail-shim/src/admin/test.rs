@@ -51,7 +51,7 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Comman
                 _ => Ok(report.exit),
             }
         }
-        HandedOver::NotTaken(failure) => {
+        HandedOver::NotTaken { failure, .. } => {
             complain(
                 "sendmail-shim",
                 format_args!("not taken by the agent: {}", failure.log_text()),

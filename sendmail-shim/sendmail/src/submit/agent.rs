@@ -1,22 +1,30 @@
 //! Submission over the agent's socket.
 //!
-//! Contract: an agent that does not answer costs at most two seconds; once the message has gone
-//! out, the answer is waited for, because only it tells whether the agent has the mail. The message
-//! is neither completed nor rewritten here.
+//! Contract: an agent that does not answer costs at most two seconds, and one that is waited for
+//! until it listens those of [`starting`](super::starting); once the message has gone out, the
+//! answer is waited for, because only it tells whether the agent has the mail. The message is
+//! neither completed nor rewritten here.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use mail::{
     envelope::Mail,
-    outcome::{Failure, Outcome, Stage},
+    outcome::{Blame, Failure, Outcome, Stage},
 };
-use relay::net::{Connection, Target as Place};
+use relay::{conversation::unreachable, net::Connection};
 use smtp::{
     capability::Capabilities,
     client::{Protocol, Security, Settings, Timeouts, Transaction},
 };
 
-use super::ready::{Ready, unreadable};
+use super::{
+    ready::{Ready, unreadable},
+    starting,
+};
 use crate::compose::read::Message;
 
 /// An agent that is alive answers in milliseconds.
@@ -30,12 +38,26 @@ pub enum HandedOver {
     /// One outcome for each recipient, in order.
     Outcomes(Vec<Outcome>),
     /// It certainly does not have the message, for this reason: somebody else may be tried.
-    NotTaken(Failure),
+    NotTaken {
+        failure: Failure,
+        /// Nobody listened, or it ended: one that is starting would take it.
+        starts: bool,
+    },
 }
 
 /// Hands a program's message over.
 pub fn send(socket: &Path, ready: &Ready) -> HandedOver {
     hand_over(socket, transaction(ready), &ready.message)
+}
+
+/// The same, where there is no other way: for some seconds an agent that is starting is waited for.
+pub fn send_once_it_listens(socket: &Path, ready: &Ready) -> HandedOver {
+    let attempt = || match send(socket, ready) {
+        outcomes @ HandedOver::Outcomes(_) => Ok(outcomes),
+        not_taken @ HandedOver::NotTaken { .. } => Err(not_taken),
+    };
+    let passes = |it: &HandedOver| matches!(it, HandedOver::NotTaken { starts: true, .. });
+    starting::wait_for(attempt, passes).unwrap_or_else(|not_taken| not_taken)
 }
 
 /// Hands a message over with an envelope that is made already; the outcomes are in its order.
@@ -55,19 +77,45 @@ pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> 
         credentials: None,
         enroll: None,
     };
-    let mut connection = match Connection::open(&Place::unix(socket), &settings, ANSWER) {
+    let begun = Instant::now();
+    let stream = match system::socket::connect(socket, ANSWER) {
+        Ok(stream) => stream,
+        Err(error) => return not_reached(socket, &error),
+    };
+    let mut connection = match Connection::over(stream, socket, &settings) {
         Ok(connection) => connection,
-        Err(failure) => return HandedOver::NotTaken(failure),
+        Err(failure) => return not_taken(failure, begun),
     };
     let outcomes = match message.reader() {
         Ok(mut content) => connection.send(transaction, &mut content),
-        Err(error) => return HandedOver::NotTaken(unreadable(&error)),
+        Err(error) => {
+            return HandedOver::NotTaken {
+                failure: unreadable(&error),
+                starts: false,
+            };
+        }
     };
     connection.quit();
     match surely_not_taken(&outcomes) {
-        Some(failure) => HandedOver::NotTaken(failure.clone()),
+        Some(failure) => not_taken(failure.clone(), begun),
         None => HandedOver::Outcomes(outcomes),
     }
+}
+
+fn not_reached(socket: &Path, error: &io::Error) -> HandedOver {
+    HandedOver::NotTaken {
+        failure: unreachable(&socket.display().to_string(), Blame::Local, error),
+        starts: system::socket::is_of_nobody(error),
+    }
+}
+
+/// An agent that ends or has no place says 421 or closes; one that stands still is silent.
+fn not_taken(failure: Failure, begun: Instant) -> HandedOver {
+    let starts = match failure.reply {
+        Some(code) => code.value() == 421,
+        None => begun.elapsed() < ANSWER,
+    };
+    HandedOver::NotTaken { failure, starts }
 }
 
 /// What our agent offers: known, so that nothing waits for its greeting.

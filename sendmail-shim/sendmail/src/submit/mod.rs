@@ -5,6 +5,7 @@
 //! | [`run`] | the whole way from standard input to the exit status |
 //! | [`agent`] | over the agent's socket |
 //! | [`direct`] | to the relayhost, without a queue |
+//! | `starting` | an agent that is just starting is waited for |
 //! | `misread` | news for the sender of addresses that could not be read |
 //! | [`ready`] | what is handed over |
 //! | [`report`] | outcomes as exit status and lines for standard error; pure |
@@ -18,4 +19,5 @@ mod misread;
 pub mod ready;
 pub mod report;
 pub mod run;
+mod starting;
 pub mod stdio;

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use mail::{clock, envelope::Rcpt, limits, message::recipients};
+use mail::{clock, envelope::Rcpt, limits, message::recipients, outcome::Failure};
 use settings::ConfigError;
 use system::{patient::Patient, sysexits::Exit};
 
@@ -158,7 +158,8 @@ fn distinct(recipients: Vec<Rcpt>) -> Vec<Rcpt> {
     first.filter(|rcpt| seen.insert(rcpt.to.key())).collect()
 }
 
-/// To the agent; where it does not answer, to the relayhost.
+/// To the agent; where it does not answer, to the relayhost. Where that is no way either, an agent
+/// that is just starting is waited for: whoever started us may not try again (cron).
 fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
     let verbose = ready.submission.verbose;
     let default = Path::new(SOCKET);
@@ -166,12 +167,23 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
     if places::named().is_some() || !default.exists() {
         socket = &config.salvaged()?.socket;
     }
-    let failure = match agent::send(socket, ready) {
-        HandedOver::Outcomes(outcomes) => {
-            return Ok(Report::of(&ready.names(), &outcomes, verbose));
-        }
-        HandedOver::NotTaken(failure) => failure,
+    let taken = |outcomes: &[_]| Ok(Report::of(&ready.names(), outcomes, verbose));
+    let (failure, starts) = match agent::send(socket, ready) {
+        HandedOver::Outcomes(outcomes) => return taken(&outcomes),
+        HandedOver::NotTaken { failure, starts } => (failure, starts),
     };
+    let report = match without_agent(ready, config, &failure) {
+        Err(report) if starts && report.exit == Exit::TempFail => report,
+        sent => return sent,
+    };
+    match agent::send_once_it_listens(socket, ready) {
+        HandedOver::Outcomes(outcomes) => taken(&outcomes),
+        HandedOver::NotTaken { .. } => Err(report),
+    }
+}
+
+/// `Err`: certainly nobody has it.
+fn without_agent(ready: &Ready, config: &Lazy, failure: &Failure) -> Result<Report, Report> {
     let no_agent = match failure.reply {
         Some(_) => format!("the agent did not take it: {}", failure.log_text()),
         None => format!("no agent answers: {}", failure.log_text()),

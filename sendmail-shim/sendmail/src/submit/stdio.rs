@@ -13,8 +13,7 @@ use std::{
     net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::{
@@ -23,13 +22,11 @@ use rustix::{
 };
 use system::{patient, sysexits::Exit};
 
-use super::{agent::COMMIT, dialogue::Dialogue, report::Report};
+use super::{agent::COMMIT, dialogue::Dialogue, report::Report, starting};
 use crate::config::{places, settings::SOCKET};
 
 /// An agent that stands still is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often an agent that is being started again is asked for a connection.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that are moved at once.
 const PIECE: usize = 16 * 1024;
 
@@ -174,19 +171,8 @@ impl Relay {
     }
 
     /// The next agent goes on.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "nothing tells when the next agent listens"
-    )]
     fn connect_again(&mut self) -> io::Result<()> {
-        let until = Instant::now() + PATIENCE;
-        self.stream = loop {
-            match connect() {
-                Ok(stream) => break stream,
-                Err(_) if Instant::now() < until => thread::sleep(PAUSE),
-                Err(report) => return Err(io::Error::other(report.lines.join("; "))),
-            }
-        };
+        self.stream = connect().map_err(|report| io::Error::other(report.lines.join("; ")))?;
         self.stream.set_nonblocking(true)?;
         self.outgoing.clear();
         self.dialogue.begin_again(&mut self.outgoing);
@@ -324,6 +310,7 @@ fn is_momentary(error: &io::Error) -> bool {
     )
 }
 
+/// There is no other way than the agent's: one that is just starting is waited for.
 fn connect() -> Result<UnixStream, Report> {
     let default = Path::new(SOCKET);
     let socket = if places::named().is_none() && default.exists() {
@@ -335,7 +322,8 @@ fn connect() -> Result<UnixStream, Report> {
             loaded.map_err(|error| Report::fault(Exit::TempFail, error.to_string()))?;
         settings.socket
     };
-    system::socket::connect(&socket, PATIENCE).map_err(|error| {
+    let attempt = || system::socket::connect(&socket, PATIENCE);
+    starting::wait_for(attempt, system::socket::is_of_nobody).map_err(|error| {
         Report::fault(
             Exit::TempFail,
             format!("no agent at {}: {error}", socket.display()),

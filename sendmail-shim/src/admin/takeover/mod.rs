@@ -249,7 +249,9 @@ impl Takeover<'_> {
         for recipients in queued.recipients.chunks(limits::RECIPIENTS) {
             let transaction = transaction(queued, recipients, message);
             let outcomes = match agent::hand_over(&self.settings.socket, transaction, message) {
-                HandedOver::NotTaken(failure) => return Err(Stays::NoAgent(failure.log_text())),
+                HandedOver::NotTaken { failure, .. } => {
+                    return Err(Stays::NoAgent(failure.log_text()));
+                }
                 HandedOver::Outcomes(outcomes) => outcomes,
             };
             for outcome in &outcomes {

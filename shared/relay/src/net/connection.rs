@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     net::SocketAddr,
+    os::unix::net::UnixStream,
     path::Path,
     time::{Duration, Instant},
 };
@@ -113,11 +114,23 @@ impl Connection {
             connection = Self::connect(target, settings, timeout)?;
             end = connection.turn(&mut io::empty(), 0, Watch::default());
         }
+        connection.opened(end)
+    }
+
+    /// Greets over a connection to a program of this machine that is made already.
+    pub fn over(stream: UnixStream, path: &Path, settings: &Settings) -> Result<Self, Failure> {
+        let relay = path.display().to_string();
+        let mut connection = Self::begin(stream.into(), relay, None, settings);
+        let end = connection.turn(&mut io::empty(), 0, Watch::default());
+        connection.opened(end)
+    }
+
+    fn opened(self, end: End) -> Result<Self, Failure> {
         match end {
-            End::Ready => Ok(connection),
+            End::Ready => Ok(self),
             End::Failed(failure) => Err(failure),
             // No transaction has begun.
-            End::Finished(_) => Err(closed().at(connection.relay())),
+            End::Finished(_) => Err(closed().at(self.relay())),
         }
     }
 
@@ -166,12 +179,21 @@ impl Connection {
             }
         };
         let trusting = Trusting::at(target.host, &target.place, target.tls);
+        Ok(Self::begin(stream, relay, trusting, settings))
+    }
+
+    fn begin(
+        stream: Stream,
+        relay: String,
+        trusting: Option<Trusting>,
+        settings: &Settings,
+    ) -> Self {
         let settings = settings.clone();
-        Ok(Self {
+        Self {
             conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
             stream: Some(stream),
             cut: false,
-        })
+        }
     }
 
     /// The same; where the handshake fails and anybody would be believed, once more in clear text
