@@ -395,3 +395,44 @@ fn a_password_that_was_put_into_a_table_or_taken_over_is_shown_by_nobody() {
         assert!(!text.contains(SECRET), "{text}");
     }
 }
+
+#[test]
+fn what_was_typed_as_a_secret_is_repeated_by_no_message_about_the_command_line() {
+    let machine = Agent::prepare("relayhost = \"127.0.0.1:1\"\ntls = \"none\"\n");
+    let relay = Smarthost::prepare("hostname = \"mail.example.test\"\n");
+    let sendmail = |words: &[&str]| machine.sendmail(words, "Subject: x\n\ny\n");
+    let password = format!("--password={SECRET}");
+    let [attached, key, login] = [
+        format!("-P{SECRET}"),
+        format!("password={SECRET}"),
+        format!("user:{SECRET}@host.example"),
+    ];
+    for (what, output) in [
+        ("mailq", sendmail(&["-bp", &password])),
+        ("mailq", sendmail(&["-bp", &attached])),
+        ("mailq", sendmail(&["-bp", "--password", SECRET])),
+        ("newaliases", sendmail(&["-bi", &key])),
+        ("flush", sendmail(&["-q", &login])),
+        ("nobody", sendmail(&[&password])),
+        ("nobody", sendmail(&["-f", &login, &attached])),
+        ("check", machine.admin(&["check", &password])),
+        ("check", machine.admin(&["check", &attached])),
+        ("pin", machine.admin(&["pin", &login])),
+        ("pin", machine.admin(&["pin", &format!("smtp://{login}")])),
+        ("init", machine.admin(&["init", "--yes", &key])),
+        (
+            "init",
+            machine.admin(&["init", "--yes", &format!("relayhost={login}")]),
+        ),
+        ("check", relay.admin(&["check", &password])),
+        ("init", relay.admin(&["init", "--yes", &key])),
+        ("test", relay.admin(&["test", &login, &key])),
+    ] {
+        let told = said(&output);
+        assert!(
+            !output.status.success() && !told.is_empty(),
+            "{what}: {told}"
+        );
+        assert!(!told.contains(SECRET), "{what}: {told}");
+    }
+}

@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 use config::places;
 use flags::parse::Warning;
+use mail::masked::Typed;
 use mode::{Mode, Program};
 use plan::Plan;
 use submit::report::Report;
@@ -39,7 +40,7 @@ use terminal::{CommandError, complain, say};
 
 /// The program, under any of its names.
 pub fn main() -> ExitCode {
-    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let mut words = words();
     let program = Program::of(&words.next().unwrap_or_default());
     match program {
         // A link that an older installation left behind: its words are no recipients.
@@ -66,11 +67,8 @@ fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
         match (&plan, unknown) {
             // It says so itself.
             (Err(refusal), true) if refusal.text.contains(&text) => {}
-            (_, true) => complain(
-                "sendmail",
-                format_args!("{text} ignored (see sendmail --help)"),
-            ),
-            (_, false) => complain("sendmail", text),
+            (_, true) => tell(&format!("{text} ignored (see sendmail --help)")),
+            (_, false) => tell(&text),
         }
     }
     match plan {
@@ -125,9 +123,17 @@ fn reachable() -> Result<config::settings::Settings, CommandError> {
 }
 
 fn end(report: Report) -> Exit {
-    report
-        .lines
-        .iter()
-        .for_each(|line| complain("sendmail", line));
+    report.lines.iter().for_each(|line| tell(line));
     report.exit
+}
+
+/// A line for standard error, without a secret that was typed.
+fn tell(line: &str) {
+    let words: Vec<_> = words().skip(1).collect();
+    let typed = Typed::of(words.iter().map(String::as_str));
+    complain("sendmail", typed.masked(line));
+}
+
+fn words() -> impl Iterator<Item = String> {
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned())
 }

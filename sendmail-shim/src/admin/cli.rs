@@ -150,7 +150,10 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     match run(cli) {
         Ok(exit) => exit,
         Err(error) => {
-            complain("sendmail-shim", &error.text);
+            complain(
+                "sendmail-shim",
+                console::refusal::typed().masked(&error.text),
+            );
             error.exit
         }
     }

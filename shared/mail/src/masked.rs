@@ -9,6 +9,7 @@
 //! | [`login`] | a login behind a host: `host:587:user:password`, `mail.example.org user:password` |
 //! | [`list_keys`] | a customer's key in the name of a block list: `abc….zen.dq.spamhaus.net` |
 //! | [`arguments`] | what a program is called with: `["/bin/x", "--password", "secret"]` |
+//! | [`Typed`] | what was typed on a command line, in messages about it |
 //! | [`free_text`] | all of these in a sentence or a line of a file |
 //!
 //! Contract: pure, total, in linear time. What only looks like a secret is hidden, too.
@@ -16,6 +17,7 @@
 
 mod arguments;
 mod names;
+mod typed;
 mod url;
 
 use std::ops::Range;
@@ -23,6 +25,7 @@ use std::ops::Range;
 pub use arguments::arguments;
 use names::named;
 pub use names::{names_secret, names_user};
+pub use typed::Typed;
 use url::is_edge;
 pub use url::{behind_host, login};
 

@@ -150,7 +150,8 @@ fn with_exit(done: Result<(String, ExitCode), Failed>) -> ExitCode {
 }
 
 fn tell(failed: Failed) -> ExitCode {
-    complain("smarthost", failed.text);
+    let typed = console::refusal::typed();
+    complain("smarthost", typed.masked(&failed.text));
     failed.exit
 }
 

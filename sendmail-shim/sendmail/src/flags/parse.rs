@@ -80,7 +80,7 @@ fn options(
     while !letters.is_empty() {
         let Some(flag) = longest(letters) else {
             typed.warnings.push(Warning {
-                text: format!("unknown option -{letters}"),
+                text: format!("unknown option -{}", name(letters)),
                 unknown: true,
             });
             return Ok(());
@@ -99,6 +99,20 @@ fn options(
         apply(typed, flag, value)?;
     }
     Ok(())
+}
+
+/// What may be shown of an option that nobody knows: what stands behind its name may be a secret
+/// (`-PPASSWORD`, `--password=…`).
+fn name(letters: &str) -> &str {
+    let is_word = letters.starts_with('-');
+    let end = if is_word {
+        letters.find('=')
+    } else {
+        letters.char_indices().nth(1).map(|(at, _)| at)
+    };
+    letters
+        .get(..end.unwrap_or(letters.len()))
+        .unwrap_or_default()
 }
 
 /// The row with the longest name that `letters` begin with; a word (`--help`) is meant as a whole.

@@ -45,7 +45,7 @@ pub fn arguments(value: &str) -> Vec<Range<usize>> {
 }
 
 /// A word behind another one that names what it is.
-fn hide(before: &str, word: &str, start: usize, found: &mut Vec<Range<usize>>) {
+pub(super) fn hide(before: &str, word: &str, start: usize, found: &mut Vec<Range<usize>>) {
     let name = before.trim_start_matches('-');
     let is_option = before.starts_with('-') && !before.contains('=');
     let is_file = ["/", "./", "../", "-"]
