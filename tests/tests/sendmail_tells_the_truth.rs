@@ -124,6 +124,29 @@ fn an_agent_that_is_stopped_does_not_keep_whoever_speaks_smtp() {
     assert!(output.stdout.starts_with(b"421 "), "{output:?}");
 }
 
+#[test]
+fn a_message_or_an_order_is_served_or_the_exit_status_says_that_it_is_not() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
+    let run = |words: &[&str]| status(&machine.sendmail(words, "To: bob@example.net\n\nx\n"));
+    let (code, told) = run(&["-t", "-V"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("-V takes 1 to 100"), "{told}");
+    sink.journal().wait_for(1);
+    for mode in ["-bh", "-bp", "-q", "--version"] {
+        let (code, told) = run(&["-t", mode]);
+        assert_eq!(code, Some(64), "{mode}: {told}");
+        assert!(told.contains("it would be lost"), "{mode}: {told}");
+    }
+    let (code, told) = run(&["-qIABC"]);
+    assert_eq!(code, Some(69), "{told}");
+    assert!(told.contains("-qIABC: no message"), "{told}");
+    for part in ["-q!IABC", "-qRbob", "-q"] {
+        let (code, told) = run(&[part]);
+        assert_eq!((code, told.as_str()), (Some(0), ""), "{part}");
+    }
+}
+
 /// cron and PHP do not look at the exit status; their mail must not be lost.
 #[test]
 fn a_sender_or_recipient_that_is_no_address_loses_no_mail() {

@@ -14,7 +14,10 @@ use control::{
 use system::sysexits::Exit;
 
 use super::terminal::{CommandError, complain, say};
-use crate::{config::settings::Settings, plan::Selector};
+use crate::{
+    config::settings::Settings,
+    plan::{Part, Selector},
+};
 
 /// What to do when no agent answers.
 pub const REMEDY: &str = "start the agent: systemctl start sendmail-shim.socket";
@@ -50,21 +53,42 @@ pub fn flush(settings: &Settings, selector: Option<&Selector>) -> Result<Exit, C
         Some(selector) => selected(settings, selector)?,
     };
     if !selection.names_something() {
-        return Ok(Exit::Ok);
+        return Ok(selector.map_or(Exit::Ok, none_selected));
     }
     let order = Order::Flush;
     let mut exit = Exit::Ok;
+    let mut ended = false;
     ask(
         settings,
         &Request::Change { order, selection },
         &mut |answer| {
+            ended |= matches!(answer, Answer::Refused(_) | Answer::Changed(_));
             if let Answer::Refused(why) = answer {
                 complain("sendmail", why);
                 exit = Exit::TempFail;
             }
         },
     )?;
+    if !ended {
+        complain("sendmail", "the agent ended before it had answered");
+        exit = Exit::TempFail;
+    }
     Ok(exit)
+}
+
+/// A message that is named is wanted; of a part of the queue, none may wait. Another user's is as
+/// unknown as one that is not there.
+fn none_selected(selector: &Selector) -> Exit {
+    let Selector { part, text, others } = selector;
+    if *part != Part::QueueId || *others {
+        return Exit::Ok;
+    }
+    let text = text.escape_debug();
+    let told = format_args!(
+        "-qI{text}: no message with that in its id is in the queue, or it is not yours"
+    );
+    complain("sendmail", told);
+    Exit::Unavailable
 }
 
 fn selected(settings: &Settings, selector: &Selector) -> Result<Selection, CommandError> {

@@ -93,7 +93,13 @@ impl Plan {
         if !brings_mail && let Some(why) = wishes.wrong.pop() {
             return Err(usage(why));
         }
-        if let Some(why) = takes_no_words(typed.mode)
+        let takes_none = takes_no_message(typed.mode).filter(|_| typed.from_header);
+        if let Some(why) = takes_none {
+            return Err(usage(format!(
+                "-t brings a message, and it would be lost: {why} (see sendmail --help)"
+            )));
+        }
+        if let Some(why) = takes_no_message(typed.mode)
             && let Some(word) = typed.recipients.first()
         {
             let word = word.escape_debug();
@@ -125,8 +131,8 @@ impl Plan {
     }
 }
 
-/// Why no words stand behind the options, in modes that do not take any.
-fn takes_no_words(mode: Mode) -> Option<&'static str> {
+/// Why no message and no words are wanted, in modes that do not take any.
+fn takes_no_message(mode: Mode) -> Option<&'static str> {
     match mode {
         Mode::ListQueue | Mode::CountQueue => Some("the queue is listed as a whole"),
         Mode::Flush => Some("the queue is tried as a whole; parts of it: -qI, -qR and -qS"),
@@ -135,7 +141,8 @@ fn takes_no_words(mode: Mode) -> Option<&'static str> {
         Mode::Smtp => Some("recipients are named in the session"),
         Mode::AddressTest => Some("addresses are read from standard input"),
         Mode::Version | Mode::Help => Some("nothing is asked of it"),
-        Mode::Deliver | Mode::Verify | Mode::Daemon | Mode::Nothing => None,
+        Mode::Nothing => Some("there is no host status"),
+        Mode::Deliver | Mode::Verify | Mode::Daemon => None,
     }
 }
 
@@ -399,13 +406,16 @@ mod tests {
             ["-N", "sometimes", "root"],
             ["-R", "half", "root"],
             ["-V", "a\nb", "root"],
+            ["-V", "", "root"],
+            ["-t", "root", "-V"],
         ] {
             let submission = plan(&line).unwrap();
             let none = (Notify::default(), None, None);
             let mail = submission.mail;
             assert_eq!((submission.notify, mail.ret, mail.envid), none, "{line:?}");
             let told = submission.notes.join("|");
-            assert!(told.starts_with(line[0]), "{line:?}: {told}");
+            let option = if line[0] == "-t" { "-V" } else { line[0] };
+            assert!(told.starts_with(option), "{line:?}: {told}");
         }
         assert_eq!(plan(&[]).unwrap_err().exit, Exit::Usage);
         for line in [
@@ -428,9 +438,37 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_never_dropped_with_0_for_another_option_asks_for_something_else() {
+        for option in [
+            "-bp",
+            "-bP",
+            "-bi",
+            "-I",
+            "-bC",
+            "-bh",
+            "-q",
+            "-qIABC",
+            "-bV",
+            "--version",
+            "--help",
+        ] {
+            for with in ["-t", "root"] {
+                let typed = parse::parse(Mode::Deliver, [with, option].map(str::to_owned));
+                let refused = Plan::of(typed.unwrap()).unwrap_err();
+                assert_eq!(refused.exit, Exit::Usage, "{with} {option}");
+            }
+        }
+        for line in [["-t", "-V"], ["root", "-V"]] {
+            let notes = plan(&line).unwrap().notes.concat();
+            assert!(notes.starts_with("-V takes 1 to 100"), "{line:?}: {notes}");
+        }
+    }
+
+    #[test]
     fn where_no_mail_is_brought_every_unknown_option_is_told_and_none_as_ignored() {
         for mode in [Mode::ListQueue, Mode::CheckAliases, Mode::Flush, Mode::Help] {
-            let typed = parse::parse(mode, ["-W", "--foo=s3cret", "-Zs3cret"].map(str::to_owned)).unwrap();
+            let typed =
+                parse::parse(mode, ["-W", "--foo=s3cret", "-Zs3cret"].map(str::to_owned)).unwrap();
             let told = Plan::of(typed).unwrap_err().text;
             for option in ["-W", "--foo", "-Z"] {
                 assert!(told.contains(option), "{mode:?}: {told}");

@@ -27,6 +27,8 @@ pub struct Typed {
     pub ret: Option<String>,
     /// `-V`
     pub envid: Option<String>,
+    /// `-V` stood at the end, without a value.
+    pub lacks_envid: bool,
     /// `-qI…`: the selector after `-q`.
     pub selector: Option<String>,
     /// `-v`
@@ -67,6 +69,12 @@ pub fn parse(mode: Mode, words: impl IntoIterator<Item = String>) -> Result<Type
             Some(letters) if !letters.is_empty() => options(&mut typed, letters, &mut words)?,
             _ => typed.recipients.push(word),
         }
+    }
+    // A message that is brought all the same is not dropped for the version.
+    let alone = typed.mode == Mode::Deliver && !typed.from_header && typed.recipients.is_empty();
+    if alone && typed.lacks_envid {
+        typed.mode = Mode::Version;
+        typed.envid = None;
     }
     Ok(typed)
 }
@@ -127,7 +135,10 @@ fn longest(letters: &str) -> Option<&'static Flag> {
 fn apply(typed: &mut Typed, flag: &Flag, value: Option<String>) -> Result<(), UsageError> {
     let missing = matches!(flag.argument, Argument::Required(_)) && value.is_none();
     match flag.effect {
-        Effect::EnvelopeId if missing => typed.mode = Mode::Version,
+        Effect::EnvelopeId if missing => {
+            typed.envid = Some(String::new());
+            typed.lacks_envid = true;
+        }
         Effect::Refuse(why) => return Err(UsageError(format!("-{}: {why}", flag.name))),
         Effect::Ignore => {}
         Effect::Warn(why) => typed.warnings.push(Warning {
@@ -252,6 +263,10 @@ mod tests {
             ("-bm", Mode::Deliver),
         ] {
             assert_eq!(typed(&[word]).mode, mode, "{word}");
+        }
+        for line in ["-t -V", "-tV", "-V -- root", "root -V", "-bp -V"] {
+            let words: Vec<_> = line.split(' ').collect();
+            assert_ne!(typed(&words).mode, Mode::Version, "{line}");
         }
         assert_eq!(typed(&["-qIABC"]).selector.as_deref(), Some("IABC"));
     }

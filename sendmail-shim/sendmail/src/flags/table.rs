@@ -110,7 +110,7 @@ pub const FLAGS: &[Flag] = &[
     row("-help", Bare, Effect::Mode(Mode::Help), "Print this list."),
     row("bv", Bare, Effect::Mode(Mode::Verify), "Print what would become of the recipients: envelope, cause and route. Sends nothing; 67 if one cannot be mailed to."),
     row("bt", Bare, Effect::Mode(Mode::AddressTest), "The same for addresses on standard input, a line each."),
-    row("q", Attached("[INTERVAL|[!]IID|[!]RTEXT|[!]STEXT]"), Effect::Flush, "Try the queue now: all of it, or what a part of its queue id (I), a recipient (R) or its sender (S) selects; ! selects the rest. An interval means once."),
+    row("q", Attached("[INTERVAL|[!]IID|[!]RTEXT|[!]STEXT]"), Effect::Flush, "Try the queue now: all of it, or what a part of its queue id (I), a recipient (R) or its sender (S) selects; ! selects the rest; 69 if there is no message with that id, or it is not yours. An interval means once."),
     row("i", Bare, Ignore, "A line with a single dot is data: always so here, except on a terminal."),
     row("oi", Attached(""), Ignore, "Same as -i."),
     row("B", Required("7BIT|8BITMIME"), Ignore, "Body type; any word. The type is determined from the content."),

@@ -69,12 +69,10 @@ fn ret(typed: &str) -> Result<Ret, String> {
 }
 
 fn envid(typed: String) -> Result<String, String> {
-    if typed.len() <= ENVID && typed.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+    if (1..=ENVID).contains(&typed.len()) && typed.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         Ok(typed)
     } else {
-        Err(format!(
-            "-V takes at most {ENVID} printable ASCII characters"
-        ))
+        Err(format!("-V takes 1 to {ENVID} printable ASCII characters"))
     }
 }
 
