@@ -15,9 +15,11 @@ use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 use spool::QueueId;
 
-/// Part of the window that passes before root is told that mail waits, so that he hears of a whole
-/// burst: ten minutes of a day.
+/// What passes before root is told that mail waits, so that he hears of more than the first of a
+/// burst: a part of the window,
 const PATIENCE: u32 = 144;
+/// and no more than that, however long the window is.
+const LONGEST: Duration = Duration::from_mins(1);
 /// Notices are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
 const ROOT: u32 = 0;
@@ -223,7 +225,7 @@ impl Account {
         let patience = if *oldest > now {
             Duration::ZERO
         } else {
-            self.window.span / PATIENCE
+            (self.window.span / PATIENCE).min(LONGEST)
         };
         let complete = (*oldest).min(now).after(patience);
         let told = self.told.map(|told| told.min(now).after(NOTICE_INTERVAL));
@@ -346,18 +348,18 @@ mod tests {
     }
 
     #[test]
-    fn root_is_told_once_a_day_and_not_before_a_burst_is_complete() {
+    fn root_is_told_within_a_minute_and_then_once_a_day() {
         let mut account = account("1/day");
         account.ask(0, at(0));
         assert_eq!(account.deadline(at(0)), None, "nothing waits");
         account.wait(id(1), 33, at(100));
         assert!(!account.must_tell(at(101)));
-        assert_eq!(account.deadline(at(101)), Some(at(700)));
-        assert!(account.must_tell(at(700)) && !account.must_tell(at(701)));
+        assert_eq!(account.deadline(at(101)), Some(at(160)));
+        assert!(account.must_tell(at(160)) && !account.must_tell(at(161)));
         let mut restarted = Account::new(account.window, &account.kept(), at(800));
         restarted.wait(id(1), 33, at(100));
         assert!(!restarted.must_tell(at(DAY)));
-        assert!(restarted.must_tell(at(DAY + 700)));
+        assert!(restarted.must_tell(at(DAY + 160)));
         // A clock set back by years silences for a day at most.
         let early = Timestamp::from_secs(1000);
         assert!(!restarted.must_tell(early));
