@@ -5,7 +5,7 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
 };
 
@@ -20,6 +20,25 @@ pub struct Daemon {
     child: Child,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
+    unread: Arc<Gate>,
+}
+
+/// Whether nobody reads its log, and who waits for the end of that.
+#[derive(Debug, Default)]
+struct Gate {
+    is_shut: Mutex<bool>,
+    opens: Condvar,
+}
+
+/// As long as it lives nobody reads the log.
+#[derive(Debug)]
+pub struct Unread(Arc<Gate>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        *self.0.is_shut.lock().unwrap() = false;
+        self.0.opens.notify_all();
+    }
 }
 
 impl Daemon {
@@ -36,9 +55,16 @@ impl Daemon {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let log = Arc::new(Mutex::new(String::new()));
         let (into, mut from) = (Arc::clone(&log), BufReader::new(read));
+        let unread = Arc::<Gate>::default();
+        let gate = Arc::clone(&unread);
         let reader = thread::spawn(move || {
             let mut line = Vec::new();
-            while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let open = || {
+                let is_shut = gate.is_shut.lock().unwrap();
+                let _open = gate.opens.wait_while(is_shut, |is_shut| *is_shut);
+                true
+            };
+            while open() && from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
                 into.lock()
                     .unwrap()
                     .push_str(&String::from_utf8_lossy(&line));
@@ -51,7 +77,14 @@ impl Daemon {
             child,
             log,
             reader: Some(reader),
+            unread,
         }
+    }
+
+    /// From now on nobody reads what it says, as with a log whose reader has stopped.
+    pub fn unread(&self) -> Unread {
+        *self.unread.is_shut.lock().unwrap() = true;
+        Unread(Arc::clone(&self.unread))
     }
 
     /// All it has said so far.

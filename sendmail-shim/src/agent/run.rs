@@ -62,6 +62,7 @@ const SEGMENT: u64 = 4 * 1024 * 1024;
 /// `config` is the file that was named, if one was.
 pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     log::init("sendmail-shim");
+    let lines = log::write_apart();
     let ending = Ending::watch()?;
     system::descriptors::raise();
     let before = places::last_good(config);
@@ -69,7 +70,9 @@ pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     if let Some(before) = before.filter(|_| read.0.fault.is_none()) {
         tell_changes(&before, &read.0);
     }
-    match serve(read, config, idle, &ending)? {
+    let end = serve(read, config, idle, &ending)?;
+    drop(lines);
+    match end {
         End::Mended { sockets } if !ending.was_wanted() => Err(system::again::start(sockets)),
         End::Mended { .. } | End::Told => Ok(()),
     }

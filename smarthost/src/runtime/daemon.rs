@@ -75,6 +75,7 @@ enum End {
 /// Runs the daemon until it is told to end.
 pub fn run(path: &Path) -> anyhow::Result<()> {
     log::init("smarthost");
+    let _lines = log::write_apart();
     system::descriptors::raise();
     let handed = listen::inherited();
     let trail = Arc::default();

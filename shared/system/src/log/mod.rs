@@ -1,7 +1,8 @@
 //! The mail log: one line an event, in Postfix's words (pflogsumm and fail2ban read on).
 //!
-//! Contract: one line is one write, so that lines of several processes and threads do not mix; no
-//! lock is held. When systemd's journal reads standard error, lines go to the journal's own socket
+//! Contract: one line is one write, so that lines of several processes and threads do not mix. In
+//! the daemons a thread of its own writes them ([`write_apart`]), so that a log that hangs stops no
+//! mail. When systemd's journal reads standard error, lines go to the journal's own socket
 //! with fields; without that socket to standard error with `<N>` priorities; otherwise there with
 //! a time stamp, the program's name and its process id.
 //! In the form of Postfix each line has the name of the daemon that would write it there, as
@@ -9,7 +10,7 @@
 //! Failures: none that the caller sees; a log that cannot be written must not stop mail.
 
 use std::{
-    fmt::{Display, Write as _},
+    fmt::Display,
     io::{self, Write as _},
     path::Path,
     process,
@@ -21,6 +22,7 @@ use mail::{
     text::{is_unseen, printable},
 };
 
+mod apart;
 pub mod events;
 mod journal;
 mod level;
@@ -30,6 +32,7 @@ mod repeats;
 pub use journal::{Field, Fields};
 pub use level::Level;
 
+use apart::Apart;
 use journal::Journal;
 use repeats::Repeats;
 
@@ -56,11 +59,75 @@ static FORM: OnceLock<Form> = OnceLock::new();
 /// Lines have Postfix's names in front: the host's name that stands before them.
 static TAGS: OnceLock<String> = OnceLock::new();
 static JOURNAL: OnceLock<Journal> = OnceLock::new();
+static APART: OnceLock<Apart<Line>> = OnceLock::new();
 static HEARER: OnceLock<Hearer> = OnceLock::new();
 static REPEATS: Mutex<Option<Repeats>> = Mutex::new(None);
 
 /// Who else hears each line, without what stands before it.
 type Hearer = Box<dyn Fn(&str) + Send + Sync>;
+
+/// A line on its way out.
+#[derive(Debug)]
+struct Line {
+    level: Level,
+    /// As whom the journal knows it.
+    name: String,
+    /// What stands before it on standard error.
+    start: String,
+    text: String,
+    /// For the journal.
+    fields: String,
+}
+
+impl Line {
+    fn new(role: Role, level: Level, fields: &Fields<'_>, text: &dyn Display) -> Self {
+        let form = FORM.get().copied().unwrap_or_else(|| Form::Plain {
+            program: "mail",
+            pid: process::id(),
+        });
+        let (Form::Journal { program } | Form::Plain { program, .. }) = form;
+        let host = TAGS.get();
+        let name = match host {
+            None => program.to_owned(),
+            Some(_) => format!("postfix/{}", role.word()),
+        };
+        let start = match (form, host) {
+            (Form::Journal { .. }, None) => format!("<{}>", level as u8),
+            (Form::Journal { .. }, Some(_)) => {
+                format!("<{}>{name}[{}]: ", level as u8, process::id())
+            }
+            (Form::Plain { pid, .. }, None) => {
+                format!("{} {name}[{pid}]: ", clock::now().rfc3339())
+            }
+            (Form::Plain { pid, .. }, Some(host)) => {
+                format!("{} {host} {name}[{pid}]: ", clock::now().rfc3339())
+            }
+        };
+        let fields = match form {
+            Form::Journal { .. } => journal::written(fields),
+            Form::Plain { .. } => String::new(),
+        };
+        Self {
+            level,
+            name,
+            start,
+            text: rendered(level, text),
+            fields,
+        }
+    }
+
+    fn write(mut self) {
+        if let Some(journal) = JOURNAL.get()
+            && journal.takes(&self.name, self.level, &self.text, &self.fields)
+        {
+            return;
+        }
+        self.start.push_str(&self.text);
+        self.start.push('\n');
+        // Nobody could be told.
+        let _ = io::stderr().write_all(self.start.as_bytes());
+    }
+}
 
 /// Chooses the form once, at start; `program` stands before each line where there is no journal.
 pub fn init(program: &'static str) {
@@ -78,6 +145,30 @@ pub fn init(program: &'static str) {
     };
     // A second call changes nothing.
     let _ = FORM.set(form);
+}
+
+/// Waits at its end for the lines that are on their way.
+#[derive(Debug)]
+#[must_use = "lines that are on their way are lost where nobody waits for them"]
+pub struct Lines(());
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if let Some(apart) = APART.get() {
+            apart.finish();
+        }
+    }
+}
+
+/// From now on a thread writes the lines; whoever holds the result ends the program.
+pub fn write_apart() -> Lines {
+    if APART.get().is_none()
+        && let Ok(apart) = Apart::start(Line::write)
+    {
+        // A second call changes nothing.
+        let _ = APART.set(apart);
+    }
+    Lines(())
 }
 
 /// From now on lines have the names of Postfix's daemons; chosen once, at start.
@@ -113,34 +204,14 @@ pub fn line_with(role: Role, level: Level, fields: &Fields<'_>, text: &dyn Displ
         Some(heard) => heard,
         None => text,
     };
-    let form = FORM.get().copied().unwrap_or_else(|| Form::Plain {
-        program: "mail",
-        pid: process::id(),
-    });
-    let tag = TAGS
-        .get()
-        .map(|host| (host, format!("postfix/{}", role.word())));
-    if let (Form::Journal { program }, Some(journal)) = (form, JOURNAL.get()) {
-        let name = tag.as_ref().map_or(program, |(_, tag)| tag);
-        let line = render_after(String::new(), level, text);
-        if journal.takes(name, level, line.trim_end_matches('\n'), fields) {
-            return;
-        }
+    let line = Line::new(role, level, fields, text);
+    match APART.get() {
+        None => line.write(),
+        Some(apart) => apart.hand(line, |missed| {
+            let text = format_args!("{missed} lines are missing here: the log did not take them");
+            Line::new(Role::Master, Level::Warning, &[], &text)
+        }),
     }
-    let start = match (form, &tag) {
-        (Form::Journal { .. }, None) => format!("<{}>", level as u8),
-        (Form::Journal { .. }, Some((_, tag))) => {
-            format!("<{}>{tag}[{}]: ", level as u8, process::id())
-        }
-        (Form::Plain { program, pid }, None) => {
-            format!("{} {program}[{pid}]: ", clock::now().rfc3339())
-        }
-        (Form::Plain { pid, .. }, Some((host, tag))) => {
-            format!("{} {host} {tag}[{pid}]: ", clock::now().rfc3339())
-        }
-    };
-    // Nobody could be told.
-    let _ = io::stderr().write_all(render_after(start, level, text).as_bytes());
 }
 
 /// Writes one line about a peer, who may cause very many: beyond some a minute they are counted.
@@ -188,19 +259,14 @@ fn tell_of(due: impl FnOnce(&mut Repeats) -> Vec<String>) {
     }
 }
 
-fn render_after(mut out: String, level: Level, text: &dyn Display) -> String {
-    out.push_str(level.word());
-    let start = out.len();
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{text}");
-    if out
-        .get(start..)
-        .is_some_and(|text| text.contains(is_unseen))
-    {
-        out = printable(&out);
+/// The text of a line, which is one whatever it holds.
+fn rendered(level: Level, text: &dyn Display) -> String {
+    let text = format!("{}{text}", level.word());
+    if text.contains(is_unseen) {
+        printable(&text)
+    } else {
+        text
     }
-    out.push('\n');
-    out
 }
 
 impl Role {
@@ -237,7 +303,7 @@ mod tests {
 
     #[test]
     fn one_event_is_one_line_whatever_its_text_holds() {
-        let line = render_after("<6>".to_owned(), Level::Info, &"a\nstatus=sent\r\x1b[2J");
-        assert_eq!(line, "<6>a?status=sent??[2J\n");
+        let text = rendered(Level::Warning, &"a\nstatus=sent\r\x1b[2J");
+        assert_eq!(text, "warning: a?status=sent??[2J");
     }
 }
