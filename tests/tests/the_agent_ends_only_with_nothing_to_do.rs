@@ -35,6 +35,25 @@ fn arrived(sink: &Sink) -> BTreeSet<String> {
     messages.iter().map(|it| it.field("Subject")).collect()
 }
 
+/// Between two programs in one process nobody handles signals.
+#[test]
+fn a_reload_in_the_moment_in_which_it_starts_anew_does_not_end_it() {
+    let sink = Sink::start();
+    let mut machine = machine(&sink.nexthop());
+    machine.run();
+    until_true("it has started anew ten times", || {
+        for _ in 0..200 {
+            assert_eq!(machine.daemon().ended(), None);
+            machine.daemon().signal(Signal::HUP);
+        }
+        let log = machine.daemon().log();
+        log.matches("listening on ").count() > 10
+    });
+    machine.send(&["somebody@example.net"], "Subject: still here\n\nbody\n");
+    until_true("it has come", || arrived(&sink).contains("still here"));
+    assert_eq!(machine.daemon().ended(), None);
+}
+
 /// Each message is aimed at the moment at which the one before it has gone: the agent that sent it
 /// is about to end.
 #[test]

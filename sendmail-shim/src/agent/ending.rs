@@ -4,9 +4,9 @@
 //! Contract: none is lost, from the first moment on. While nothing is served, at the start and
 //! before a start anew, the process ends in the very moment: nobody was promised anything that is
 //! not on disk, and a start may take long. No thread has to get its turn for that, so that a start
-//! anew overtakes no signal. The first process of a container has no other end, since the kernel
-//! keeps from it what it does not wait for. While the agent serves, a signal is a message, and the
-//! end has its order.
+//! anew overtakes no signal; what comes while the program is exchanged waits for the next one. The
+//! first process of a container has no other end, since the kernel keeps from it what it does not
+//! wait for. While the agent serves, a signal is a message, and the end has its order.
 
 use std::{
     io,
@@ -18,6 +18,7 @@ use std::{
     thread,
 };
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::{
     consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     flag,
@@ -57,6 +58,8 @@ impl Ending {
         for ignored in IGNORED {
             flag::register(ignored, Arc::default()).map_err(failed)?;
         }
+        // Those that came while the program that was here before started anew.
+        let _ = all().thread_unblock();
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
             for signal in signals.forever() {
@@ -83,4 +86,21 @@ impl Ending {
         self.idle.store(true, Ordering::SeqCst);
         self.wanted.load(Ordering::SeqCst)
     }
+}
+
+/// Starts anew, or tells why not. Until the next one watches, nobody handles a signal, which would
+/// be the end: a blocked one stays pending over execve(2).
+pub(super) fn start_anew(sockets: usize) -> String {
+    let blocked = all();
+    // Signals are delivered as before if that fails.
+    let _ = blocked.thread_block();
+    let why = system::again::start(sockets);
+    let _ = blocked.thread_unblock();
+    why
+}
+
+/// All signals that are handled here.
+fn all() -> SigSet {
+    let handled = [SIGTERM, SIGINT, SIGHUP].into_iter().chain(IGNORED);
+    handled.filter_map(|it| Signal::try_from(it).ok()).collect()
 }

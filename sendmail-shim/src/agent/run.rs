@@ -29,7 +29,7 @@ use super::{
     delivery::driver::Driver,
     digests,
     dispatch::Signal,
-    ending::{Ending, Told},
+    ending::{Ending, Told, start_anew},
     listener::{Listeners, Serve, Socket},
     maillog, notices,
     owners::Owners,
@@ -73,7 +73,7 @@ pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     let end = serve(read, config, idle, &ending)?;
     drop(lines);
     match end {
-        End::Mended { sockets } if !ending.was_wanted() => Err(system::again::start(sockets)),
+        End::Mended { sockets } if !ending.was_wanted() => Err(start_anew(sockets)),
         End::Mended { .. } | End::Told => Ok(()),
     }
 }
