@@ -57,18 +57,20 @@ fn fields(header: &Header) -> Vec<&Field> {
 }
 
 /// The Resent- fields up to the first name that comes again, with which the block before it begins.
-/// Where the fields of recipients alone come again, and nothing stands between, it is one block.
+/// Where the fields of recipients alone come again, it is one block: no resending is without who
+/// resent it. What servers wrote (Received) stands between two resendings all the same.
 fn first_block(header: &Header) -> Vec<&Field> {
     let fields = || header.fields().iter().skip_while(|field| !is_resent(field));
     let mut names = HashSet::new();
-    let together = fields().take_while(|field| is_resent(field));
+    let together = fields().take_while(|field| !is_trace(field));
+    let together = together.filter(|field| is_resent(field));
     let mut others = together.filter(|field| !RECIPIENTS.iter().any(|name| field.is(name)));
     let is_one = others.all(|field| names.insert(field.name().to_ascii_lowercase()));
     let mut block: Vec<&Field> = Vec::new();
     let mut seen = HashSet::new();
     let mut apart = !is_one;
     for field in fields() {
-        apart |= !is_resent(field);
+        apart |= is_trace(field);
         if !is_resent(field) {
             continue;
         }
@@ -78,6 +80,10 @@ fn first_block(header: &Header) -> Vec<&Field> {
         block.push(field);
     }
     block
+}
+
+fn is_trace(field: &Field) -> bool {
+    field.is("Received") || field.is("Return-Path")
 }
 
 fn is_resent(field: &Field) -> bool {
@@ -252,10 +258,15 @@ mod tests {
             "Resent-To: a@x\r\nResent-Bcc: b@x\r\nResent-Bcc: c@x\r\n",
             "Resent-From: f@x\r\nResent-To: a@x\r\nResent-To: b@x\r\nResent-Cc: c@x\r\nReceived: y\r\n\
              Resent-From: g@x\r\nResent-To: old@x\r\n",
+            "Resent-To: a@x\r\nX-Mailer: y\r\nResent-To: b@x\r\nSubject: s\r\nResent-Cc: c@x\r\n",
+            "Resent-From: f@x\r\nResent-To: a@x\r\nX: y\r\nResent-To: b@x\r\nTo: t@x\r\nResent-Cc: c@x\r\n\
+             Received: y\r\nResent-To: old@x\r\n",
         ] {
             assert_eq!(extracted(text), ["a@x", "b@x", "c@x"], "{text}");
         }
         let two = "Resent-To: a@x\r\nResent-From: f@x\r\nResent-To: old@x\r\nResent-From: g@x\r\n";
+        assert_eq!(extracted(two), ["a@x"]);
+        let two = "Resent-From: f@x\r\nResent-To: a@x\r\nX: y\r\nResent-From: g@x\r\nResent-To: old@x\r\n";
         assert_eq!(extracted(two), ["a@x"]);
     }
 

@@ -347,14 +347,15 @@ impl Reader<'_> {
     /// An address without brackets, a name, or several words of which some are addresses.
     fn bare(&mut self, words: &[Token], comment: &str) {
         match (self.address(words), self.role) {
-            (Some(Mailbox::Local(name)), Role::Author(_)) if self.more_to_come(words) => {
-                self.names.push(name.as_str().to_owned());
+            // As it stands: `Dr. Joe` could be a mailbox `Dr.Joe`, and is a name here.
+            (Some(Mailbox::Local(_)), Role::Author(_)) if self.more_to_come(words) => {
+                self.names.push(self.words(words));
             }
             (Some(Mailbox::Local(name)), Role::Recipients(known))
                 if comment.is_empty() && !self.in_group && !known(name.as_str()) =>
             {
                 let alone = Mailbox::Local(name.clone()).to_string();
-                self.hold(name.as_str(), vec![Item::Mailbox(alone)]);
+                self.hold(&self.words(words), vec![Item::Mailbox(alone)]);
             }
             (Some(target), _) => {
                 self.release();

@@ -17,6 +17,15 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
             "Kock, Arne, Dr. <a@x.example>",
             "\"Kock, Arne, Dr.\" <a@x.example>",
         ),
+        ("Dr. Joe, MD <a@x.example>", "\"Dr. Joe, MD\" <a@x.example>"),
+        (
+            "Joe, Dr. , MD. Ph. D. <a@x.example>",
+            "\"Joe, Dr., MD. Ph. D.\" <a@x.example>",
+        ),
+        (
+            "St.John, A. B <a@x.example>",
+            "\"St.John, A. B\" <a@x.example>",
+        ),
         (
             "Ops: nightly <a@x.example>",
             "\"Ops: nightly\" <a@x.example>",
