@@ -399,16 +399,13 @@ pub(crate) fn reject(rejected: &Rejected<'_>) {
     }
 }
 
-/// Nothing else can be done where a next hop does not take 8 bits and the message is not text in
-/// one part.
-pub(crate) fn eight_bit(id: QueueId, relay: &str) {
+/// The message is sent as it is, though the next hop may not take it.
+pub(crate) fn all_the_same(id: QueueId, relay: &str, what: &str) {
     life::about(
         &id,
         Role::Smtp,
         Level::Warning,
-        &format_args!(
-            "{id}: {relay} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same"
-        ),
+        &format_args!("{id}: {relay} {what}"),
     );
 }
 

@@ -15,6 +15,7 @@ use std::{
 };
 
 use tests::{
+    agent::{self, Agent},
     peers,
     resolver::{Record, Resolver},
     session::Session,
@@ -327,4 +328,29 @@ fn a_key_is_made_once_for_the_daemon_alone_and_dns_is_asked_for_it() {
         &["root@mail.example.test"],
         b"x: y\r\n\r\n",
     );
+}
+
+/// S/MIME and PGP sign bytes.
+#[test]
+fn what_a_program_has_signed_leaves_as_it_came_however_long_its_lines_are() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&agent::config(&sink.nexthop(), ""));
+    let line = "word ".repeat(400);
+    let body = format!(
+        "--q\nContent-Type: text/plain\n\n{line}\n{line}end\n\n--q\n\
+         Content-Type: application/pgp-signature\n\nsignature\n--q--\n"
+    );
+    machine.send(
+        &["x@example.net"],
+        format!(
+            "Subject: s\nMIME-Version: 1.0\n\
+             Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=q\n\n{body}"
+        ),
+    );
+    let received = sink.journal().wait_for(1).pop().unwrap();
+    assert_eq!(received.body(), body.replace('\n', "\r\n"));
+    let log = machine
+        .daemon()
+        .wait_for_log("gets lines of more than 998 bytes");
+    assert!(log.contains("the message is sent as it is"), "{log}");
 }

@@ -374,8 +374,8 @@ impl Session<'_> {
                 let hurried = self.errand.hurried.then_some(2 * HURRIED);
                 fitted.transaction.patience = batch.patience_within(hurried);
                 fitted.transaction.kept = batch.kept;
-                if fitted.eight_bit_all_the_same {
-                    maillog::eight_bit(stored.id, connection.relay());
+                for what in &fitted.all_the_same {
+                    maillog::all_the_same(stored.id, connection.relay(), what);
                 }
                 let tell = |told| self.tell(told, named);
                 let silence = Silence::new(&tell, self.errand.cut.clone());

@@ -48,7 +48,7 @@ pub fn send(
         opened: &|_| (),
         others: None,
         halted: None,
-        eight_bit: &|_| (),
+        all_the_same: &|_, _| (),
     };
     let outgoing = Outgoing {
         envelope,

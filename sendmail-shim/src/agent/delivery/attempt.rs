@@ -214,12 +214,9 @@ impl Attempts {
             opened: &|connection| opened(&agent, connection),
             others: Some(&others),
             halted: Some(&|| agent.dispatch.halted()),
-            eight_bit: &|connection| {
-                maillog::warning(&format!(
-                    "{}: {} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same",
-                    stored.id,
-                    connection.relay()
-                ));
+            all_the_same: &|connection, what| {
+                let relay = connection.relay();
+                maillog::warning(&format!("{}: {relay} {what}", stored.id));
             },
         };
         let mut header = Header::parse(&stored.header);

@@ -44,8 +44,9 @@ pub struct Road<'a> {
     /// Whether nobody here waits any longer, and why: the delivery ends with what recipients were
     /// answered by then.
     pub halted: Option<&'a dyn Fn() -> Option<Failure>>,
-    /// Told when 8 bits are sent to a peer that did not offer to take them.
-    pub eight_bit: &'a dyn Fn(&Connection),
+    /// Told what is sent as it is though the peer may not take it
+    /// ([`Fitted::all_the_same`](crate::delivery::Fitted)).
+    pub all_the_same: &'a dyn Fn(&Connection, &str),
 }
 
 /// One message.
@@ -211,8 +212,8 @@ fn fitted(
     let mut fitted = fit(peer, envelope, text.size, text.read)?;
     fitted.transaction.patience = batch.patience;
     fitted.transaction.kept = batch.kept;
-    if fitted.eight_bit_all_the_same {
-        (road.eight_bit)(connection);
+    for what in &fitted.all_the_same {
+        (road.all_the_same)(connection, what);
     }
     let told = |told| match (told, road.others) {
         (Told::Silent { in_doubt }, Some(others)) => others.silent(in_doubt, dial.host.named),
