@@ -3,7 +3,8 @@
 //! Contract: afterwards each field that may stand once stands once at most (To and Cc are joined,
 //! of the others the first usable one stays), address fields parse and have one author, `Date` and
 //! `Message-ID` are of the standard or gone, no line is anything but a field. What was well-formed
-//! is untouched, byte for byte. Conforming twice is conforming once.
+//! is untouched, byte for byte, and so are obsolete forms (RFC 5322 §4) that nothing else is wrong
+//! with; a field that is written anew has none. Conforming twice is conforming once.
 //! What is missing then, [`complete`](super::complete) adds.
 //! RFC 5322 §3.6 (how often), §3.4, §3.6.2, §3.6.4; RFC 2045 §3.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -74,7 +75,7 @@ pub fn conform(header: &mut Header, own: &str, known: Known<'_>) -> Vec<Change> 
         let plain = without_controls(tidied.as_ref().unwrap_or(field));
         let tidied = plain.or(tidied);
         let field = tidied.as_ref().unwrap_or(field);
-        let mended = mended(field, own, known, &mut authors);
+        let mended = mended(field, own, known, &mut authors).or_else(|| strict(tidied.as_ref()?));
         if let Some(mended) = &mended {
             changes.push(change(field, mended, "RFC 5322"));
         }
@@ -100,6 +101,20 @@ fn without_controls(field: &Field) -> Option<Field> {
     let blank = |byte: &u8| if is_control(byte) { b' ' } else { *byte };
     let body: Vec<u8> = body.iter().map(blank).collect();
     Some(field.with_body(&body))
+}
+
+/// A field that is written anew in any case, without obsolete forms; `None`: it has none.
+fn strict(field: &Field) -> Option<Field> {
+    let value = decode(&field.value());
+    let text = if is_one_of(field, &["Date", "Resent-Date"]) {
+        date::strict(&value)
+    } else if is_one_of(field, &["References", "In-Reply-To"]) {
+        let ids = message_ids(&value);
+        (ids != value).then_some(ids)
+    } else {
+        None
+    };
+    Some(Field::new(field.name(), &text?))
 }
 
 fn is_one_of(field: &Field, names: &[&str]) -> bool {
@@ -174,6 +189,15 @@ fn as_message_id(value: &str) -> Option<String> {
         String::new()
     };
     (written != value).then_some(written)
+}
+
+/// The ids alone: words beside them (RFC 5322 §4.5.4) tell nothing.
+pub fn message_ids(value: &str) -> String {
+    let ids = value.split('<').skip(1);
+    let ids = ids.filter_map(|rest| Some(rest.split_once('>')?.0));
+    let ids: Vec<_> = ids.filter(|inner| is_message_id(inner)).collect();
+    let written = ids.iter().map(|inner| format!("<{inner}>"));
+    written.collect::<Vec<_>>().join(" ")
 }
 
 /// RFC 5322 §3.6.4, as liberal as what programs write.

@@ -50,8 +50,29 @@ pub(super) fn read(value: &str) -> Date {
     let zoned = zoned.or_else(|| iso(value)).or_else(|| common(value));
     zoned
         .filter(sensible)
-        .and_then(|zoned| strtime::format("%a, %d %b %Y %H:%M:%S %z", &zoned).ok())
+        .and_then(|zoned| written(&zoned))
         .map_or(Date::Unreadable, Date::Written)
+}
+
+/// A date that [`read`] leaves, without obsolete forms: two digits of a year, a zone's name, a
+/// comment. `None`: it has none.
+pub(super) fn strict(value: &str) -> Option<String> {
+    let value = value.trim();
+    let written = written(&DateTimeParser::new().parse_zoned(value).ok()?)?;
+    // What may be left out, or written with one digit.
+    let is_strict = [
+        "%a, %d %b %Y %H:%M:%S %z",
+        "%a, %d %b %Y %H:%M %z",
+        "%d %b %Y %H:%M:%S %z",
+        "%d %b %Y %H:%M %z",
+    ]
+    .iter()
+    .any(|form| strtime::parse(form, value).is_ok());
+    (!is_strict).then_some(written)
+}
+
+fn written(zoned: &Zoned) -> Option<String> {
+    strtime::format("%a, %d %b %Y %H:%M:%S %z", zoned).ok()
 }
 
 fn iso(value: &str) -> Option<Zoned> {

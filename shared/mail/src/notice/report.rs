@@ -19,7 +19,7 @@ use crate::{
     clock::Timestamp,
     envelope::Recipient,
     limits,
-    message::{Field, Header},
+    message::{Field, Header, conform},
     notice::{
         compose::{Heading, plain},
         facts::Bounce,
@@ -125,7 +125,7 @@ fn report(
     let about = original
         .first("Message-ID")
         .map(Field::value)
-        .and_then(|value| String::from_utf8(value).ok());
+        .map(|value| conform::message_ids(&String::from_utf8_lossy(&value)));
     let heading = Heading {
         hostname: bounce.hostname,
         now: bounce.now,
@@ -139,7 +139,7 @@ fn report(
         auto_submitted: "auto-replied",
         about: about
             .as_deref()
-            .filter(|id| id.is_ascii() && id.len() < 500 && !id.contains(' ')),
+            .filter(|id| id.len() < 500 && !id.is_empty()),
     };
     heading.over(&multipart.formatted())
 }

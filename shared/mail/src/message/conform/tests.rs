@@ -192,3 +192,43 @@ proptest! {
         assert_strict(&header, &text);
     }
 }
+
+#[test]
+fn what_is_written_anew_has_no_obsolete_form_and_what_is_not_may_keep_it() {
+    let kept = "Date: 4 Oct 22 10:00 GMT\r\nReferences: Your mail of today <1@x>\r\n\
+                In-Reply-To: Joe's <2@x> (yesterday)\r\n";
+    assert_eq!(conformed(kept), kept);
+    let obsolete = [" :", ":\x01", ":\r\n \r\n "];
+    for colon in obsolete {
+        for (field, expected) in [
+            (
+                "Date: 4 Oct 22 10:00 GMT",
+                "Date: Tue, 04 Oct 2022 10:00:00 +0000",
+            ),
+            (
+                "Date: Tue, 4 Oct 2022 10:00:00 -0700 (PDT)",
+                "Date: Tue, 04 Oct 2022 10:00:00 -0700",
+            ),
+            (
+                "References: Your mail <1@x> of <2 @x> <3@x>",
+                "References: <1@x> <3@x>",
+            ),
+            ("In-Reply-To: Joe's <2@x> (yesterday)", "In-Reply-To: <2@x>"),
+            ("In-Reply-To: Your mail", ""),
+        ] {
+            let text = field.replacen(':', colon, 1) + "\r\n";
+            let expected = if expected.is_empty() {
+                String::new()
+            } else {
+                format!("{expected}\r\n")
+            };
+            assert_eq!(conformed(&text), expected, "{text:?}");
+        }
+    }
+    for fine in [
+        "Date : Tue, 4 Oct 2022 10:00 +0200\r\n",
+        "References : <1@x> <2@x>\r\n",
+    ] {
+        assert_eq!(conformed(fine), fine.replace(" :", ":"));
+    }
+}
