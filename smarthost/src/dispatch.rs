@@ -48,7 +48,10 @@ pub(crate) struct Probe {
     pub(crate) destination: Arc<Destination>,
     pub(crate) sender: Sender,
     pub(crate) recipient: Address,
-    pub(crate) done: oneshot::Sender<Outcome>,
+    /// A client of ours asks, and no stranger.
+    pub(crate) own: bool,
+    /// `None`: there was no place for it.
+    pub(crate) done: oneshot::Sender<Option<Outcome>>,
 }
 
 /// What becomes of a message that is on disk.

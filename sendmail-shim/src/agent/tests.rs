@@ -115,7 +115,9 @@ impl Simulation {
             | Action::Suspended { .. }
             | Action::Resumed(_)
             | Action::Learned(_) => {}
-            Action::Load { .. } | Action::Warn { .. } | Action::Cut { .. } => panic!("{action:?}"),
+            Action::Load { .. } | Action::Warn { .. } | Action::Cut { .. } | Action::Ask { .. } => {
+                panic!("{action:?}")
+            }
         }
     }
 

@@ -267,8 +267,8 @@ impl Failure {
         no_session || closing || self.blame == Blame::Us
     }
 
-    /// RFC 5321 §3.8: in answer to any command.
-    fn closes(&self) -> bool {
+    /// Whether the peer ends the connection. RFC 5321 §3.8: in answer to any command.
+    pub fn closes(&self) -> bool {
         self.reply.map(ReplyCode::value) == Some(421)
     }
 

@@ -317,8 +317,11 @@ pub enum Action<D> {
     Deliver(Delivery<D>),
     /// Others wait for the connection of a delivery whose peer is silent: end both with what
     /// recipients were answered, and say `Finished`. Not if the peer has spoken, or the whole
-    /// message is out: whatever is said of it next is on its way then.
+    /// message is out: whatever is said of it next is on its way then. Or those of a question.
     Cut { ticket: u64 },
+    /// A question has its place ([`crate::Queue::ask`]): ask, and say what came of it with
+    /// [`crate::Queue::answered`], or `Withdrawn`.
+    Ask { ticket: u64 },
     /// [`spool::Spool::record`].
     Record { id: QueueId, event: spool::Event },
     /// Tell the sender, then say `Bounced` or `BounceFailed`. `expired`: given up after the queue

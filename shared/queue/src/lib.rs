@@ -11,6 +11,8 @@
 //! | `site` | the hosts behind destinations: how many deliveries at once, their back-off, their pause |
 //! | `sites` | which destination has which hosts |
 //! | `place` | what a delivery under way takes from others |
+//! | `asking` | what questions about recipients take of the connections of a site |
+//! | `question` | those that wait, and those under way |
 //! | `slots` | who may begin a delivery: destinations that work, and a share for those that are not known to |
 //! | `transports` | which transport a destination has |
 //! | `census` | what deliveries under way share |
@@ -52,7 +54,7 @@
 //! lowered. One that is there and refuses the mail of some senders is asked at once for each other
 //! one, however many it refuses: only theirs waits, for a growing time. A message at which one
 //! falls silent is cut where others wait, before its final dot, and waits alone; hosts never have
-//! more connections than they may, silent ones with them.
+//! more connections than they may, silent ones and those of questions about recipients with them.
 //! Memory: about 150 bytes a message with one recipient while it waits, and 50 more behind a
 //! destination that is suspended; envelopes are read from the
 //! spool when they are due.
@@ -63,6 +65,7 @@ pub mod notification;
 pub mod rate;
 pub mod retry;
 
+mod asking;
 mod behind;
 mod census;
 mod destination;
@@ -74,6 +77,7 @@ mod message;
 mod orders;
 mod place;
 mod progress;
+mod question;
 mod random;
 mod recent;
 mod refused;

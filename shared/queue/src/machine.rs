@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, outcome::Outcome};
 use spool::QueueId;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     hashed::{Map, Set},
     message::{Behind, Message, State},
     random::Random,
-    slots::Destinations,
+    slots::{Answer, Destinations},
     timetable::Timetable,
 };
 
@@ -171,8 +171,29 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.destinations.shares(ticket, destination, hosts, now)
     }
 
+    /// Somebody wants to know whether a destination would take a recipient; `own`: a client of ours,
+    /// whose question goes before those of strangers. [`Action::Ask`] follows in its turn; whoever
+    /// waits no more says so with [`Self::answered`]. `None`: there is no place for it.
+    pub fn ask(&mut self, destination: &Arc<D>, own: bool, now: Timestamp) -> Option<u64> {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let waits = self.destinations.ask(ticket, destination, own, now);
+        self.dispatch(now);
+        waits.then_some(ticket)
+    }
+
+    /// What came of a question; `None`: it was given up. Whether that says anything: `false` where
+    /// it was only one connection too many.
+    pub fn answered(&mut self, ticket: u64, outcome: Option<&Outcome>, now: Timestamp) -> bool {
+        let (answer, taught) = self.destinations.answered(ticket, outcome, now);
+        let lesson = taught.and_then(|to| self.destinations.lesson(&to));
+        self.actions.extend(lesson.map(Action::Learned));
+        self.dispatch(now);
+        answer == Answer::Said
+    }
+
     /// How many connections to the hosts of a destination may be open beside those of deliveries
-    /// under way.
+    /// and questions under way.
     pub fn spare(&self, destination: &D, now: Timestamp) -> usize {
         self.destinations.spare(destination, now)
     }
@@ -318,9 +339,30 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
     }
 
-    /// Starts deliveries as long as there are places.
+    /// Starts deliveries as long as there are places, and questions: where they take turns, before
+    /// those that wait, otherwise behind them.
     fn dispatch(&mut self, now: Timestamp) {
-        while !self.waits
+        loop {
+            let mut question = self.destinations.next_question(true, now);
+            if question.is_none() && self.deliver_next(now) {
+                continue;
+            }
+            question = question.or_else(|| self.destinations.next_question(false, now));
+            let Some(ticket) = question else {
+                break;
+            };
+            self.actions.push_back(Action::Ask { ticket });
+        }
+        if !self.waits {
+            let cuts = self.destinations.cuts(now).into_iter();
+            let cuts = cuts.map(|ticket| Action::Cut { ticket });
+            self.actions.extend(cuts);
+        }
+    }
+
+    /// Starts the next delivery, if one may; whether it did, or found a job void.
+    fn deliver_next(&mut self, now: Timestamp) -> bool {
+        if !self.waits
             && let Some(turn) = self.destinations.next(now)
         {
             self.window -= usize::from(turn.job.loaded);
@@ -328,7 +370,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             let message = self.messages.get_mut(&id);
             let Some(message) = message.filter(|message| message.epoch == epoch) else {
                 self.destinations.skip(&turn, now);
-                continue;
+                return true;
             };
             message.set(&turn.job.recipients, State::Delivering);
             self.tickets += 1;
@@ -340,12 +382,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 patience: turn.patience,
             }));
             self.destinations.begin(self.tickets, turn, now);
+            return true;
         }
-        if !self.waits {
-            let cuts = self.destinations.cuts(now).into_iter();
-            let cuts = cuts.map(|ticket| Action::Cut { ticket });
-            self.actions.extend(cuts);
-        }
+        false
     }
 
     /// The clock was set: nothing becomes older, and nothing waits longer.

@@ -306,8 +306,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     pub(crate) fn withdrawn(&mut self, ticket: u64, now: Timestamp) {
-        if let Some(underway) = self.destinations.end(ticket, now) {
-            self.stay(underway, now);
+        match self.destinations.end(ticket, now) {
+            Some(underway) => self.stay(underway, now),
+            None => self.destinations.question_withdrawn(ticket, now),
         }
     }
 

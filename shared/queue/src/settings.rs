@@ -96,6 +96,9 @@ pub struct Slots {
     pub fresh: usize,
     pub fresh_owner: usize,
     pub fresh_message: usize,
+    /// Questions whether recipients would be taken: they count among all, and so many have a place
+    /// also where deliveries have all of them.
+    pub questions: usize,
     /// Jobs that must wait for each delivery under way before another one begins beside it.
     pub backlog: usize,
 }
@@ -123,6 +126,7 @@ impl Slots {
             fresh,
             fresh_owner: fresh - fresh / 4,
             fresh_message: fresh.div_ceil(3),
+            questions: (total / 10).clamp(2, 20),
             backlog: 0,
         }
     }
@@ -146,6 +150,7 @@ impl Slots {
             fresh: 0,
             fresh_owner: 0,
             fresh_message: 0,
+            questions: 0,
             backlog,
         }
     }

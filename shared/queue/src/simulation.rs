@@ -243,7 +243,7 @@ impl World {
             } => self.bounce(id, &failed, expired),
             Action::Suspended { until, .. } => assert!(until > self.now),
             Action::Resumed(_) | Action::Learned(_) => {}
-            Action::Cut { .. } => panic!("no peer is silent here"),
+            Action::Cut { .. } | Action::Ask { .. } => panic!("nobody is silent here, or asks"),
             Action::Dead { id, failed, .. } => {
                 let key = self.index(id);
                 let message = &self.messages[&key];

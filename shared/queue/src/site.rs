@@ -16,7 +16,7 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use mail::{clock::Timestamp, limits, outcome::Failure};
 use spool::QueueId;
 
-use crate::{BackOff, Transport, hashed::Set};
+use crate::{BackOff, Transport, asking::Asking, hashed::Set};
 
 /// How long a destination that answered counts as one that works.
 const WORKING: Duration = Duration::from_secs(30);
@@ -127,6 +127,8 @@ pub(crate) struct Site<D> {
     pub(crate) delivering: usize,
     /// Those of them whose peer is silent, and which try no more what the hosts bear.
     pub(crate) silent: usize,
+    /// Questions about recipients: theirs are connections, too.
+    pub(crate) asking: Asking,
     /// Deliveries that began since the last one of a message at which it fell silent before.
     pub(crate) others: u32,
     /// How many others than those are tried at once.
@@ -154,6 +156,7 @@ impl<D: Eq + Hash> Site<D> {
             members: Set::default(),
             delivering: 0,
             silent: 0,
+            asking: Asking::default(),
             others: 0,
             limit: transport.initial.min(transport.at_once()).max(1),
             failures: 0,
@@ -195,6 +198,26 @@ impl<D: Eq + Hash> Site<D> {
         self.delivering.saturating_sub(self.silent)
     }
 
+    /// Connections, those of questions with them.
+    fn connections(&self) -> usize {
+        self.delivering.saturating_add(self.asking.under_way)
+    }
+
+    /// Those of them that try what the hosts bear.
+    fn trying(&self) -> usize {
+        self.speaking().saturating_add(self.asking.under_way)
+    }
+
+    /// Whether questions may have one more of its places.
+    pub(crate) fn has_room_for_a_question(&self, transport: &Transport, now: Timestamp) -> bool {
+        !self.asking.is_paused(now) && self.asking.has_room(self.most(transport, now))
+    }
+
+    /// Whether questions have more of them than they may.
+    pub(crate) fn has_too_many_questions(&self, transport: &Transport, now: Timestamp) -> bool {
+        self.asking.has_too_many(self.most(transport, now))
+    }
+
     /// Deliveries at once, beside those whose peer is silent.
     fn most(&self, transport: &Transport, now: Timestamp) -> usize {
         self.limit.min(self.places(transport, now)).max(1)
@@ -217,12 +240,12 @@ impl<D: Eq + Hash> Site<D> {
 
     /// Whether it may bear one more, silent ones aside.
     pub(crate) fn may_try(&self, transport: &Transport, now: Timestamp) -> bool {
-        self.speaking() < self.most(transport, now)
+        self.trying() < self.most(transport, now)
     }
 
     /// Whether there may be one more connection.
     pub(crate) fn may_open(&self, transport: &Transport, now: Timestamp) -> bool {
-        self.delivering < self.open(transport, now)
+        self.connections() < self.open(transport, now)
     }
 
     /// Whether there may be one more delivery.
@@ -232,20 +255,20 @@ impl<D: Eq + Hash> Site<D> {
 
     /// Whether there are more than there may be.
     pub(crate) fn has_too_many(&self, transport: &Transport, now: Timestamp) -> bool {
-        self.delivering > self.open(transport, now) || self.speaking() > self.most(transport, now)
+        self.connections() > self.open(transport, now) || self.trying() > self.most(transport, now)
     }
 
     /// How many more there may be.
     pub(crate) fn spare(&self, transport: &Transport, now: Timestamp) -> usize {
-        let open = self.open(transport, now).saturating_sub(self.delivering);
-        open.min(self.most(transport, now).saturating_sub(self.speaking()))
+        let open = self.open(transport, now).saturating_sub(self.connections());
+        open.min(self.most(transport, now).saturating_sub(self.trying()))
     }
 
     /// Whether the end of its suspension lets a delivery begin: none is tried yet, and silent ones
     /// leave a connection.
     pub(crate) fn may_be_probed(&self, transport: &Transport) -> bool {
         let taught = self.lesson.map_or(usize::MAX, |(most, _)| most);
-        self.speaking() == 0 && self.delivering < transport.open_at_once().min(taught).max(1)
+        self.speaking() == 0 && self.connections() < transport.open_at_once().min(taught).max(1)
     }
 
     /// A delivery has ended well: one more at once may. Whether it was suspended and is not any
@@ -255,9 +278,7 @@ impl<D: Eq + Hash> Site<D> {
         self.silence = None;
         self.doubtful = false;
         self.failures = 0;
-        self.limit = (self.most(transport, now) + 1)
-            .min(transport.at_once())
-            .max(1);
+        self.raise_limit(transport, now);
         self.suspended.take().is_some()
     }
 
@@ -279,17 +300,54 @@ impl<D: Eq + Hash> Site<D> {
     /// A connection failed: whether others beside it work, so that only their number is lowered.
     pub(crate) fn slows(&mut self, failure: &Failure, now: Timestamp) -> bool {
         let others = if failure.means_too_many_connections() {
-            self.lesson = Some((self.delivering.max(1), now));
-            self.delivering
+            self.has_taught(now);
+            self.connections()
         } else {
             self.doubtful = true;
             // Whether silent ones work is not known.
             self.speaking()
         };
         if others > 0 {
-            self.limit = self.speaking().max(1);
+            self.limit = self.trying().max(1);
         }
         others > 0
+    }
+
+    /// It has said that one more than there are was too many.
+    fn has_taught(&mut self, now: Timestamp) {
+        self.lesson = Some((self.connections().max(1), now));
+    }
+
+    /// A question failed: whether only because of its connection, one too many. That teaches what a
+    /// delivery would be taught, and stops questions alone for a while.
+    pub(crate) fn has_too_many_for(&mut self, failure: &Failure, now: Timestamp) -> bool {
+        let too_many = failure.means_too_many_connections();
+        let others = self.connections() > 0;
+        if !(too_many || others && failure.closes()) {
+            return false;
+        }
+        if too_many {
+            self.has_taught(now);
+        }
+        if others {
+            self.limit = self.trying().max(1);
+        }
+        self.asking.begin_pause(now);
+        true
+    }
+
+    /// A question was answered: the hosts bear one more connection, unless they fail at mail.
+    pub(crate) fn answers(&mut self, transport: &Transport, now: Timestamp) {
+        self.asking.end_pause();
+        if self.suspended.is_none() {
+            self.raise_limit(transport, now);
+        }
+    }
+
+    fn raise_limit(&mut self, transport: &Transport, now: Timestamp) {
+        self.limit = (self.most(transport, now) + 1)
+            .min(transport.at_once())
+            .max(1);
     }
 
     /// A connection failed while no other one worked: nothing until the suspension is over.
@@ -331,6 +389,7 @@ impl<D: Eq + Hash> Site<D> {
         if let Some(silence) = &mut self.silence {
             silence.since = silence.since.min(now);
         }
+        self.asking.bound(now);
         self.rests = None;
     }
 

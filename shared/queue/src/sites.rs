@@ -52,14 +52,15 @@ impl<D: Eq + Hash> Sites<D> {
         self.all.values_mut()
     }
 
-    /// A destination that is new, or has other hosts; `under_way` deliveries are its own. What the
-    /// site that it was alone in has learned stays, where nothing is known of the new one.
+    /// A destination that is new, or has other hosts; so many deliveries under way are its own, and
+    /// questions. What the site that it was alone in has learned stays, where nothing is known of
+    /// the new one.
     pub(crate) fn join(
         &mut self,
         to: &Arc<D>,
         from: Option<&Key<D>>,
         key: &Key<D>,
-        under_way: usize,
+        (under_way, asking): (usize, usize),
         transport: &Transport,
     ) {
         let mut left = None;
@@ -68,15 +69,16 @@ impl<D: Eq + Hash> Sites<D> {
         {
             site.members.remove(to);
             site.delivering = site.delivering.saturating_sub(under_way);
+            site.asking.under_way = site.asking.under_way.saturating_sub(asking);
             if site.members.is_empty() && matches!(from, Key::Alone(_)) {
                 left = self.all.remove(from);
             }
         }
         let known = matches!(key, Key::Hosts(..)).then_some(left).flatten();
-        let site = self.all.entry(key.clone()).or_insert_with(|| Site {
-            delivering: 0,
-            silent: 0,
-            ..known.unwrap_or_else(|| Site::new(transport))
+        let site = self.all.entry(key.clone()).or_insert_with(|| {
+            let mut site = known.unwrap_or_else(|| Site::new(transport));
+            (site.delivering, site.silent, site.asking.under_way) = (0, 0, 0);
+            site
         });
         if site.members.is_empty() && site.answered.is_none() {
             // What was taught before a restart says nothing of the transport's own limits.
@@ -84,12 +86,26 @@ impl<D: Eq + Hash> Sites<D> {
         }
         site.members.insert(Arc::clone(to));
         site.delivering = site.delivering.saturating_add(under_way);
+        site.asking.under_way = site.asking.under_way.saturating_add(asking);
     }
 
     pub(crate) fn begin(&mut self, key: &Key<D>, transport: &Transport) {
         if let Some(site) = self.all.get_mut(key) {
             site.delivering += 1;
+            site.asking.gives_way();
         }
+        self.begin_process(transport);
+    }
+
+    /// A question begins.
+    pub(crate) fn begin_question(&mut self, key: &Key<D>, transport: &Transport) {
+        if let Some(site) = self.all.get_mut(key) {
+            site.asking.begin();
+        }
+        self.begin_process(transport);
+    }
+
+    fn begin_process(&mut self, transport: &Transport) {
         if let Some(name) = &transport.name {
             *self.processes.entry(Arc::clone(name)).or_default() += 1;
         }
@@ -104,9 +120,28 @@ impl<D: Eq + Hash> Sites<D> {
     ) -> Vec<Arc<D>> {
         if let Some(site) = self.all.get_mut(key) {
             site.delivering = site.delivering.saturating_sub(1);
-            if !transport.delay.is_zero() {
-                site.rests = Some(now.after(transport.delay));
-            }
+        }
+        self.freed_by(key, transport, now)
+    }
+
+    /// The same of a question.
+    pub(crate) fn end_question(
+        &mut self,
+        key: &Key<D>,
+        transport: &Transport,
+        now: Timestamp,
+    ) -> Vec<Arc<D>> {
+        if let Some(site) = self.all.get_mut(key) {
+            site.asking.end();
+        }
+        self.freed_by(key, transport, now)
+    }
+
+    fn freed_by(&mut self, key: &Key<D>, transport: &Transport, now: Timestamp) -> Vec<Arc<D>> {
+        if let Some(site) = self.all.get_mut(key)
+            && !transport.delay.is_zero()
+        {
+            site.rests = Some(now.after(transport.delay));
         }
         let mut free = self.free(&Wait::Site(key.clone()));
         if let Some(name) = &transport.name {
@@ -201,7 +236,10 @@ impl<D: Eq + Hash> Sites<D> {
     pub(crate) fn forget(&mut self, is_known: impl Fn(&D) -> bool, now: Timestamp) {
         self.all.retain(|_, site| {
             site.members.retain(|member| is_known(member));
-            !site.members.is_empty() || site.delivering > 0 || site.is_remembered(now)
+            !site.members.is_empty()
+                || site.delivering > 0
+                || site.asking.under_way > 0
+                || site.is_remembered(now)
         });
     }
 

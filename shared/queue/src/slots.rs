@@ -26,18 +26,20 @@ use mail::{
 mod hosts;
 mod orders;
 mod places;
+mod questions;
 mod refusals;
 mod silent;
 mod turn;
 
-pub(crate) use refusals::Judged;
+pub(crate) use self::{questions::Answer, refusals::Judged};
 
 use crate::{
     Settings, Transport,
     clock::Step,
     destination::{Destination, Job, Listed, Turn},
-    hashed::Map,
+    hashed::{Map, Set},
     place::Place,
+    question::Questions,
     site::{Key, Suspension, TRUSTED},
     sites::{Sites, Wait},
     transports::Transports,
@@ -101,6 +103,7 @@ pub(crate) struct Destinations<D, O> {
     /// The owner who has as many as one may have: there are not enough for two of that sort.
     hog: Option<O>,
     underway: Map<u64, Underway<D, O>>,
+    questions: Questions<D>,
     /// How many of them have given up their places among all.
     beside: usize,
     /// Those whose peer is silent and that may be cut, by when they may; and when it was looked
@@ -114,8 +117,9 @@ pub(crate) struct Destinations<D, O> {
     newest: bool,
     /// No unproven destination may begin a delivery until something changes.
     stuck: bool,
-    /// One of them may not because of hosts that others ask.
+    /// One of them may not because of hosts that others ask, and which these are.
     hosts_full: bool,
+    full: Set<Arc<str>>,
     /// There may be places for destinations that are trusted to work.
     trusts: bool,
     /// When a delivery under way counts no more among those to unproven ones.
@@ -136,6 +140,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             owners: Map::default(),
             hog: None,
             underway: Map::default(),
+            questions: Questions::default(),
             beside: 0,
             silences: BTreeSet::new(),
             looked: Timestamp::default(),
@@ -145,6 +150,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             newest: false,
             stuck: false,
             hosts_full: false,
+            full: Set::default(),
             trusts: settings.slots.trusted > 0,
             slows: None,
             ways: 0,
@@ -178,14 +184,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// A job waits.
     pub(crate) fn push(&mut self, to: &Arc<D>, owner: O, job: Job, now: Timestamp) {
-        if !self.known.contains_key(to) {
-            self.forget_idle(now);
-            let transport = self.transports.of(to);
-            let site = Key::Alone(Arc::clone(to));
-            self.sites.join(to, None, &site, 0, &transport);
-            let new = Destination::new(site, transport, self.settings.first);
-            self.known.insert(Arc::clone(to), new);
-        }
+        self.know(to, now);
         if let Some(destination) = self.known.get_mut(to) {
             destination.push(owner, job);
             // It may have waited for the end of a probe.
@@ -194,6 +193,18 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             }
         }
         self.list(to, now);
+    }
+
+    /// From now on it is known.
+    fn know(&mut self, to: &Arc<D>, now: Timestamp) {
+        if !self.known.contains_key(to) {
+            self.forget_idle(now);
+            let transport = self.transports.of(to);
+            let site = Key::Alone(Arc::clone(to));
+            self.sites.join(to, None, &site, (0, 0), &transport);
+            let new = Destination::new(site, transport, self.settings.first);
+            self.known.insert(Arc::clone(to), new);
+        }
     }
 
     /// New mail came for a destination.
@@ -310,6 +321,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             underway.began = underway.began.min(now);
         }
         self.bound_silences(now);
+        self.bound_questions(now);
         self.relist(now);
     }
 
@@ -322,7 +334,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let cut = self.next_cut();
+        let cut = self.next_cut().into_iter().chain(self.next_of_questions());
+        let cut = cut.min();
         if self.taken() >= self.settings.slots.total {
             // Whatever else is due waits for the end of a delivery.
             return cut;
@@ -459,17 +472,20 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return;
         }
         let keep = self.settings.back_off.longest;
+        let mut known = std::mem::take(&mut self.known);
         let sites = &self.sites;
-        self.known.retain(|_, destination| {
+        known.retain(|to, destination| {
             !destination.jobs.is_empty()
+                || self.is_asked_for(to)
                 || destination.refused.running(now).is_some()
                 || sites.get(&destination.site).is_some_and(|site| {
                     let suspension = site.suspended.as_ref();
                     let bad = suspension.is_some_and(|it| it.until.after(keep) > now);
                     let good = site.answered.is_some_and(|then| now.since(then) < TRUSTED);
-                    site.delivering > 0 || bad || good
+                    site.delivering > 0 || site.asking.under_way > 0 || bad || good
                 })
         });
+        self.known = known;
         let known = &self.known;
         self.sites.forget(|to| known.contains_key(to), now);
         // Looking at all of them is worth it only where some may have grown old.

@@ -6,6 +6,7 @@ mod clock;
 mod interrupted;
 mod orders;
 mod places;
+mod questions;
 mod refused;
 mod relayhost;
 mod transports;

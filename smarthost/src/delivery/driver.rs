@@ -154,6 +154,14 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             if let Some(cut) = deliveries.cuts().get(&ticket) {
                 cut.send_replace(());
             }
+            if let Some(turn) = deliveries.questions().get(&ticket) {
+                turn.cut.send_replace(true);
+            }
+        }
+        Action::Ask { ticket } => {
+            if let Some(turn) = deliveries.questions().get(&ticket) {
+                turn.comes.send_replace(true);
+            }
         }
         Action::Record { id, event } => dispatch.spool().record(id, event),
         Action::Bounce {

@@ -43,6 +43,17 @@ pub(crate) struct Deliveries {
     deferring: Mutex<Deferring>,
     /// Deliveries under way, whose connection others may wait for.
     cuts: Mutex<HashMap<u64, watch::Sender<()>>>,
+    /// Questions, those that wait with those under way.
+    questions: Mutex<HashMap<u64, Turn>>,
+}
+
+/// What a question hears of its place.
+#[derive(Default)]
+struct Turn {
+    /// It has one.
+    comes: watch::Sender<bool>,
+    /// Deliveries have waited for it for long enough.
+    cut: watch::Sender<bool>,
 }
 
 impl Deliveries {
@@ -60,10 +71,17 @@ impl Deliveries {
             read: Mutex::default(),
             deferring: Mutex::default(),
             cuts: Mutex::default(),
+            questions: Mutex::default(),
         }
     }
+
     /// Deliveries under way, whose connection others may wait for.
     fn cuts(&self) -> MutexGuard<'_, HashMap<u64, watch::Sender<()>>> {
         self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn questions(&self) -> MutexGuard<'_, HashMap<u64, Turn>> {
+        let questions = self.questions.lock();
+        questions.unwrap_or_else(PoisonError::into_inner)
     }
 }

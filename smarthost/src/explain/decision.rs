@@ -237,18 +237,18 @@ fn prober(
         let transports = Transports::new(None, Arc::new(current), Arc::default());
         while let Some(probe) = asked.recv().await {
             let outcome = if allowed {
-                delivery::probe::ask(&transports, Arc::clone(&setup), &probe).await
+                delivery::probe::ask_beside(&transports, Arc::clone(&setup), &probe).await
             } else {
                 let text = format!(
                     "{} was not asked whether {} exists: decided as if it did; ask with --probe",
                     probe.destination, probe.recipient
                 );
                 warn(&warnings, text);
-                Outcome::Delivered(Delivery {
+                Some(Outcome::Delivered(Delivery {
                     relay: String::new(),
                     reply: String::new(),
                     handover: Handover::Relayed,
-                })
+                }))
             };
             // It may have lost patience.
             let _ = probe.done.send(outcome);

@@ -140,7 +140,8 @@ impl Connection {
         self.conversation
             .transact(transaction, probe, Instant::now());
         let end = self.turn_watched(content, silence).await;
-        if self.conversation.is_closed() && !self.halt.is_reached() {
+        // At the end of a delivery's time this server may end, which waits for nobody.
+        if self.conversation.is_closed() && (probe || !self.halt.is_reached()) {
             let _ = time::timeout(QUIT_PATIENCE, self.see_closed()).await;
         }
         self.close();

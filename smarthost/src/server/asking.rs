@@ -125,7 +125,7 @@ fn look_for_catch_all(
     let (server, setup, to) = (Arc::clone(server), Arc::clone(setup), Arc::clone(to));
     tokio::spawn(async move {
         let verification = &server.world.verification;
-        let said = verification.probe(&setup, &to, &strange).await;
+        let said = verification.probe(&setup, &to, &strange, false).await;
         let taken = matches!(said, Some(Outcome::Delivered(_)));
         let news = verification
             .recipients()

@@ -3,7 +3,8 @@
 //! Contract: one question for an address at a time, whoever asks for it, and one more where a
 //! client of ours would wait for a stranger's turn. So many are asked at once, in turns of
 //! clients, and a quarter of them is kept for clients of ours, so that strangers keep none of these
-//! waiting. A stranger whose turn does not come in [`WAIT`] comes again.
+//! waiting. A stranger whose turn does not come in [`WAIT`] comes again, and so does everybody for
+//! whose question the next hop has no connection.
 //! See also: `policy::verify`, which remembers and decides.
 
 use std::{
@@ -103,28 +104,31 @@ impl Verification {
         Some((of_strangers, self.places.take(network).await?))
     }
 
+    /// What the next hop says; `None`: it has no place for questions now.
     pub(super) async fn probe(
         &self,
         setup: &Setup,
         to: &Arc<Destination>,
         recipient: &Address,
+        own: bool,
     ) -> Option<Outcome> {
         let (done, answer) = oneshot::channel();
         let probe = Probe {
             destination: Arc::clone(to),
             sender: setup.config.verify.from.clone(),
             recipient: recipient.clone(),
+            own,
             done,
         };
         self.probes.send(probe).await.ok()?;
-        answer.await.ok()
+        answer.await.ok().flatten()
     }
 }
 
 /// As long as it is there, a question may be asked.
 type Place = (Option<Turn<Network>>, Turn<Network>);
 
-/// What a stranger hears whose turn does not come, or whose answer.
+/// What a client hears whose turn does not come, or whose answer.
 pub(super) const BUSY: &str = "its next hop takes long to answer; try again later";
 
 impl Verification {
@@ -178,8 +182,9 @@ impl Verification {
         let Some((_mine, Some(_place))) = ready else {
             return known(Verified::Unsure(BUSY.to_owned()));
         };
-        let Some(outcome) = self.probe(setup, &to, &recipient).await else {
-            return known(Verified::Unsure("the daemon ends".to_owned()));
+        let Some(outcome) = self.probe(setup, &to, &recipient, client.1).await else {
+            // No outage, and no answer.
+            return known(recall().unwrap_or_else(|| Verified::Unsure(BUSY.to_owned())));
         };
         let (verified, news) = {
             let mut recipients = self.recipients();

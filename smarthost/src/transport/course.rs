@@ -219,7 +219,7 @@ impl Course<'_> {
             }
             Action::Lookup(host) => {
                 // Before anything was tried, the delivery can still have its turn later.
-                let first = !std::mem::replace(&mut self.asked, true) && session.stored.is_some();
+                let first = !std::mem::replace(&mut self.asked, true);
                 if first && !session.has_a_place(&self.hosts) {
                     return Next::Withdrawn;
                 }

@@ -25,7 +25,7 @@ const SLOWEST: u64 = 4096;
 
 /// To whom, and for whom.
 pub(crate) struct Errand {
-    /// What the queue calls it; `None`: a question.
+    /// What the queue calls it; `None`: a question beside it.
     pub(crate) ticket: Option<u64>,
     pub(crate) destination: Arc<Destination>,
     /// With these recipients alone.

@@ -87,9 +87,8 @@ async fn run(transports: &Transports, job: Job) -> Option<Vec<Outcome>> {
 }
 
 /// Whether a next hop would take these recipients: MAIL and RCPT, no message.
-pub(crate) async fn probe(transports: &Transports, errand: &Errand) -> Vec<Outcome> {
-    let asked = course::deliver(transports, errand, None).await;
-    asked.unwrap_or_default()
+pub(crate) async fn probe(transports: &Transports, errand: &Errand) -> Option<Vec<Outcome>> {
+    course::deliver(transports, errand, None).await
 }
 
 /// The hosts behind a destination that mail is handed to over a connection, and what they must show

@@ -103,6 +103,9 @@ impl Session<'_> {
     /// whatever the domains are called. Another port is another service, and strangers have but
     /// one.
     pub(super) fn is_admitted(&self, host: &Host, found: &Result<Found, Failure>) -> bool {
+        let (Some(dispatch), Some(_)) = (&self.transports.dispatch, self.stored) else {
+            return true;
+        };
         let mut hosts = vec![counted(host)];
         for (place, _) in found.iter().flat_map(|found| &found.places) {
             if let Place::Tcp(address) = place {
@@ -110,9 +113,6 @@ impl Session<'_> {
                 hosts.push(canonical.to_string().into());
             }
         }
-        let Some(dispatch) = &self.transports.dispatch else {
-            return true;
-        };
         let mut queue = dispatch.lock();
         queue.admits(&self.errand.destination, &hosts, clock::now())
     }
@@ -218,7 +218,7 @@ impl Session<'_> {
         dial: &Dial,
         demands: Option<&Demands>,
     ) -> Option<Kept> {
-        let fits = self.stored.is_some() && asks_what_anybody_asks(dial, demands);
+        let fits = asks_what_anybody_asks(dial, demands);
         let pool = &self.transports.pool;
         fits.then(|| pool.take_anybodys(site, dial, &self.errand.setup))?
     }

@@ -86,8 +86,8 @@ impl<R: Role> Up<R> {
                     format!("{destination:?} suspended: {reason}")
                 });
             }
-            // The last: nobody has told it of silence.
-            Action::Resumed(_) | Action::Learned(_) | Action::Cut { .. } => {}
+            // The last: nobody has told it of silence, or asks.
+            Action::Resumed(_) | Action::Learned(_) | Action::Cut { .. } | Action::Ask { .. } => {}
             Action::Ended { id, .. } => context
                 .story
                 .tell(now, &role.hostname(), || format!("{id} removed")),

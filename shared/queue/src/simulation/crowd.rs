@@ -1,6 +1,6 @@
 //! Days of a busy relay: thousands of destinations, some with hosts in common, of which some are
 //! dead for hours or for good, slow, refuse, or take few connections; one client floods, others
-//! send little. What must hold for every seed: what peers see at once, whose turn it is, how long
+//! send little, strangers ask for recipients. What must hold for every seed: what peers see at once, whose turn it is, how long
 //! mail is tried, and that all of it is accounted for.
 //!
 //! `QUEUE_SEEDS=5000` lives more days than CI does, `QUEUE_FIRST=123456` other ones.
@@ -20,10 +20,12 @@ use spool::{Event as Recorded, QueueId, Settlement};
 
 mod oracle;
 mod providers;
+mod questions;
 mod silent;
 
 use self::{
     providers::{Kind, Provider, providers},
+    questions::{Asking, Questions},
     silent::Silences,
 };
 use super::{Action, Delivery, Event, Queue, id, replied, sent, unreachable};
@@ -68,6 +70,7 @@ struct Flight {
 enum Coming {
     Mail(usize),
     News(Event),
+    Question(Asking),
 }
 
 struct Day {
@@ -80,6 +83,7 @@ struct Day {
     messages: Vec<Message>,
     flights: HashMap<u64, Flight>,
     silences: Silences,
+    questions: Questions,
     coming: BTreeMap<(Timestamp, u64), Coming>,
     serial: u64,
 }
@@ -133,6 +137,7 @@ impl Day {
             messages: Vec::new(),
             flights: HashMap::new(),
             silences: Silences::default(),
+            questions: Questions::default(),
             coming: BTreeMap::new(),
             serial: 0,
         }
@@ -219,6 +224,10 @@ impl Day {
             }
         }
         self.queue.handle(event, self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
         while let Some(action) = self.queue.next_action() {
             self.act(action);
         }
@@ -267,6 +276,7 @@ impl Day {
             }
             Action::Resumed(_) => {}
             Action::Cut { ticket } => self.cut(ticket),
+            Action::Ask { ticket } => self.may_ask(ticket),
             Action::Dead { .. } | Action::Warn { .. } => panic!("nothing of that kind is due"),
         }
     }
@@ -366,6 +376,7 @@ impl Day {
             match coming {
                 Coming::Mail(message) => self.mail(message),
                 Coming::News(event) => self.tell(event),
+                Coming::Question(asking) => self.question(asking),
             }
         }
         true
@@ -379,6 +390,7 @@ fn live(seed: u64) {
     };
     let mut day = Day::new(seed, destinations);
     day.expect(messages);
+    day.expect_questions(messages);
     let mut steps = 0u32;
     while day.step() {
         steps += 1;

@@ -45,10 +45,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let Some(destination) = self.known.get(to) else {
             return true;
         };
-        self.sites.get(&destination.site).is_none_or(|site| {
+        let site = self.sites.get(&destination.site);
+        site.is_none_or(|site| {
             // The delivery that asks is one of them.
             !site.has_too_many(&destination.transport, now) && !site.rests(now)
-        })
+        }) && self.question_fits(ticket, now)
     }
 
     /// What deliveries under way leave of the connections that its hosts may have.
@@ -78,6 +79,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             }
         }
         let transport = Arc::clone(&destination.transport);
+        let asking = self.move_questions(to, (&from, &key), asks);
+        let moved = (moved, asking);
         self.sites.join(to, Some(&from), &key, moved, &transport);
         self.stuck = false;
         let free = self.sites.free(&Wait::Site(from));

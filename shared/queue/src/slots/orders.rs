@@ -25,6 +25,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         for site in self.sites.values_mut() {
             site.suspended = None;
             site.failures = 0;
+            site.asking.end_pause();
         }
         for destination in self.known.values_mut() {
             destination.refused.end_pause();

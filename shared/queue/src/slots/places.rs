@@ -84,7 +84,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// Places among all that are taken.
     pub(super) fn taken(&self) -> usize {
-        self.underway.len().saturating_sub(self.beside)
+        let deliveries = self.underway.len().saturating_sub(self.beside);
+        deliveries.saturating_add(self.questions.under_way.len())
     }
 
     /// So many jobs must wait for each delivery under way before another one begins beside it. One

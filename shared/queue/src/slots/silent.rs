@@ -14,7 +14,14 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use mail::{clock::Timestamp, outcome::Failure};
 
 use super::{Destinations, Underway};
-use crate::{Silence, destination::Destination, hashed::Set, place::Place, site::Key, sites::Wait};
+use crate::{
+    Silence,
+    destination::Destination,
+    hashed::Set,
+    place::Place,
+    site::{Key, Site},
+    sites::Wait,
+};
 
 /// How long a peer may stay silent while others wait, after the driver has told of it: one that the
 /// administrator named, one of others, and either at a message at which it did so before. One that
@@ -87,6 +94,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 cut.push(ticket);
             }
         }
+        cut.extend(self.question_cuts(now));
         cut
     }
 
@@ -136,6 +144,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 return true;
             }
         }
+        if self.waits_for_hosts(site) {
+            return true;
+        }
         let mut cut = self.underway.values().filter(|it| it.cut);
         underway.place == Place::Full
             && self.taken() >= self.settings.slots.total
@@ -143,8 +154,18 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             && self.has_listed()
     }
 
+    /// Whether somebody waits because one of these hosts, not known to work, has as many deliveries
+    /// as it may, of which none is cut yet.
+    fn waits_for_hosts(&self, site: &Site<D>) -> bool {
+        let is_full = |host: &&Arc<str>| self.full.contains(*host);
+        let full: Vec<_> = site.hosts.iter().filter(is_full).collect();
+        let cut = self.underway.values().filter(|it| it.cut);
+        let mut cut = cut.filter_map(|it| self.sites.get(&it.site));
+        !full.is_empty() && !cut.any(|it| it.hosts.iter().any(|host| full.contains(&host)))
+    }
+
     /// Whether more wait for that than deliveries are cut which have it.
-    fn want(&self, wait: &Wait<D>, has_it: impl Fn(&Underway<D, O>) -> bool) -> bool {
+    pub(super) fn want(&self, wait: &Wait<D>, has_it: impl Fn(&Underway<D, O>) -> bool) -> bool {
         let waiting: Set<&Arc<D>> = self.sites.waiting(wait).iter().collect();
         if waiting.is_empty() {
             return false;

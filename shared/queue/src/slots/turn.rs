@@ -183,6 +183,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return None;
         }
         self.hosts_full = false;
+        self.full.clear();
         let (mut passed, mut found) = (Vec::new(), None);
         while let Some(to) = if self.newest {
             self.unproven.pop_back()
@@ -202,6 +203,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             let site = self.sites.get(&destination.site);
             let full = site.is_some_and(|site| census.has_full(site, slots.unproven_host));
             self.hosts_full |= full;
+            if let Some(site) = site.filter(|_| full && destination.unmuted(1) > 0) {
+                self.full.extend(site.hosts.iter().cloned());
+            }
             let taken = site
                 .filter(|_| !full)
                 .and_then(|site| census.take(destination, site, (slots, mute), now));

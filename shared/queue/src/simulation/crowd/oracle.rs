@@ -5,7 +5,7 @@ use std::time::Duration;
 use mail::outcome::Failure;
 
 use super::{
-    COMES, Day, EACH, FLOOD, Flight, KEPT, LIFETIME, SILENT_TURN, START, TURN,
+    COMES, Day, EACH, FLOOD, KEPT, LIFETIME, SILENT_TURN, START, TURN,
     providers::{Kind, PROCESSES},
     schedule,
 };
@@ -49,11 +49,13 @@ impl Day {
         let Some(name) = transport.name.clone() else {
             return;
         };
-        let by = |flight: &&Flight| {
-            let its = &self.providers[flight.provider].transport;
+        let by = |provider: &usize| {
+            let its = &self.providers[*provider].transport;
             its.name.as_ref() == Some(&name)
         };
-        assert!(self.flights.values().filter(by).count() <= PROCESSES);
+        let flights = self.flights.values().map(|flight| flight.provider);
+        let all = flights.chain(self.questions.at());
+        assert!(all.filter(by).count() <= PROCESSES);
     }
 
     /// Neither the flood nor what is dead keeps others waiting.
@@ -78,6 +80,7 @@ impl Day {
     /// All that came has ended, in time, and as it had to.
     pub(super) fn balance(&self) {
         assert_eq!((self.queue.len(), self.queue.in_flight()), (0, 0));
+        assert!(self.questions.have_ended());
         let last = KEPT + 2 * schedule().maximal + Duration::from_secs(COMES.into());
         assert!(self.now.since(START) <= last, "mail outlives its lifetime");
         for message in &self.messages {

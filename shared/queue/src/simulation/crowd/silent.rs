@@ -91,6 +91,9 @@ impl Day {
 
     /// The queue has others who wait.
     pub(super) fn cut(&mut self, ticket: u64) {
+        if self.questions.has(ticket) {
+            return self.cut_question(ticket);
+        }
         let Some(flight) = self.flights.get(&ticket) else {
             panic!("it has ended")
         };

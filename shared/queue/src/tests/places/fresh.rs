@@ -6,7 +6,7 @@ use mail::clock::Timestamp;
 
 use super::{START, accepted, deliveries, finished, hundred, sent, silence, tell};
 use crate::{
-    Patience, Routed,
+    Patience, Routed, Silence,
     simulation::{Action, Delivery, Event, ORIGIN, Queue, destination},
 };
 
@@ -92,4 +92,40 @@ fn tick(queue: &mut Queue, flights: &mut VecDeque<(Timestamp, Delivery)>, now: T
         begun.extend(tell(queue, loaded, now));
     }
     flights.extend(deliveries(&begun).into_iter().map(|it| (now, it)));
+}
+
+/// As many as one host gets, all silent at their messages.
+#[test]
+fn a_host_that_is_silent_at_some_messages_is_not_kept_by_them_from_others() {
+    let mut queue = hundred();
+    let host = ["192.0.2.1:25".into()];
+    let mut ask = |number: u64, name: &str| {
+        let begun = deliveries(&tell(&mut queue, accepted(number, &[name]), START));
+        for flight in &begun {
+            let ticket = flight.ticket;
+            if !queue.admits(&flight.destination, &host, START) {
+                tell(&mut queue, Event::Withdrawn { ticket }, START);
+            }
+        }
+        begun
+    };
+    let mut silent = Vec::new();
+    for number in 0..5 {
+        silent.extend(ask(number, &format!("silent{number}")));
+    }
+    assert_eq!(silent.len(), 5);
+    for number in 5..8 {
+        ask(number, &format!("other{number}"));
+    }
+    let silence = Silence {
+        in_doubt: false,
+        named: false,
+    };
+    for flight in &silent {
+        let ticket = flight.ticket;
+        tell(&mut queue, Event::Silent { ticket, silence }, START);
+    }
+    let due = queue.deadline().unwrap();
+    let cut = tell(&mut queue, Event::TimedOut, due);
+    assert!(matches!(cut[..], [Action::Cut { .. }]), "one: {cut:?}");
 }

@@ -1,0 +1,187 @@
+//! Strangers make a relay ask its next hop for recipients; the next hop takes two connections, and
+//! our own mail goes over it. Rows A6, A7, C7.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tests::{session::Session, smarthost::Smarthost, wait::until_true};
+
+/// Connections that the next hop takes.
+const TAKES: usize = 2;
+
+/// A next hop that says nothing of strangers' recipients (`x…`) before it may.
+#[derive(Default)]
+struct Hop {
+    open: AtomicUsize,
+    most: AtomicUsize,
+    /// Connections that were told that they are too many.
+    too_many: AtomicUsize,
+    /// Questions for strangers' recipients.
+    asked: AtomicUsize,
+    messages: AtomicUsize,
+    speaks: AtomicBool,
+}
+
+impl Hop {
+    fn start() -> (Arc<Self>, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let hop = Arc::new(Self::default());
+        let taken = Arc::clone(&hop);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let hop = Arc::clone(&taken);
+                let open = hop.open.fetch_add(1, Ordering::SeqCst) + 1;
+                thread::spawn(move || {
+                    // Who sees the end of a connection may open another one.
+                    let held = stream.try_clone();
+                    let _ = hop.talk(stream, open);
+                    hop.open.fetch_sub(1, Ordering::SeqCst);
+                    drop(held);
+                });
+            }
+        });
+        (hop, address)
+    }
+
+    fn talk(&self, mut stream: TcpStream, open: usize) -> std::io::Result<()> {
+        if open > TAKES {
+            self.too_many.fetch_add(1, Ordering::SeqCst);
+            return stream.write_all(b"421 4.7.0 Too many connections from you\r\n");
+        }
+        self.most.fetch_max(open, Ordering::SeqCst);
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        stream.write_all(b"220 two.example ESMTP\r\n")?;
+        while let Some(line) = lines.next().transpose()? {
+            let reply: &[u8] = if line.starts_with("RCPT TO:<x") {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                if !self.may_speak(&stream)? {
+                    return Ok(());
+                }
+                b"550 5.1.1 no such user\r\n"
+            } else if line == "DATA" {
+                stream.write_all(b"354 go on\r\n")?;
+                while lines.next().transpose()?.is_some_and(|line| line != ".") {}
+                self.messages.fetch_add(1, Ordering::SeqCst);
+                b"250 2.0.0 taken\r\n"
+            } else if line == "QUIT" {
+                return stream.write_all(b"221 2.0.0 bye\r\n");
+            } else {
+                b"250 2.0.0 Ok\r\n"
+            };
+            stream.write_all(reply)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until it may; `false`: whoever asked has closed meanwhile.
+    fn may_speak(&self, stream: &TcpStream) -> std::io::Result<bool> {
+        stream.set_read_timeout(Some(Duration::from_millis(20)))?;
+        let mut buffer = [0];
+        let is_there = loop {
+            if self.speaks.load(Ordering::SeqCst) {
+                break true;
+            }
+            if let Ok(0) = stream.peek(&mut buffer) {
+                break false;
+            }
+        };
+        stream.set_read_timeout(None)?;
+        Ok(is_there)
+    }
+
+    fn messages(&self) -> usize {
+        self.messages.load(Ordering::SeqCst)
+    }
+}
+
+fn relay(hop: SocketAddr, transport: &str) -> Smarthost {
+    Smarthost::start(&format!(
+        "networks = [\"127.0.0.1/32\"]\nmaildir = \"none\"\ngreet_wait = \"0s\"\n\
+         domains = {{ relay = [\"example.net\"] }}\nretry = {{ minimal = \"1s\", maximal = \"1s\" }}\n\
+         routes = {{ \"*\" = \"two:[127.0.0.1]:{port}\", \"example.net\" = \"two:[127.0.0.1]:{port}\" }}\n\
+         restrictions = [\"permit_mynetworks\", \"reject_unauth_destination\", \"reject_unverified_recipient\"]\n\
+         [transports.two]\ntype = \"smtp\"\n{transport}\n",
+        port = hop.port()
+    ))
+}
+
+/// Ten strangers name a recipient each.
+fn strangers(relay: &Smarthost) -> Vec<Session> {
+    let stranger = |number| {
+        let client = IpAddr::from([127, 0, 2, number]);
+        let mut session = Session::connect_from(client, relay.address()).ehlo();
+        session.say("MAIL FROM:<a@ham.example>");
+        let asks = format!("RCPT TO:<x{number}@example.net>\r\n");
+        session.send(asks.as_bytes()).unwrap();
+        session
+    };
+    (1..=10).map(stranger).collect()
+}
+
+fn own_mail(relay: &Smarthost, count: usize) {
+    let mut session = Session::greeted(relay.address());
+    for number in 0..count {
+        let to = format!("u{number}@else.example");
+        session.delivers("a@example.org", &[&to], b"Subject: own\r\n\r\nx\r\n");
+    }
+}
+
+fn status(relay: &Smarthost) -> String {
+    let output = relay.admin(&["status"]);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn strangers_who_ask_for_recipients_leave_our_mail_a_connection_and_open_none_too_many() {
+    let (hop, address) = Hop::start();
+    let mut relay = relay(address, "connections = 2");
+    let mut strangers = strangers(&relay);
+    until_true("the next hop is asked", || {
+        hop.asked.load(Ordering::SeqCst) > 0
+    });
+    own_mail(&relay, 8);
+    until_true("own mail goes on", || hop.messages() == 8);
+    // Who has no answer of the next hop comes again.
+    hop.speaks.store(true, Ordering::SeqCst);
+    for session in &mut strangers {
+        let reply = session.reply();
+        let text = reply.text();
+        let is_no = reply.code == 550 && text.contains("undeliverable address");
+        let is_unknown = reply.code == 450 && text.contains("unverified address");
+        assert!(is_no || is_unknown, "{reply:?}");
+    }
+    assert!(hop.most.load(Ordering::SeqCst) <= TAKES);
+    assert_eq!(hop.too_many.load(Ordering::SeqCst), 0, "one too many");
+    let status = status(&relay);
+    assert!(!status.contains("does not answer since"), "{status}");
+    assert!(!relay.daemon().log().contains("status=deferred"));
+}
+
+/// Nobody has said how many connections the next hop takes: it says so itself.
+#[test]
+fn what_a_next_hop_says_of_too_many_connections_holds_for_questions_and_is_no_outage() {
+    let (hop, address) = Hop::start();
+    let mut relay = relay(address, "initial_connections = 6\nconnections = 10");
+    let strangers = strangers(&relay);
+    relay
+        .daemon()
+        .wait_for_log("too many connections, 2 at once");
+    own_mail(&relay, 5);
+    until_true("own mail goes on", || hop.messages() == 5);
+    drop(strangers);
+    let status = status(&relay);
+    assert!(!status.contains("does not answer since"), "{status}");
+    let log = relay.daemon().log();
+    assert!(!log.contains("does not answer:"), "{log}");
+    assert!(!log.contains("status=deferred"), "{log}");
+}
