@@ -171,9 +171,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.destinations.shares(ticket, destination, hosts, now)
     }
 
-    /// Somebody wants to know whether a destination would take a recipient; `own`: a client of ours,
-    /// whose question goes before those of strangers. [`Action::Ask`] follows in its turn; whoever
-    /// waits no more says so with [`Self::answered`]. `None`: there is no place for it.
+    /// Somebody wants to know whether a destination would take a recipient; `own`: a client of
+    /// ours, whose question goes before those of strangers. [`Action::Ask`] follows in its turn;
+    /// whoever waits no more says so with [`Self::answered`]. `None`: there is no place for it.
     pub fn ask(&mut self, destination: &Arc<D>, own: bool, now: Timestamp) -> Option<u64> {
         self.tickets += 1;
         let ticket = self.tickets;

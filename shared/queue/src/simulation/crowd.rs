@@ -1,7 +1,7 @@
 //! Days of a busy relay: thousands of destinations, some with hosts in common, of which some are
 //! dead for hours or for good, slow, refuse, or take few connections; one client floods, others
-//! send little, strangers ask for recipients. What must hold for every seed: what peers see at once, whose turn it is, how long
-//! mail is tried, and that all of it is accounted for.
+//! send little, strangers ask for recipients. What must hold for every seed: what peers see at
+//! once, whose turn it is, how long mail is tried, and that all of it is accounted for.
 //!
 //! `QUEUE_SEEDS=5000` lives more days than CI does, `QUEUE_FIRST=123456` other ones.
 
