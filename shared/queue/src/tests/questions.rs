@@ -11,7 +11,7 @@ use mail::{
 
 use super::{START, accepted, deliveries, settings, tell};
 use crate::{
-    Slots, Transport, Transports,
+    Silence, Slots, Transport, Transports,
     simulation::{Action, Delivery, Event, Queue, destination, replied, sent, unreachable},
 };
 
@@ -92,6 +92,26 @@ fn questions_have_half_of_the_connections_of_a_next_hop_and_never_one_beyond_the
         }
         assert_eq!(flights, connections - share, "of {connections}");
     }
+}
+
+/// A silent delivery keeps its connection.
+#[test]
+fn beside_a_silent_delivery_a_question_leaves_no_connection_of_two() {
+    let mut queue = limited(2);
+    let silent = mail(&mut queue, 1, "a").remove(0);
+    let (ticket, silence) = (
+        silent.ticket,
+        Silence {
+            in_doubt: true,
+            named: true,
+        },
+    );
+    tell(&mut queue, Event::Silent { ticket, silence }, START);
+    let question = goes(&mut queue, "a");
+    assert_eq!(mail(&mut queue, 2, "a"), []);
+    queue.answered(question, Some(&nobody()), START);
+    assert_eq!(deliveries(&actions(&mut queue)).len(), 1);
+    waits(&mut queue, "a");
 }
 
 #[test]
