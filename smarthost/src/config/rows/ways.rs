@@ -131,7 +131,7 @@ pub(super) const WAYS: &[Row] = &[
     .otherwise("derived from its other settings"),
     Row::each_form(
         &CONNECTIONS,
-        "Simultaneous deliveries to one destination, and connections to it, silent ones included. Domains with the same hosts are one destination.",
+        "Simultaneous deliveries to one destination, and connections to it, silent ones and those of reject_unverified_recipient (half at most) included. Domains with the same hosts are one destination.",
         |c| transports(c, "connections", |t| Some(t.connections?.to_string())),
     )
     .otherwise("concurrency.destination"),
