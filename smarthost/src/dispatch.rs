@@ -239,7 +239,7 @@ impl Dispatch {
         if others.is_empty() {
             return Ok(held);
         }
-        let draft = match self.spool.load(held)? {
+        let draft = match block_in_place(|| self.spool.load(held))? {
             Some(stored) => block_in_place(|| self.spool.draft_again(&stored))?,
             None => return Ok(held),
         };

@@ -11,8 +11,7 @@ mod words;
 use std::{
     borrow::Cow,
     collections::HashSet,
-    io,
-    path::Path,
+    io, iter,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
@@ -29,37 +28,27 @@ use crate::{
     attempts::Attempts,
     listing::{self, RecipientRow, Row},
     order::{Answer, Order, Request, Selection},
-    status::{self, LOOKED_AT, NAMED},
+    status::{LOOKED_AT, NAMED},
     summary::{self, By, Counter, Item, Summary},
 };
 
 mod connection;
+mod disk;
 
 pub use connection::{Asker, PATIENCE, serve_one, serve_request};
+pub use disk::spool;
 
 /// So many messages are looked at, at once where that is possible, before an asker who has heard
 /// nothing is told that it goes on.
 const WORKING: usize = 2000;
+/// Messages that are read together.
+const READ: usize = 64;
 /// The queue's name of what is kept from delivery.
 const ON_HOLD: &str = "hold";
 /// And of what is being tried.
 const ACTIVE: &str = "active";
 /// How long a follower waits for the next attempt before he must ask again.
 const FOLLOW: Duration = Duration::from_secs(2);
-/// What there is to say of a spool.
-pub fn spool(path: &Path, spool: &Spool) -> status::Spool {
-    let synced = |(then, took): (Timestamp, Duration)| {
-        (then, u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
-    };
-    status::Spool {
-        path: path.display().to_string(),
-        free_bytes: spool.free().ok(),
-        last_sync: spool.last_sync().map(synced),
-        fault: spool.has_room(0).err().map(|why| why.to_string()),
-        hangs: spool.hangs(),
-    }
-}
-
 /// Where a message stands, as far as the spool does not know it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Standing {
@@ -243,9 +232,9 @@ impl<Q: Queue> Access<'_, Q> {
     ) -> io::Result<()> {
         self.unknown(selection)
             .try_for_each(|why| say(&Answer::Refused(why)))?;
-        for (index, id) in self.selected(selection).enumerate() {
+        for (index, (id, known)) in self.selected_known(selection).enumerate() {
             working(index, say)?;
-            let row = self.row_of(id);
+            let row = self.row_of(id, known);
             if let Some(row) = row.filter(|row| selection.matches(row, self.now)) {
                 take(row, say)?;
             }
@@ -272,6 +261,21 @@ impl<Q: Queue> Access<'_, Q> {
         let named = named.into_iter().filter(move |id| seen.insert(*id));
         let all = all.then(|| self.queue.spool().walk_ids());
         all.into_iter().flatten().chain(named)
+    }
+
+    /// The same with what is known of them, read some at a time.
+    fn selected_known(
+        &self,
+        selection: &Selection,
+    ) -> impl Iterator<Item = (QueueId, Option<Known>)> {
+        let mut ids = self.selected(selection);
+        let pieces = iter::from_fn(move || {
+            let piece: Vec<_> = ids.by_ref().take(READ).collect();
+            let known = self.queue.spool().known_of(&piece);
+            (!piece.is_empty()).then(|| piece.into_iter().zip(known))
+        });
+        let all = pieces.flatten();
+        all.map(|(id, known)| (id, known.filter(|known| self.may_see(known))))
     }
 
     fn change(&self, order: Order, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {
@@ -340,10 +344,10 @@ impl<Q: Queue> Access<'_, Q> {
         }
         let named = !selection.ids.is_empty();
         lines.extend(self.unknown(selection).map(Answer::Refused));
-        for (index, id) in self.selected(selection).enumerate() {
+        for (index, (id, known)) in self.selected_known(selection).enumerate() {
             // Who has gone meanwhile has given his order all the same.
             let _ = working(index, say);
-            let row = self.row_of(id);
+            let row = self.row_of(id, known);
             let Some(row) = row.filter(|row| selection.matches(row, self.now)) else {
                 continue;
             };
@@ -410,7 +414,7 @@ impl<Q: Queue> Access<'_, Q> {
     }
 
     fn header(&self, id: QueueId) -> Answer {
-        match self.queue.spool().load(id) {
+        match self.queue.spool().load_soon(id) {
             Ok(Some(stored)) => Answer::Header(listing::header(&stored.header)),
             Ok(None) => Answer::Refused(format!("{id} has just left the queue")),
             Err(error) => Answer::Refused(format!("{id} cannot be read: {error}")),
@@ -434,13 +438,16 @@ impl<Q: Queue> Access<'_, Q> {
     /// is known.
     fn known(&self, id: QueueId) -> Option<Known> {
         let known = self.queue.spool().known(id)?;
-        let own = self.owner.is_none() || known.envelope.uid == self.owner;
-        own.then_some(known)
+        self.may_see(&known).then_some(known)
     }
 
-    fn row_of(&self, id: QueueId) -> Option<Row> {
+    fn may_see(&self, known: &Known) -> bool {
+        self.owner.is_none() || known.envelope.uid == self.owner
+    }
+
+    fn row_of(&self, id: QueueId, known: Option<Known>) -> Option<Row> {
         let entry = self.queue.spool().entry(id)?;
-        Some(self.row(&entry, &self.known(id)?))
+        Some(self.row(&entry, &known?))
     }
 
     fn row(&self, entry: &Entry, known: &Known) -> Row {

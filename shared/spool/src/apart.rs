@@ -1,21 +1,16 @@
-//! A look at a disk that may not answer, made by a thread of its own.
+//! A look at a disk that may not answer, made by another thread.
 //!
 //! Contract: who asks waits for [`BRIEF`] at most, and not at all once it is known that the disk is
 //! late; several that ask share a look that begins after them. The last answer is kept.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
-    thread,
     time::{Duration, Instant},
 };
 
-use super::lock;
+use super::{asked::BRIEF, lock};
 use mail::clock;
-
-/// How long an answer is waited for.
-pub(super) const BRIEF: Duration = Duration::from_secs(1);
-/// How long a thread that has nothing to do is kept.
-const IDLE: Duration = Duration::from_secs(10);
+use system::workers;
 
 /// Something that is looked at.
 pub(super) struct Apart<T> {
@@ -29,7 +24,7 @@ struct State<T> {
     answered: u64,
     /// Since when a look has been under way.
     begun: Option<Instant>,
-    /// There is a thread.
+    /// A thread looks.
     served: bool,
     last: Option<Arc<T>>,
 }
@@ -67,16 +62,13 @@ impl<T: Send + Sync + 'static> Apart<T> {
         let mut state = lock(&self.state);
         state.asked = state.asked.saturating_add(1);
         let mine = state.asked;
-        if state.served {
-            self.changed.notify_all();
-        } else {
+        if !state.served {
             let own = Arc::clone(self);
-            let thread = thread::Builder::new().name("spool-look".to_owned());
-            if thread.spawn(move || own.serve()).is_err() {
+            state.served = workers::run(move || own.serve()).is_ok();
+            if !state.served {
                 drop(state);
                 return Seen::Now(Arc::new((self.work)()));
             }
-            state.served = true;
         }
         let asked = clock::steady();
         loop {
@@ -97,20 +89,10 @@ impl<T: Send + Sync + 'static> Apart<T> {
         }
     }
 
-    /// The thread.
+    /// Looks until nobody waits for a look.
     fn serve(&self) {
         let mut state = lock(&self.state);
-        loop {
-            if state.asked == state.answered {
-                let woken = self.changed.wait_timeout(state, IDLE);
-                let (woken, over) = woken.unwrap_or_else(PoisonError::into_inner);
-                state = woken;
-                if over.timed_out() && state.asked == state.answered {
-                    state.served = false;
-                    return;
-                }
-                continue;
-            }
+        while state.asked != state.answered {
             let asked = state.asked;
             state.begun = Some(clock::steady());
             drop(state);
@@ -121,6 +103,7 @@ impl<T: Send + Sync + 'static> Apart<T> {
             state.last = Some(found);
             self.changed.notify_all();
         }
+        state.served = false;
     }
 }
 
@@ -131,7 +114,7 @@ fn since(then: Instant) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use std::{sync::mpsc, thread};
 
     #[test]
     fn a_disk_that_does_not_answer_is_waited_for_briefly_and_what_was_seen_is_kept() {

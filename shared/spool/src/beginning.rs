@@ -4,10 +4,10 @@ use std::{io, time::Duration};
 
 use super::{
     QueueId, Spool, SpoolError,
-    apart::BRIEF,
+    asked::{BRIEF, HANGS},
     committer::Committer,
     lock, recovered,
-    standing::{HANGS, May},
+    standing::{AGAIN, May},
 };
 use mail::clock;
 
@@ -19,6 +19,9 @@ impl Spool {
     /// after the next start. If not, when to ask again: soon, where that is being found out.
     pub fn may_begin(&self) -> Result<(), Duration> {
         let committer = &self.open.committer;
+        if committer.asked.is_away() {
+            return Err(AGAIN);
+        }
         let may = lock(&committer.standing).may();
         match may {
             May::Begin => Ok(()),
@@ -34,13 +37,15 @@ impl Spool {
     /// Whether the disk neither takes what is to be written nor says that it fails: whoever writes
     /// there now waits, and cannot be killed.
     pub fn hangs(&self) -> bool {
-        lock(&self.open.committer.standing).hangs() || self.late() >= HANGS
+        let committer = &self.open.committer;
+        let writes = lock(&committer.standing).hangs();
+        writes || self.late() >= HANGS || committer.asked.is_away()
     }
 
     /// What lies in `quarantine/`, as far as the disk answers.
     pub fn quarantined(&self) -> Option<String> {
         let root = &self.open.committer.layout.root;
-        let answers = self.late() < BRIEF && !self.hangs();
+        let answers = self.open.committer.asked.late() < BRIEF && !self.hangs();
         answers.then(|| recovered::quarantined(root)).flatten()
     }
 
@@ -64,12 +69,8 @@ impl Spool {
             )
         });
         let found = lock(&committer.found).clone();
-        waits
-            .into_iter()
-            .chain(late)
-            .chain(found)
-            .chain(damaged)
-            .collect()
+        let waits = waits.or(late).or_else(|| committer.asked.alarm());
+        waits.into_iter().chain(found).chain(damaged).collect()
     }
 }
 

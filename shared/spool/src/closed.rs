@@ -13,12 +13,7 @@
 //! Segments are known by their marks: they may get other numbers. Parsing is total.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    io::{self, Read as _},
-    ops::Range,
-};
+use std::{collections::BTreeMap, fmt::Write as _, io, ops::Range};
 
 use super::{
     disk::Disk,
@@ -26,6 +21,7 @@ use super::{
     journal::{self, Level},
     layout::{self, Layout},
     recovered::Recovered,
+    watched::Readable as _,
 };
 
 /// Largest list that is read, bytes: of more segments than fit in an index.
@@ -112,10 +108,11 @@ fn ill(layout: &Layout, why: &dyn std::fmt::Display) -> Option<Closed> {
 }
 
 fn text(disk: &dyn Disk, layout: &Layout) -> io::Result<String> {
-    let mut text = String::new();
     let file = disk.open(&layout.closed)?;
-    file.take(MOST).read_to_string(&mut text)?;
-    Ok(text)
+    let length = file.length()?.min(MOST);
+    let mut text = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.read_exact_at(&mut text, 0)?;
+    String::from_utf8(text).map_err(io::Error::other)
 }
 
 /// Writes the list, if there is a segment: the last thing that is done in the directory.

@@ -25,7 +25,8 @@ impl Committer {
         let begun = clock::steady();
         let (result, wants_next, displaced) = {
             let mut log = lock(&self.log);
-            let result = log.append(&self.index, &mut outgoing);
+            let write = || log.append(&self.index, &mut outgoing);
+            let result = self.asked.at_root("writing to", write);
             (result, log.wants_next(), !log.displaced.is_empty())
         };
         let took = clock::steady() - begun;

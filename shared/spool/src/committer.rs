@@ -20,6 +20,7 @@ use std::{
 
 use super::{
     QueueId, SpoolError,
+    asked::Asked,
     disk::Disk,
     index::Index,
     intake::Intake,
@@ -36,6 +37,8 @@ use mail::clock::{self, Timestamp};
 /// What the threads of a spool share.
 pub(super) struct Committer {
     pub(super) disk: Arc<dyn Disk>,
+    /// What that has not answered.
+    pub(super) asked: Arc<Asked>,
     pub(super) layout: Layout,
     pub(super) linger: Duration,
     pub(super) segment_size: u64,
@@ -61,7 +64,7 @@ pub(super) struct Committer {
 
 impl Committer {
     pub(super) fn new(
-        disk: Arc<dyn Disk>,
+        (disk, asked): (Arc<dyn Disk>, Arc<Asked>),
         layout: Layout,
         linger: Duration,
         segment_size: u64,
@@ -70,6 +73,7 @@ impl Committer {
     ) -> Self {
         Self {
             disk,
+            asked,
             layout,
             linger,
             segment_size,
@@ -112,7 +116,8 @@ impl Committer {
         let asked = std::mem::take(&mut intake.prove) && intake.retry.is_empty();
         drop(intake);
         if asked {
-            lock(&self.log).prove(&self.index);
+            let prove = || lock(&self.log).prove(&self.index);
+            self.asked.at_root("writing to", prove);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The file operations that durability rests on, behind a trait so that a test can cut, fail and
 //! forget after each of them.
 //!
-//! Contract: nothing but this writes in the spool's directory, or opens what lies there. Reading
-//! goes through [`File`] itself.
+//! Contract: nothing but this writes in the spool's directory, or opens what lies there; what is
+//! read is a [`Source`].
 
 use std::{
     fs::{File, Metadata, OpenOptions, Permissions},
@@ -13,6 +13,8 @@ use std::{
 
 use rustix::{fs::FallocateFlags, io::Errno};
 use system::nameless::Nameless;
+
+use super::watched::Source;
 
 /// What the spool asks of a disk.
 pub(super) trait Disk: Send + Sync {
@@ -35,7 +37,7 @@ pub(super) trait Disk: Send + Sync {
     fn truncate(&self, path: &Path, size: u64) -> io::Result<()>;
     /// Opens a regular file to be read; nobody keeps it open for long. Anything else is
     /// [`io::ErrorKind::InvalidData`].
-    fn open(&self, path: &Path) -> io::Result<File>;
+    fn open(&self, path: &Path) -> io::Result<Source>;
     /// Writes a new file; content and name last.
     fn save(&self, path: &Path, content: &[u8]) -> io::Result<()>;
     /// Marks a body file as one of accepted mail ([`is_promised`]). Need not last.
@@ -120,12 +122,12 @@ impl Disk for Native {
         OpenOptions::new().write(true).open(path)?.set_len(size)
     }
 
-    fn open(&self, path: &Path) -> io::Result<File> {
+    fn open(&self, path: &Path) -> io::Result<Source> {
         // A pipe would wait for its other end for ever.
         if !path.symlink_metadata()?.is_file() {
             return Err(no_file());
         }
-        File::open(path)
+        File::open(path).map(Source::new)
     }
 
     fn save(&self, path: &Path, content: &[u8]) -> io::Result<()> {

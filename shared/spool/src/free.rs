@@ -7,14 +7,14 @@ use std::{
 
 use system::fs::Room;
 
-use super::{SpoolError, apart::Apart, place::Root};
+use super::{SpoolError, apart::Apart, asked::Asked, place::Root};
 
 /// Whether the directory is there, and what is free.
 pub(super) type Look = Apart<Result<Room, SpoolError>>;
 
-/// Looks on a thread of its own.
-pub(super) fn apart(root: Root, path: PathBuf) -> Arc<Look> {
-    Apart::new(move || look(&root, &path))
+/// Looks on another thread.
+pub(super) fn apart(asked: Arc<Asked>, root: Root, path: PathBuf) -> Arc<Look> {
+    Apart::new(move || asked.at_root("looking at", || look(&root, &path)))
 }
 
 /// Looks here and now.

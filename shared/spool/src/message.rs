@@ -1,15 +1,16 @@
 //! What callers see of a message: entry, content, events.
 
 use std::{
-    fs::File,
     io::{self, Read},
-    os::unix::fs::FileExt as _,
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::QueueId;
+use super::{
+    QueueId,
+    watched::{Readable as _, Source},
+};
 use mail::{clock::Timestamp, envelope::Envelope};
 
 /// What became of one recipient.
@@ -155,7 +156,7 @@ pub struct Stored {
 pub enum Body {
     Inline(Vec<u8>),
     /// A file of its own and its length; stays readable while this lives.
-    File(File, u64),
+    File(Source, u64),
 }
 
 impl Stored {
@@ -174,7 +175,7 @@ impl Stored {
         match &self.body {
             Body::Inline(body) => body.as_slice().take(most).read_to_end(&mut bytes)?,
             Body::File(file, length) => Section {
-                file: file.try_clone()?,
+                file: file.clone(),
                 at: 0,
                 end: (*length).min(most),
             }
@@ -205,7 +206,7 @@ impl Stored {
         Ok(match &self.body {
             Body::Inline(bytes) => Box::new(head.chain(io::Cursor::new(bytes.clone()))),
             Body::File(file, length) => Box::new(head.chain(Section {
-                file: file.try_clone()?,
+                file: file.clone(),
                 at: 0,
                 end: *length,
             })),
@@ -220,7 +221,7 @@ pub(super) fn message_size(header: usize, body: u64) -> u64 {
 
 /// Reads a file by position, so that readers of one file do not disturb one another.
 struct Section {
-    file: File,
+    file: Source,
     at: u64,
     end: u64,
 }

@@ -11,21 +11,21 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
-    fs::File,
     io::{self, ErrorKind},
-    os::unix::fs::FileExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::io::Errno;
 
 use super::{
     Body, QueueId, Spool, SpoolError, Stored,
+    committer::Committer,
     disk::Disk,
     index::{Location, Message},
     journal::{self, Level},
     lock,
     record::{self, HEADER, Header, Kind, Place, State},
+    watched::{Readable as _, Source},
 };
 use mail::envelope::{Envelope, Ret};
 
@@ -56,20 +56,14 @@ type Result<T> = std::result::Result<T, Unread>;
 struct Found {
     id: QueueId,
     at: Location,
-    file: File,
+    file: Source,
     mark: u64,
 }
 
 impl Spool {
     /// A message with its content; `None` if it is no longer queued.
     pub fn load(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
-        let committer = &self.open.committer;
-        let path = committer.layout.body(id);
-        let loaded = self.find(id, |found| found.whole(committer.disk.as_ref(), &path));
-        if loaded.is_ok() {
-            lock(&self.open.committer.damaged).remove(&id);
-        }
-        loaded
+        self.open.committer.load(id)
     }
 
     /// Whether a message was found damaged.
@@ -90,17 +84,46 @@ impl Spool {
     /// still.
     pub fn load_to_return(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
         self.load(id).or_else(|error| {
-            let damaged = lock(&self.open.committer.damaged).contains(&id);
-            let but_the_body = || self.find(id, Found::remains);
-            let remains = damaged.then(|| but_the_body().or_else(|_| Ok(self.remains(id))));
-            remains.unwrap_or(Err(error))
+            let but_the_body = || self.open.committer.find(id, Found::remains);
+            let remains = || but_the_body().or_else(|_| Ok(self.remains(id)));
+            if self.is_damaged(id) {
+                remains()
+            } else {
+                Err(error)
+            }
         })
     }
 
     /// Sender and recipients of a message, read without its content; `None` if it is no longer
     /// queued.
     pub fn envelope(&self, id: QueueId) -> std::result::Result<Option<Envelope>, SpoolError> {
+        self.open.committer.envelope(id)
+    }
+}
+
+impl Committer {
+    pub(super) fn load(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
+        let path = self.layout.body(id);
+        let loaded = self.find(id, |found| found.whole(self.disk.as_ref(), &path));
+        if loaded.is_ok() {
+            lock(&self.damaged).remove(&id);
+        }
+        loaded
+    }
+
+    pub(super) fn envelope(
+        &self,
+        id: QueueId,
+    ) -> std::result::Result<Option<Envelope>, SpoolError> {
         self.find(id, Found::envelope)
+    }
+
+    /// Where its record is: in a segment with that mark, and path.
+    pub(super) fn place_of(&self, id: QueueId) -> Option<(Location, u64, PathBuf)> {
+        let index = lock(&self.index);
+        let at = index.message(id).map(Message::location)?;
+        let segment = index.segments.get(&at.segment)?;
+        Some((at, segment.mark, segment.path.clone()))
     }
 
     fn find<T>(
@@ -108,19 +131,13 @@ impl Spool {
         id: QueueId,
         read: impl Fn(&Found) -> Result<T>,
     ) -> std::result::Result<Option<T>, SpoolError> {
-        let committer = &self.open.committer;
-        let place = || {
-            let index = lock(&committer.index);
-            let at = index.message(id).map(Message::location)?;
-            let segment = index.segments.get(&at.segment)?;
-            Some((at, segment.mark, segment.path.clone()))
-        };
+        let place = || self.place_of(id);
         let (mut moves, mut looked) = (MOVES, false);
         loop {
             let Some((at, mark, path)) = place() else {
                 return Ok(None);
             };
-            let opened = committer.disk.open(&path).map_err(|error| Unread {
+            let opened = self.disk.open(&path).map_err(|error| Unread {
                 body: false,
                 error: if_damaged(error, || format!("record of {id} is damaged")),
             });
@@ -136,17 +153,16 @@ impl Spool {
                     // Its segment may have been taken away, and be open still.
                     Some(_) if !looked && !body && error.kind() == ErrorKind::InvalidData => {
                         looked = true;
-                        committer.put_right();
+                        self.put_right();
                     }
                     Some(_) => {
-                        if error.kind() == ErrorKind::InvalidData
-                            && lock(&self.open.committer.damaged).insert(id)
+                        if error.kind() == ErrorKind::InvalidData && lock(&self.damaged).insert(id)
                         {
                             let text = format_args!("spool: {error}; not delivered, it stays");
                             journal::line(Level::Error, &text);
                         }
                         let (doing, path) = if body {
-                            ("cannot read", committer.layout.body(id))
+                            ("cannot read", self.layout.body(id))
                         } else {
                             ("cannot read a message of", path)
                         };
@@ -259,9 +275,9 @@ impl Found {
     }
 }
 
-fn check_body(file: &File, length: u64, checksum: Option<u32>) -> io::Result<()> {
+fn check_body(file: &Source, length: u64, checksum: Option<u32>) -> io::Result<()> {
     let spoiled = |what: String| io::Error::new(ErrorKind::InvalidData, what);
-    let found = file.metadata()?.len();
+    let found = file.length()?;
     if found != length {
         return Err(spoiled(format!("it has {found} bytes, not {length}")));
     }

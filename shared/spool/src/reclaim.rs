@@ -6,7 +6,7 @@
 //! segment with the least live part is copied forward. Work is done at most once in twenty times
 //! `linger`, on a thread of its own, so that no commit waits for it.
 
-use std::{collections::HashSet, fs::File, io, sync::PoisonError, time::Instant};
+use std::{collections::HashSet, io, sync::PoisonError, time::Instant};
 
 use super::{
     QueueId, SpoolError,
@@ -17,6 +17,7 @@ use super::{
     log::Outgoing,
     record::{self, Change, Head, Kind, Part, Place, Record, What},
     scan::{self, Scanned, Seen},
+    watched::Readable,
 };
 use mail::{clock, envelope::Envelope};
 
@@ -247,7 +248,7 @@ impl Committer {
         &self,
         number: u64,
         mark: u64,
-        file: &File,
+        file: &dyn Readable,
     ) -> Result<Scanned, SpoolError> {
         let (mut copies, mut bytes, mut seen, mut result) =
             (Vec::new(), 0u64, HashSet::new(), Ok(()));
@@ -290,7 +291,8 @@ impl Committer {
                 .unzip()
         };
         lock(&self.standing).copies();
-        let result = lock(&self.log).append(&self.index, &mut outgoing);
+        let write = || lock(&self.log).append(&self.index, &mut outgoing);
+        let result = self.asked.at_root("writing to", write);
         lock(&self.standing).ends(false);
         {
             let mut index = lock(&self.index);

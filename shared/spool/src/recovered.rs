@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    fs::{self, File},
-    io,
+    fs, io,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -13,6 +12,7 @@ use super::{
     index::{Index, Message},
     journal::{self, Level},
     scan::Scanned,
+    watched::Source,
 };
 
 /// What start-up found.
@@ -160,7 +160,7 @@ impl Recovered {
 pub(super) struct Found {
     pub(super) number: u64,
     pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) file: Source,
     pub(super) size: u64,
     pub(super) scanned: Scanned,
     /// Its last record says that it was closed cleanly.

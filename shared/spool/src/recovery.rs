@@ -26,6 +26,7 @@ use super::{
     recovered::{Found, Recovered, names},
     salvage,
     scan::{self, Seen},
+    watched::Readable as _,
 };
 
 /// Reads all segments, in order.
@@ -157,7 +158,7 @@ pub(super) fn read_segment(
     path: PathBuf,
 ) -> io::Result<Found> {
     let file = disk.open(&path)?;
-    let size = file.metadata()?.len();
+    let size = file.length()?;
     if let Some(segment) = recovered.index.segments.get_mut(&number) {
         segment.end = size;
     }

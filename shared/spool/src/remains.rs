@@ -6,7 +6,7 @@
 //! domains are known, and [`UNREADABLE`] stands in front of them.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{io::ErrorKind, os::unix::fs::FileExt as _};
+use std::io::ErrorKind;
 
 use super::{
     Body, Parties, QueueId, Spool, SpoolError, Stored,
@@ -14,6 +14,7 @@ use super::{
     journal::{self, Level},
     lock,
     record::{self, HEADER, Header},
+    watched::Readable as _,
 };
 use mail::{
     address::{Address, Sender},
@@ -23,27 +24,7 @@ use mail::{
 /// Stands for the name of a recipient that cannot be read.
 pub const UNREADABLE: &str = "name-cannot-be-read";
 
-/// Sender and recipients, as far as they are known.
-pub struct Known {
-    pub envelope: Envelope,
-    /// Why they could not be read; then they are only what is kept in memory.
-    pub unread: Option<SpoolError>,
-}
-
 impl Spool {
-    /// Sender and recipients of a message, read or as far as they are known; `None` if it is no
-    /// longer queued.
-    pub fn known(&self, id: QueueId) -> Option<Known> {
-        let (envelope, unread) = match self.envelope(id) {
-            Ok(read) => (read?, None),
-            Err(why) => {
-                let index = lock(&self.open.committer.index);
-                (remembered(index.message(id)?), Some(why))
-            }
-        };
-        Some(Known { envelope, unread })
-    }
-
     /// What is left of a message whose record is damaged.
     pub(super) fn remains(&self, id: QueueId) -> Option<Stored> {
         let (envelope, arrival) = {
@@ -71,7 +52,7 @@ impl Spool {
             return;
         }
         for id in self.damaged() {
-            let known = self.known(id).filter(|known| {
+            let known = self.open.committer.known(id).filter(|known| {
                 let unread = known.unread.as_ref();
                 unread.is_some_and(SpoolError::is_damage) && !self.says_which(id)
             });
@@ -85,14 +66,7 @@ impl Spool {
 
     /// Whether the header of a message's record can be read.
     fn says_which(&self, id: QueueId) -> bool {
-        let place = {
-            let index = lock(&self.open.committer.index);
-            index.message(id).and_then(|message| {
-                let at = message.location();
-                let segment = index.segments.get(&at.segment)?;
-                Some((at, segment.mark, segment.path.clone()))
-            })
-        };
+        let place = self.open.committer.place_of(id);
         let mut bytes = [0; HEADER];
         place.is_some_and(|(at, mark, path)| {
             let file = self.open.committer.disk.open(&path);
@@ -131,7 +105,7 @@ impl Spool {
 }
 
 /// From memory alone.
-fn remembered(message: &Message) -> Envelope {
+pub(super) fn remembered(message: &Message) -> Envelope {
     let parties = &message.parties;
     let sender = Address::parse(&parties.sender).map_or(Sender::Null, Sender::Address);
     let last = message

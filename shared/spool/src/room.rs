@@ -9,7 +9,7 @@ use std::time::Duration;
 use mail::limits;
 use system::fs::Room;
 
-use super::{Spool, SpoolError, apart::Seen, free::look, standing::HANGS};
+use super::{Spool, SpoolError, apart::Seen, asked::HANGS, free::look};
 
 impl Spool {
     /// Whether there is room for a message of that size (0: unknown). Ask before a message is

@@ -5,7 +5,6 @@
 //! closed cleanly; what is torn is copied, too, and said aloud, because damage can look the same.
 
 use std::{
-    fs::File,
     io,
     ops::Range,
     path::{Path, PathBuf},
@@ -19,6 +18,7 @@ use super::{
     layout::Layout,
     recovered::{Found, Recovered},
     scan,
+    watched::Readable,
 };
 
 /// How much of the log is not known.
@@ -91,7 +91,7 @@ pub(super) fn segment(
         // segments would be taken for damage.
         let _ = disk
             .truncate(&found.path, end)
-            .and_then(|()| disk.sync(&found.file));
+            .and_then(|()| disk.sync(found.file.file()));
     }
     if let Some(segment) = recovered.index.segments.get_mut(&number) {
         segment.saved = saved;
@@ -124,7 +124,7 @@ pub(super) fn copy_record(
 fn copy_range(
     disk: &dyn Disk,
     layout: &Layout,
-    file: &File,
+    file: &dyn Readable,
     segment: u64,
     range: &Range<u64>,
 ) -> io::Result<Option<PathBuf>> {

@@ -5,9 +5,12 @@
 //! read counts as zeros.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _};
+use std::{io, ops::Range};
 
-use super::record::{HEADER, Header, MAX_PAYLOAD};
+use super::{
+    record::{HEADER, Header, MAX_PAYLOAD},
+    watched::Readable,
+};
 
 /// Bytes of one read.
 const WINDOW: usize = 1024 * 1024;
@@ -42,13 +45,13 @@ pub(super) struct Seen<'a> {
 
 /// Hands every record to `visit`, which says whether it could make sense of it.
 pub(super) fn scan(
-    file: &File,
+    file: &dyn Readable,
     mark: u64,
     mut visit: impl FnMut(&Seen<'_>) -> bool,
 ) -> io::Result<Scanned> {
     let mut window = Window {
         file,
-        size: file.metadata()?.len(),
+        size: file.length()?,
         buffer: Vec::new(),
         start: 0,
         unreadable: 0,
@@ -152,7 +155,7 @@ fn last_nonzero(chunk: &[u8]) -> Option<usize> {
 
 /// A piece of a file in memory.
 struct Window<'a> {
-    file: &'a File,
+    file: &'a dyn Readable,
     size: u64,
     buffer: Vec<u8>,
     /// Offset of the buffer's first byte.
@@ -195,7 +198,7 @@ impl Window<'_> {
 }
 
 /// Fills the buffer; blocks that cannot be read stay zero. Returns their number.
-pub(super) fn read_what_can_be_read(file: &File, offset: u64, buffer: &mut [u8]) -> u64 {
+pub(super) fn read_what_can_be_read(file: &dyn Readable, offset: u64, buffer: &mut [u8]) -> u64 {
     if file.read_exact_at(buffer, offset).is_ok() {
         return 0;
     }

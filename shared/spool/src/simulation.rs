@@ -20,7 +20,7 @@ use std::{
     io::{self, IoSlice, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
 };
 
 use rustix::io::Errno;
@@ -29,6 +29,7 @@ use system::nameless::Nameless;
 use crate::{
     Options, Recovery, Spool, SpoolError,
     disk::{self, Disk, Native},
+    watched::Source,
 };
 
 /// What the spool asks of the disk.
@@ -73,6 +74,8 @@ type Plan = dyn Fn(usize, Operation) -> Verdict + Send + Sync;
 pub struct Sim {
     plan: Box<Plan>,
     world: Mutex<World>,
+    /// Who opens a file to read it waits.
+    silent: (Mutex<bool>, Condvar),
 }
 
 #[derive(Default)]
@@ -110,7 +113,7 @@ impl Spool {
         directory: &Path,
         options: Options,
     ) -> Result<(Self, Recovery), SpoolError> {
-        Self::open_alone(Arc::clone(disk) as _, directory, options)
+        Self::open_with(Arc::clone(disk) as _, directory, options, false)
     }
 }
 
@@ -136,7 +139,14 @@ impl Sim {
         Self {
             plan: Box::new(plan),
             world: Mutex::new(world),
+            silent: Default::default(),
         }
+    }
+
+    /// From now on whoever opens a file to read it waits; or it answers again, all of them too.
+    pub fn silence(&self, silent: bool) {
+        *self.silent.0.lock().unwrap() = silent;
+        self.silent.1.notify_all();
     }
 
     /// The power is cut.
@@ -402,7 +412,9 @@ impl Disk for Sim {
         Ok(())
     }
 
-    fn open(&self, path: &Path) -> io::Result<File> {
+    fn open(&self, path: &Path) -> io::Result<Source> {
+        let silent = self.silent.0.lock().unwrap();
+        drop(self.silent.1.wait_while(silent, |silent| *silent).unwrap());
         let (_world, _) = self.begin(Operation::Open)?;
         Native.open(path)
     }

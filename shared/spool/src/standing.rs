@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     SpoolError,
+    asked::HANGS,
     journal::{self, Level},
     pause::Pause,
 };
@@ -29,10 +30,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// While records have waited for the disk this long, no delivery begins; that costs nothing if it
 /// was only slow.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// While they have waited this long, administrators are told.
-pub(super) const HANGS: Duration = Duration::from_secs(5);
 /// How soon to look whether it answers.
-const AGAIN: Duration = Duration::from_millis(200);
+pub(super) const AGAIN: Duration = Duration::from_millis(200);
 
 /// How it stands.
 #[derive(Default)]
@@ -42,8 +41,6 @@ pub(super) struct Standing {
     waiting: Option<Instant>,
     /// Since when what a commit has taken waits for the disk.
     under_way: Option<Instant>,
-    /// That it hangs was said.
-    said: bool,
 }
 
 /// What is known of what was tried last.
@@ -69,7 +66,6 @@ pub(super) enum May {
 impl Standing {
     pub(super) fn may(&mut self) -> May {
         if self.waited() >= PATIENCE {
-            self.say_whether_it_hangs();
             return May::Wait(AGAIN);
         }
         match &self.known {
@@ -107,7 +103,6 @@ impl Standing {
         if left {
             self.waiting = begun.or(self.waiting);
         }
-        self.say_whether_it_hangs();
     }
 
     /// How long the oldest records have waited for the disk.
@@ -120,21 +115,6 @@ impl Standing {
 
     pub(super) fn hangs(&self) -> bool {
         self.waited() >= HANGS && !self.is_failing()
-    }
-
-    /// Once, and once when it is over.
-    fn say_whether_it_hangs(&mut self) {
-        let hangs = self.hangs();
-        if hangs == std::mem::replace(&mut self.said, hangs) {
-            return;
-        }
-        let (level, text) = if hangs {
-            let text = "spool: the disk does not answer, so no delivery begins";
-            (Level::Error, text)
-        } else {
-            (Level::Notice, "spool: the disk answers again")
-        };
-        journal::line(level, &text);
     }
 
     /// Records reached the disk; `room`: there is more for others.

@@ -10,7 +10,9 @@ use std::{
 };
 
 use super::{
-    Draft, Entry, Event, Hold, Parties, QueueId, Recovery, SpoolError, Usage, Waiting, closed,
+    Draft, Entry, Event, Hold, Parties, QueueId, Recovery, SpoolError, Usage, Waiting,
+    asked::Asked,
+    closed,
     committer::Committer,
     disk::{Disk, Native},
     draft::{Content, Known},
@@ -26,6 +28,7 @@ use super::{
     place::{self, Root},
     record::{Head, Part, Place, Record, State, What},
     recovery,
+    watched::Watched,
 };
 use mail::{address::Sender, clock, envelope::Envelope, limits};
 
@@ -81,21 +84,29 @@ impl Spool {
         directory: &Path,
         options: Options,
     ) -> Result<(Self, Recovery), SpoolError> {
-        let (spool, recovery) = Self::open_alone(disk, directory, options)?;
+        let (spool, recovery) = Self::open_with(disk, directory, options, true)?;
         spool.start("spool-commit", Committer::run)?;
         spool.start("spool-reclaim", Committer::run_reclaim)?;
         let (root, path) = (spool.open.root.clone(), directory.to_owned());
-        spool.open.look.get_or_init(|| free::apart(root, path));
+        let asked = Arc::clone(&spool.open.committer.asked);
+        let look = || free::apart(asked, root, path);
+        spool.open.look.get_or_init(look);
         Ok((spool, recovery))
     }
 
-    /// Without threads: what is recorded is committed, and space given back, when the caller says
+    /// Without `threads`: what is recorded is committed, and space given back, when the caller says
     /// [`Spool::flush`].
-    pub(super) fn open_alone(
+    pub(super) fn open_with(
         disk: Arc<dyn Disk>,
         directory: &Path,
         options: Options,
+        threads: bool,
     ) -> Result<(Self, Recovery), SpoolError> {
+        let asked = Asked::new(directory, threads);
+        let disk: Arc<dyn Disk> = Arc::new(Watched {
+            disk,
+            asked: Arc::clone(&asked),
+        });
         let layout = Layout::new(directory);
         for path in [&layout.root, &layout.segments, &layout.bodies] {
             system::fs::create_directory(path, 0o700)
@@ -119,8 +130,14 @@ impl Spool {
             recovered.next_segment,
         );
         log.keep_reserve_over_restarts();
-        let mut committer =
-            Committer::new(disk, layout, options.linger, segment, recovered.index, log);
+        let mut committer = Committer::new(
+            (disk, asked),
+            layout,
+            options.linger,
+            segment,
+            recovered.index,
+            log,
+        );
         committer.found = Mutex::new(recovered.recovery.lasting(directory));
         committer.damaged = Mutex::new(recovered.spoiled);
         let open = Open {

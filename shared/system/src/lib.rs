@@ -19,6 +19,7 @@
 //! | [`terminal`] | words to standard output and standard error |
 //! | [`usable`] | whether a daemon can use its directory and what lies there |
 //! | [`within`] | work on files that may not answer, waited for only so long |
+//! | [`workers`] | threads for what a disk may never answer |
 
 pub mod again;
 pub mod descriptors;
@@ -37,3 +38,4 @@ pub mod sysexits;
 pub mod terminal;
 pub mod usable;
 pub mod within;
+pub mod workers;

@@ -3,25 +3,27 @@
 //! Contract: nobody waits for longer than [`PATIENCE`], and less the more files are silent. Whoever
 //! asks for a file for which somebody waited in vain hears so at once, and since when. Now and then
 //! it is asked again, by a bounded number of threads, for it may lie elsewhere by now; the first
-//! answer to any of them ends that. A thread that has its answer takes the next question, too. In a
-//! program that is to end whatever is silent, a [`scout`] looks first.
+//! answer to any of them ends that. In a program that is to end whatever is silent, a [`scout`]
+//! looks first.
 //! Failures: those of the work, or `TimedOut`.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
-    thread,
     time::{Duration, Instant},
 };
 
 use mail::clock::{self, Timestamp};
 
-use crate::scout::{self, Errand};
+use crate::{
+    scout::{self, Errand},
+    workers,
+};
 
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,8 +37,6 @@ const LONGEST: Duration = Duration::from_mins(10);
 /// Threads that wait for one file at most, and for all.
 const THREADS: usize = 16;
 const ALL: usize = 128;
-/// How long a thread stays for the next question.
-const IDLE: Duration = Duration::from_secs(10);
 
 /// Files for which somebody waits, or waited in vain.
 static SILENT: Mutex<BTreeMap<PathBuf, Silent>> = Mutex::new(BTreeMap::new());
@@ -141,59 +141,6 @@ impl Silent {
     }
 }
 
-/// Questions, and threads that have none.
-struct Workers {
-    asked: VecDeque<Work>,
-    idle: usize,
-}
-
-/// Its work, from which comes the telling of its answer.
-type Work = Box<dyn FnOnce() -> Answer + Send>;
-type Answer = Box<dyn FnOnce() + Send>;
-
-static WORKERS: Mutex<Workers> = Mutex::new(Workers {
-    asked: VecDeque::new(),
-    idle: 0,
-});
-static ASKED: Condvar = Condvar::new();
-
-fn workers() -> MutexGuard<'static, Workers> {
-    WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Gives a question to a thread that has none, or to a new one; whether there is one.
-fn begin(work: Work) -> bool {
-    let mut all = workers();
-    if let Some(rest) = all.idle.checked_sub(1) {
-        // It is this one's, though it may still be about to wake.
-        all.idle = rest;
-        all.asked.push_back(work);
-        ASKED.notify_one();
-        return true;
-    }
-    drop(all);
-    let thread = thread::Builder::new().name("file".to_owned());
-    thread.spawn(move || answer_one_by_one(work)).is_ok()
-}
-
-fn answer_one_by_one(mut work: Work) {
-    loop {
-        let tell = work();
-        let mut all = workers();
-        all.idle = all.idle.saturating_add(1);
-        // Idle before it tells: whoever hears it may ask the next at once.
-        drop(all);
-        tell();
-        let waited = ASKED.wait_timeout_while(workers(), IDLE, |all| all.asked.is_empty());
-        let (mut all, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let Some(next) = all.asked.pop_front() else {
-            all.idle = all.idle.saturating_sub(1);
-            return;
-        };
-        work = next;
-    }
-}
-
 fn wait<T: Send + 'static>(
     path: &Path,
     patience: Duration,
@@ -203,7 +150,7 @@ fn wait<T: Send + 'static>(
     let work = Arc::new(Mutex::new(Some(work)));
     let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (file, mine) = (path.to_owned(), Arc::clone(&work));
-    let begun = begin(Box::new(move || {
+    let begun = workers::begin(Box::new(move || {
         let found = take(&mine).map(|work| work(&file));
         Box::new(move || {
             let mut silent = silent();
@@ -299,7 +246,7 @@ impl NoAnswer {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::thread;
 
     use super::*;
 
@@ -346,14 +293,6 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(ask(path, |_| Ok("there")).unwrap(), "there");
-    }
-
-    #[test]
-    fn a_thread_that_has_its_answer_takes_the_next_question() {
-        let asked = (0..100).map(|_| ask(Path::new("/any"), |_| Ok(thread::current().id())));
-        let threads: HashSet<_> = asked.map(Result::unwrap).collect();
-        // Other tests ask, too.
-        assert!(threads.len() < 50, "{}", threads.len());
     }
 
     #[test]

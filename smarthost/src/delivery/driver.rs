@@ -23,7 +23,7 @@ use spool::QueueId;
 use system::log::{Level, life, line};
 use tokio::{
     sync::watch,
-    task::{JoinSet, spawn_blocking},
+    task::{JoinSet, block_in_place, spawn_blocking},
     time,
 };
 
@@ -133,7 +133,16 @@ fn until_due(deliveries: &Deliveries, most: Duration) -> Duration {
 fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<()>) {
     let dispatch = &deliveries.dispatch;
     match action {
-        Action::Load { id, recipients } => load(deliveries, id, &recipients),
+        Action::Load { id, recipients } => begin(
+            deliveries,
+            tasks,
+            Event::LoadFailed {
+                id,
+                failure: Failure::ours("reading it broke off here"),
+                damaged: false,
+            },
+            async move |all| block_in_place(|| load(&all, id, &recipients)),
+        ),
         // A commit of results may have failed a moment ago.
         Action::Deliver(Delivery { ticket, .. }) if dispatch.may_begin().is_err() => {
             dispatch.tell(Event::Withdrawn { ticket });
@@ -174,7 +183,12 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             Event::BounceFailed { id },
             async move |all| bounced(&all, id, &failed, expired).await,
         ),
-        Action::Dead { id, failed, tell } => nondelivery::dead(deliveries, id, &failed, tell),
+        Action::Dead { id, failed, tell } => {
+            let all = Arc::clone(deliveries);
+            tasks.spawn(async move {
+                block_in_place(|| nondelivery::dead(&all, id, &failed, tell));
+            });
+        }
         Action::Warn { id, arrival, late } => begin(
             deliveries,
             tasks,
@@ -317,8 +331,9 @@ fn outage(deliveries: &Deliveries, destination: &Destination, reason: &str) {
         }));
 }
 
-/// Reads an envelope back and routes the recipients that are due.
-fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
+/// Reads an envelope back and routes the recipients that are due. A disk that does not answer holds
+/// up nothing else.
+fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) -> Event {
     let router = &deliveries.current.get().router;
     let read = deliveries.dispatch.spool().envelope(id);
     if read.is_err() {
@@ -330,14 +345,13 @@ fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
         .entry(id)
         .map(|entry| entry.arrival);
     let origin = |envelope: &_| dispatch::origin(envelope, router);
-    let event = Event::read(id, recipients, read, origin, |envelope, index| {
+    Event::read(id, recipients, read, origin, |envelope, index| {
         let found = dispatch::routed(index, envelope, router)?;
         deliveries
             .dispatch
             .log_unrouted(id, arrival, envelope, &found);
         Some(found)
-    });
-    deliveries.dispatch.tell(event);
+    })
 }
 
 #[cfg(test)]

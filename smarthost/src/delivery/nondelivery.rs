@@ -40,7 +40,8 @@ pub(super) async fn bounce(
     failed: &[(u32, Failure)],
     expired: bool,
 ) -> Result<(), SpoolError> {
-    let Some(stored) = deliveries.dispatch.spool().load_to_return(id)? else {
+    let spool = deliveries.dispatch.spool();
+    let Some(stored) = block_in_place(|| spool.load_to_return(id))? else {
         return Ok(());
     };
     let mut failed = failed.to_vec();
@@ -94,7 +95,8 @@ pub(super) async fn warn(
     arrival: Timestamp,
     late: &[(u32, Failure)],
 ) -> Result<(), SpoolError> {
-    let Some(stored) = deliveries.dispatch.spool().load_to_return(id)? else {
+    let spool = deliveries.dispatch.spool();
+    let Some(stored) = block_in_place(|| spool.load_to_return(id))? else {
         return Ok(());
     };
     let setup = deliveries.current.get();

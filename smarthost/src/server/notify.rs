@@ -270,14 +270,15 @@ fn waiting(dispatch: &Dispatch, now: Timestamp) -> Vec<Waiting> {
     let spool = dispatch.spool();
     // The queue knows how old mail is, whatever the clock was set to.
     let old = dispatch.lock().older(now.before(HOURS), MOST);
-    for (id, arrival) in old {
-        // One that leaves meanwhile, or cannot be read, is not counted.
-        let (Some(entry), Ok(Some(envelope))) = (spool.entry(id), spool.envelope(id)) else {
+    let ids: Vec<_> = old.iter().map(|(id, _)| *id).collect();
+    for ((id, arrival), known) in old.into_iter().zip(spool.known_of(&ids)) {
+        // One that leaves meanwhile is not counted.
+        let (Some(entry), Some(known)) = (spool.entry(id), known) else {
             continue;
         };
         for waits in &entry.waiting {
             let at = usize::try_from(waits.recipient).ok();
-            let Some(to) = at.and_then(|at| envelope.recipients.get(at)) else {
+            let Some(to) = at.and_then(|at| known.envelope.recipients.get(at)) else {
                 continue;
             };
             let domain = to.address.domain().to_string();

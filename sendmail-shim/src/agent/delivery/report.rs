@@ -4,10 +4,17 @@
 //! Contract: a bounce is on disk before the recipients it tells of are settled. What is told to
 //! whom is
 //! [`queue::notification`]'s. A message that stands for others is never sent or returned itself:
-//! its digest goes in its place.
+//! its digest goes in its place. A disk that does not answer holds up what needs it, and nothing
+//! else.
 //! RFC 3464; RFC 5321 §6.1.
 
-use std::sync::{Arc, mpsc::Receiver};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
 
 use mail::{
     address::{Address, Mailbox},
@@ -18,7 +25,7 @@ use mail::{
 };
 use queue::notification::{self, DEAD, Occasion};
 use spool::{Event as Record, QueueId, Stored};
-use system::log::life;
+use system::{log::life, workers};
 
 use crate::{
     agent::{
@@ -30,13 +37,45 @@ use crate::{
     identity, prepare,
 };
 
-/// Works until the sender of actions is gone.
+/// How long one is waited for before the next begins beside it.
+const BRIEF: Duration = Duration::from_secs(1);
+/// So many may go on at the same time, where the disk does not answer.
+const BESIDE: usize = 8;
+/// How long those are waited for at the end.
+const LAST: Duration = Duration::from_secs(3);
+
+/// Works until the sender of actions is gone: one after the other, as long as the disk answers.
 pub(super) fn run(agent: &Arc<Agent>, actions: &Receiver<Action>) {
+    let mut beside: Vec<Receiver<()>> = Vec::new();
     for action in actions {
-        if let Some(event) = carry_out(agent, action) {
-            agent.dispatch.tell(event);
+        let (own, (ends, ended)) = (Arc::clone(agent), mpsc::channel());
+        let work = move || {
+            if let Some(event) = carry_out(&own, action) {
+                own.dispatch.tell(event);
+            }
+            // Nobody may wait for it any more.
+            let _ = ends.send(());
+        };
+        if let Err(work) = workers::run(work) {
+            work();
+        }
+        if is_late(&ended, BRIEF) {
+            beside.push(ended);
+        }
+        beside.retain(|ended| is_late(ended, Duration::ZERO));
+        while beside.len() >= BESIDE {
+            beside.retain(|ended| is_late(ended, BRIEF));
         }
     }
+    let until = Instant::now() + LAST;
+    for ended in beside {
+        is_late(&ended, until.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Whether the end of one has not come in this time.
+fn is_late(ended: &Receiver<()>, patience: Duration) -> bool {
+    ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout)
 }
 
 fn carry_out(agent: &Arc<Agent>, action: Action) -> Option<Event> {

@@ -14,6 +14,7 @@ mod ledger;
 mod model;
 mod older;
 mod remains;
+mod silent;
 mod unread;
 mod walk;
 
