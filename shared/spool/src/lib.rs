@@ -83,6 +83,7 @@ mod intake;
 mod item;
 mod journal;
 mod known;
+mod lately;
 mod layout;
 mod listed;
 mod lock;
