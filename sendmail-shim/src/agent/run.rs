@@ -7,7 +7,8 @@
 //! accepting, looks again, and goes on if anybody was accepted or anything queued meanwhile; who
 //! connects then is systemd's, which starts the next one. An agent whose configuration is wrong, or
 //! with mail that waits, looks at the files again and again, and starts anew with those that were
-//! mended or changed, if they are right. SIGHUP: the same, whatever waits.
+//! mended or changed, if they are right; and when a part of the queue can be read that the start
+//! could not. SIGHUP: the same, whatever waits.
 
 use std::{
     io, mem,
@@ -89,7 +90,7 @@ fn tell_changes(before: &Settings, now: &Settings) {
 enum End {
     /// By a signal, or because there is nothing to do.
     Told,
-    /// The files are right again; so many sockets are systemd's.
+    /// Files or queue are right again; so many sockets are systemd's.
     Mended { sockets: usize },
 }
 
@@ -317,7 +318,8 @@ fn wait<S: PartialEq>(
     let (mut tables, mut password) = (None, None);
     look_at_tables(agent, &mut tables);
     look_at_password(agent, &mut password);
-    let waits = || faulty || !agent.dispatch.spool.is_empty();
+    let spool = &agent.dispatch.spool;
+    let waits = || faulty || !spool.is_empty() || spool.waits_for_segments();
     let is_short =
         |password: &Option<String>| waits() || password.is_some() || !agent.deaf.is_empty();
     let mut asked = false;
@@ -344,21 +346,20 @@ fn wait<S: PartialEq>(
                 tell(agent);
             }
         }
-        if (faulty && (files.right)()) || (changed && waits()) || asked {
+        let whole = spool.is_mended();
+        if (faulty && (files.right)()) || (changed && waits()) || asked || whole {
             let waited = right.get_or_insert_with(Instant::now).elapsed();
             let nobody = !agent.presence.idle().is_zero() || waited >= POLITE;
             // What is cut off at its last dot may arrive twice.
             let nothing = agent.dispatch.in_flight() == 0 || waited >= UNDERWAY;
             if nobody && nothing {
                 let what = match (faulty, changed) {
-                    (true, _) => "mended",
-                    (_, true) => "changed",
-                    _ => "read anew",
+                    _ if whole => "a part of the queue can be read again",
+                    (true, _) => "the configuration is mended",
+                    (_, true) => "the configuration is changed",
+                    _ => "the configuration is read anew",
                 };
-                line(
-                    Level::Notice,
-                    &format_args!("the configuration is {what}: starting anew"),
-                );
+                line(Level::Notice, &format_args!("{what}: starting anew"));
                 return Why::Mended;
             }
         }
@@ -387,7 +388,9 @@ fn read_anew<S>(files: &Files<'_, S>) -> bool {
 
 /// Whether there is nothing to do. Then nothing more is accepted, so that it remains so.
 fn is_over(agent: &Agent, listeners: &Listeners) -> bool {
-    let is_empty = || agent.presence.is_empty() && agent.dispatch.spool.is_empty();
+    let spool = &agent.dispatch.spool;
+    // Nobody else would see that a part of the queue can be read again.
+    let is_empty = || agent.presence.is_empty() && spool.is_empty() && !spool.waits_for_segments();
     if !is_empty() {
         return false;
     }

@@ -31,6 +31,7 @@ use super::{
     record::What,
     schedule::Schedule,
     standing::Standing,
+    unread::Waiting,
 };
 use mail::clock::{self, Timestamp};
 
@@ -58,6 +59,8 @@ pub(super) struct Committer {
     pub(super) synced: Mutex<Option<(Timestamp, Duration)>>,
     /// What an administrator has to look at since the start.
     pub(super) found: Mutex<Vec<String>>,
+    /// Segments that the start could not read.
+    pub(super) unread: Arc<Waiting>,
     /// Messages that are damaged.
     pub(super) damaged: Mutex<BTreeSet<QueueId>>,
 }
@@ -88,6 +91,7 @@ impl Committer {
             reclaim: Schedule::default(),
             synced: Mutex::default(),
             found: Mutex::default(),
+            unread: Arc::default(),
             damaged: Mutex::default(),
         }
     }

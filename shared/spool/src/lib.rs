@@ -49,7 +49,8 @@
 //! both.
 //!
 //! What the start cannot open, or cannot copy to quarantine, stays, and with it every other segment
-//! that it found: nothing is known then of what they say about each other.
+//! that it found: nothing is known then of what they say about each other. It is looked at again
+//! (unread.rs).
 //!
 //! # Why so
 //!
@@ -111,6 +112,7 @@ mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod usage;
 mod walk;
 mod watched;

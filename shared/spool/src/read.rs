@@ -61,9 +61,12 @@ struct Found {
 }
 
 impl Spool {
-    /// A message with its content; `None` if it is no longer queued.
+    /// A message with its content; `None` if it is no longer queued. Of one that may have been
+    /// delivered, why that is not known.
     pub fn load(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
-        self.open.committer.load(id)
+        let committer = &self.open.committer;
+        committer.is_certain(id)?;
+        committer.load(id)
     }
 
     /// Whether a message was found damaged.
@@ -97,7 +100,9 @@ impl Spool {
     /// Sender and recipients of a message, read without its content; `None` if it is no longer
     /// queued.
     pub fn envelope(&self, id: QueueId) -> std::result::Result<Option<Envelope>, SpoolError> {
-        self.open.committer.envelope(id)
+        let committer = &self.open.committer;
+        committer.is_certain(id)?;
+        committer.envelope(id)
     }
 }
 

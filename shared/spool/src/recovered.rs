@@ -12,8 +12,12 @@ use super::{
     index::{Index, Message},
     journal::{self, Level},
     scan::Scanned,
+    unread::Unread,
     watched::Source,
 };
+
+/// Segments that an alarm names.
+const NAMED: usize = 3;
 
 /// What start-up found.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +41,8 @@ pub struct Recovery {
     /// Messages whose record is damaged, or whose body is gone or not as long as it was; they stay
     /// queued and are not delivered.
     pub spoiled: u64,
+    /// Segments that cannot be read, in whole or in part.
+    pub(super) unread: Vec<Unread>,
 }
 
 impl Recovery {
@@ -68,8 +74,12 @@ impl Recovery {
             (
                 self.unopened,
                 format!(
-                    "segments of the queue in {spool}/segments cannot be opened; their mail waits \
-                     there until you have mended that, and the program is started again"
+                    "segments of the queue cannot be opened ({}): their mail, and older mail, of \
+                     which they may say that it was delivered, waits until you have mended that \
+                     (owner, mount, disk); they are looked at again, at least every ten minutes, \
+                     and at once with a reload; if they are lost, move them out of \
+                     {spool}/segments and restart the program: older mail may go again then",
+                    self.named()
                 ),
             ),
             (
@@ -91,11 +101,24 @@ impl Recovery {
             .collect()
     }
 
+    /// The first segments that cannot be opened, and why.
+    fn named(&self) -> String {
+        let unopened = self.unread.iter().filter(|it| !it.in_part);
+        let told = unopened.map(|it| format!("{}: {}", it.path.display(), it.why));
+        let mut told: Vec<_> = told.take(NAMED.saturating_add(1)).collect();
+        if told.len() > NAMED {
+            told.truncate(NAMED);
+            told.push("…".to_owned());
+        }
+        told.join("; ")
+    }
+
     /// Those of them that the quarantine does not tell of.
     pub(super) fn lasting(&self, spool: &Path) -> Vec<String> {
         let lasting = Self {
             unopened: self.unopened,
             unsaved: self.unsaved,
+            unread: self.unread.clone(),
             ..Self::default()
         };
         lasting.alarms(spool)

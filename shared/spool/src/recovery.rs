@@ -26,6 +26,7 @@ use super::{
     recovered::{Found, Recovered, names},
     salvage,
     scan::{self, Seen},
+    unread::Unread,
     watched::Readable as _,
 };
 
@@ -68,13 +69,19 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
                 }
             }
             Err(error) => {
-                // A person can mend what made it unreadable, and start again.
+                // A person can mend what made it unreadable.
                 journal::line(
                     Level::Error,
                     &format_args!("spool: cannot open segment {}: {error}", path.display()),
                 );
                 recovered.recovery.unopened = recovered.recovery.unopened.saturating_add(1);
                 recovered.index.stay(number);
+                recovered.recovery.unread.push(Unread {
+                    number,
+                    path,
+                    why: error.to_string(),
+                    in_part: false,
+                });
             }
         }
     }

@@ -18,6 +18,7 @@ use super::{
     layout::Layout,
     recovered::{Found, Recovered},
     scan,
+    unread::Unread,
     watched::Readable,
 };
 
@@ -79,6 +80,12 @@ pub(super) fn segment(
         let text = format_args!("spool: {path}: {blocks} blocks cannot be read; it stays");
         journal::line(Level::Error, &text);
         unsaved = unsaved.saturating_add(1);
+        recovered.recovery.unread.push(Unread {
+            number,
+            path: found.path.clone(),
+            why: format!("{blocks} blocks cannot be read"),
+            in_part: true,
+        });
     }
     let recovery = &mut recovered.recovery;
     recovery.unsaved = recovery.unsaved.saturating_add(unsaved);

@@ -28,7 +28,7 @@ use super::{
     message::message_size,
     place::{self, Root},
     record::{Head, Part, Place, Record, State, What},
-    recovery,
+    recovery, unread,
     watched::Watched,
 };
 use mail::{address::Sender, clock, envelope::Envelope, limits};
@@ -141,6 +141,7 @@ impl Spool {
             log,
         );
         committer.found = Mutex::new(recovered.recovery.lasting(directory));
+        committer.unread = unread::Waiting::new(recovered.recovery.unread.clone());
         committer.damaged = Mutex::new(recovered.spoiled);
         let open = Open {
             ids: Ids::after(recovered.highest_id),

@@ -4,7 +4,8 @@
 //! end with 421, deliveries in flight may finish for a moment, then counters and queue are written
 //! out. SIGHUP reloads. Tables are looked at each second; while they or the configuration are known
 //! to be wrong all files are; the mended ones are reloaded, or, where mail was only queued until
-//! then, the daemon starts anew with the same sockets.
+//! then, the daemon starts anew with the same sockets; so it does when a part of the queue can be
+//! read that the start could not.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
     net::{SocketAddr, TcpListener as StdListener},
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -51,6 +52,9 @@ const WORKERS: usize = 2;
 /// How long sessions and deliveries may go on after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long deliveries under way may keep the daemon from starting anew.
+const UNDERWAY: Duration = Duration::from_mins(1);
+
 /// How often files that are wrong are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -68,7 +72,7 @@ const TEST: Duration = Duration::from_mins(10);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Told,
-    /// The files are right, and most of what they say is only read at a start.
+    /// Files are right, or parts of the queue whole again, which are only read at a start.
     Mended,
 }
 
@@ -200,7 +204,10 @@ async fn live(
     told(&current, &server);
     notify::of_no_listener(&server, &deaf.alarms());
     let ended = wait_for_end(signals, &reload, &server).await?;
-    supervision::stopping();
+    if ended == End::Told {
+        // Where it starts anew, systemd would wait for an end, and then make one.
+        supervision::stopping();
+    }
     let text = "ending: sessions and deliveries in flight may finish";
     line(Level::Notice, &text);
     // Without receivers there is nobody to tell.
@@ -373,6 +380,17 @@ fn announce(current: &Current, addresses: &[String]) {
     }
 }
 
+/// Whether the start anew is due that takes what can be read of the queue by now; `since`: when that
+/// was seen. What is being delivered ends first, if it does soon.
+fn is_whole_again(server: &Server, since: &mut Option<Instant>) -> bool {
+    if !server.dispatch.spool().is_mended() {
+        *since = None;
+        return false;
+    }
+    let since = since.get_or_insert_with(Instant::now);
+    server.dispatch.lock().in_flight() == 0 || since.elapsed() >= UNDERWAY
+}
+
 /// Reloads at each SIGHUP, and when wrong files are mended; returns at SIGTERM or SIGINT, or to
 /// start anew.
 async fn wait_for_end(
@@ -383,8 +401,15 @@ async fn wait_for_end(
     let [terminate, interrupt, hangup] = &mut signals;
     let mut look = time::interval(LOOK);
     let mut reading = Reading::new(reload);
-    let mut told = false;
+    let (mut told, mut whole) = (false, None);
     loop {
+        if is_whole_again(server, &mut whole) {
+            line(
+                Level::Notice,
+                &"a part of the queue can be read again: starting anew",
+            );
+            return Ok(End::Mended);
+        }
         let done = tokio::select! {
             _ = terminate.recv() => return Ok(End::Told),
             _ = interrupt.recv() => return Ok(End::Told),

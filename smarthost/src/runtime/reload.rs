@@ -89,6 +89,7 @@ impl Reload {
 
     /// Reloads, and tells what changed; or keeps what is in force, and tells why.
     pub(super) fn run(&self) -> Result<Reloaded, Fault> {
+        self.dispatch.spool().look_again();
         let before = self.current.get();
         if self.current.only_queues() {
             return self.wait_for_start(&before);

@@ -86,6 +86,15 @@ impl Ledger {
         }
     }
 
+    /// Who of a message is not settled.
+    pub(super) fn waiting(&self, id: QueueId) -> Vec<u32> {
+        let promise = self.messages.get(&id);
+        let entry = promise
+            .and_then(|promise| apply(promise.durable.clone(), promise.since.iter().cloned()));
+        let waiting = entry.into_iter().flat_map(|entry| entry.waiting);
+        waiting.map(|it| it.recipient).collect()
+    }
+
     /// The ids that are queued now, as the running spool must show them.
     pub(super) fn check_running(&self, spool: &Spool) {
         let expected: Vec<Entry> = self

@@ -76,6 +76,15 @@ fn a_segment_that_cannot_be_opened_loses_no_mail_and_what_was_delivered_does_not
         assert_eq!((recovery.unopened, recovery.quarantined), (1, 0));
         let alarms = recovery.alarms(directory.path());
         assert!(alarms[0].contains("cannot be opened"), "{alarms:?}");
+        assert_eq!(spool.alarms(), alarms, "as long as that is so");
+        // Whom it would be delivered to, nothing was delivered to.
+        for entry in spool.entries() {
+            if spool.load(entry.id).is_ok() && spool.envelope(entry.id).is_ok() {
+                let shown: Vec<_> = entry.waiting.iter().map(|it| it.recipient).collect();
+                assert_eq!(shown, ledger.waiting(entry.id), "{}", entry.id);
+            }
+            assert!(spool.known(entry.id).unwrap().unread.is_none());
+        }
         // Work goes on, and compaction with it.
         let seen: Vec<QueueId> = spool.entries().iter().map(|entry| entry.id).collect();
         for number in 0..30 {
@@ -94,6 +103,37 @@ fn a_segment_that_cannot_be_opened_loses_no_mail_and_what_was_delivered_does_not
             check_content(&spool, entry.id);
         }
     }
+}
+
+#[test]
+fn a_segment_that_can_be_read_again_is_seen_by_itself_and_its_mail_joins_what_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ledger, _) = history(directory.path());
+    let segments = names(directory.path(), "segments");
+    let segment = directory.path().join("segments").join(&segments[1]);
+    let aside = directory.path().join("aside");
+    let put = |from: &Path, to: &Path| rustix::fs::rename(from, to).unwrap();
+    put(&segment, &aside);
+    // As a mount leaves it that is not there.
+    std::os::unix::fs::symlink("/nowhere", &segment).unwrap();
+    let (spool, recovery) = open(directory.path());
+    assert_eq!(recovery.unopened, 1);
+    assert!(spool.alarms()[0].contains(segment.to_str().unwrap()));
+    let doubtful = spool.entries()[0].id;
+    let error = spool.load(doubtful).err().unwrap().to_string();
+    assert!(error.contains("not known"), "{error}");
+    spool.look_again();
+    assert!(spool.waits_for_segments() && !spool.is_mended());
+    put(&aside, &segment);
+    while !spool.is_mended() {
+        spool.look_again();
+        std::thread::yield_now();
+    }
+    spool.close();
+    let (spool, recovery) = open(directory.path());
+    assert!(recovery.alarms(directory.path()).is_empty(), "{recovery:?}");
+    assert!(!spool.waits_for_segments() && !spool.is_mended());
+    ledger.check_running(&spool);
 }
 
 #[test]
