@@ -40,7 +40,7 @@ impl Spool {
                 // Until nobody waits any more.
                 while each.next().is_some_and(|known| told.send(known).is_ok()) {}
             };
-            let begun = committer.asked.has_threads() && workers::run(read).is_ok();
+            let begun = self.begins(read);
             loop {
                 match answers.recv_timeout(BRIEF) {
                     Ok(known) => all.push(known),
@@ -60,6 +60,11 @@ impl Spool {
         all
     }
 
+    /// Whether a read is begun on another thread.
+    fn begins(&self, read: impl FnOnce() + Send + 'static) -> bool {
+        self.open.committer.asked.has_threads() && workers::run(read).is_ok()
+    }
+
     /// A message with its content, if the disk gives it soon.
     pub fn load_soon(&self, id: QueueId) -> Result<Option<Stored>, SpoolError> {
         let committer = &self.open.committer;
@@ -68,12 +73,11 @@ impl Spool {
         let body = committer.layout.body(id);
         let late = committer.is_late(id) || committer.asked.is_late_at(&body);
         let read = move || drop(told.send(own.load(id)));
-        if late || !committer.asked.has_threads() || workers::run(read).is_err() {
-            return if late {
-                Err(committer.no_answer(committer.asked.late()))
-            } else {
-                committer.load(id)
-            };
+        if late {
+            return Err(committer.no_answer(committer.asked.late()));
+        }
+        if !self.begins(read) {
+            return committer.load(id);
         }
         loop {
             match answer.recv_timeout(BRIEF) {
