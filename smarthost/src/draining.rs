@@ -10,7 +10,7 @@
 //! is delivered from here, but for what had left already.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -30,6 +30,8 @@ mod orders;
 
 /// Its name in `state`.
 const FILE: &str = "drain";
+/// Longest one, bytes.
+const MOST: u64 = 1024 * 1024;
 
 /// Of an order that a stop ended before it had begun.
 pub(crate) const ENDED: &str =
@@ -156,7 +158,7 @@ impl Draining {
     /// As the directory for what is kept says.
     pub(crate) fn open(state: &Path) -> Self {
         let path = state.join(FILE);
-        let drain = match fs::read(&path) {
+        let drain = match system::read::bytes(&path, MOST) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(io::Error::from)
                 .map(Some),

@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +16,8 @@ use super::maillog;
 
 /// Relayhosts that are remembered; more are a mistake.
 const MAX: usize = 64;
+/// Longest file, bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// The pin that each relayhost presented last.
 #[derive(Default)]
@@ -29,7 +30,7 @@ impl Keys {
     /// As remembered in this spool.
     pub(super) fn remembered(spool: &Path) -> Self {
         let path = spool.join("keys");
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = system::read::text(&path, LONGEST).unwrap_or_default();
         let last = text.lines().take(MAX).filter_map(|line| {
             let (host, pin) = line.split_once(' ')?;
             Some((host.to_owned(), Pin::parse(pin).ok()?))

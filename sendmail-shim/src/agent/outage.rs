@@ -35,6 +35,9 @@ pub(crate) struct Outage {
     seen: Timestamp,
 }
 
+/// Longest file, bytes.
+const MOST: u64 = 1024 * 1024;
+
 /// The outage there is, if any.
 #[derive(Debug)]
 pub(crate) struct Outages {
@@ -47,7 +50,7 @@ impl Outages {
     pub(crate) fn open(spool: &Path, name: &str) -> Self {
         let path = spool.join(name);
         let _ = system::fs::clear_unfinished(&path);
-        let known = fs::read(&path)
+        let known = system::read::bytes(&path, MOST)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self {
@@ -185,6 +188,21 @@ mod tests {
         let outages = Outages::open(spool.path(), "outage");
         let told = outages.to_tell(patience, at(day + 1100)).unwrap();
         assert_eq!(told.since, at(day + 1000));
+    }
+
+    #[test]
+    fn a_pipe_or_an_endless_file_in_place_of_what_is_known_holds_up_no_start() {
+        let spool = tempfile::tempdir().unwrap();
+        let file = spool.path().join("outage");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(Outages::open(spool.path(), "outage").reason(), None);
+        fs::remove_file(&file).unwrap();
+        let endless = fs::File::create(&file).unwrap();
+        endless.set_len(100_000_000_000).unwrap();
+        let outages = Outages::open(spool.path(), "outage");
+        outages.goes_on("refused", true, at(1000)).unwrap();
+        assert!(Outages::open(spool.path(), "outage").reason().is_some());
     }
 
     #[test]

@@ -5,9 +5,9 @@
 //! there or cannot be understood makes each number its own. `subuid(5)`.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::fs;
-
 const FILE: &str = "/etc/subuid";
+/// Longest file, bytes.
+const MOST: u64 = 1024 * 1024;
 
 /// The ranges.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ struct Range {
 impl Owners {
     /// As this machine has them; read at start.
     pub(crate) fn of_machine() -> Self {
-        let text = fs::read_to_string(FILE).unwrap_or_default();
+        let text = system::read::text(FILE.as_ref(), MOST).unwrap_or_default();
         Self::parse(&text, |name| {
             uzers::get_user_by_name(name).map(|user| user.uid())
         })

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 fn claim<'a>(draining: &'a Draining, to: &str) -> Result<Option<Claim<'a>>, String> {
@@ -57,6 +59,23 @@ fn counts_that_change_under_the_queues_lock_are_written_after_it_and_never_over_
     draining.keep();
     assert_eq!(kept(), stopped);
     assert!(Draining::open(directory.path()).drain().unwrap().stopped);
+}
+
+#[test]
+fn a_pipe_or_an_endless_file_in_place_of_what_is_kept_holds_up_no_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(FILE);
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    assert!(Draining::open(directory.path()).drain().is_none());
+    fs::remove_file(&file).unwrap();
+    let endless = fs::File::create(&file).unwrap();
+    endless.set_len(100_000_000_000).unwrap();
+    let draining = Draining::open(directory.path());
+    assert!(draining.drain().is_none());
+    begin(&draining);
+    draining.keep();
+    assert!(Draining::open(directory.path()).drain().is_some());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! Failures: a file that cannot be written or read costs counts, never mail; the log says so.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -189,8 +189,11 @@ impl Budget {
     }
 }
 
+/// Longest file, bytes.
+const MOST: u64 = 16 * 1024 * 1024;
+
 fn read(path: &Path) -> io::Result<Kept> {
-    match fs::read(path) {
+    match system::read::bytes(path, MOST) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
         Err(error) => Err(error),
