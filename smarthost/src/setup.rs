@@ -106,7 +106,8 @@ impl Setup {
             layers = last_good::present(&before.config.state, path, layers)?;
         }
         let config = Config::of_files(&layers)?;
-        let placed = places::take(&config, held, before.is_some()).map_err(Into::into);
+        let in_force = before.map(|before| before.config.state.as_path());
+        let placed = places::take(&config, held, in_force).map_err(Into::into);
         let setup = match placed.and_then(|()| Self::taken(config.clone(), before)) {
             Ok(setup) => setup,
             // All that is wrong is told at once.

@@ -78,6 +78,28 @@ fn another_state_replaces_no_key_and_forgets_no_limit_until_what_is_known_was_mo
     assert!(!told.contains(&left), "{told}");
 }
 
+/// The note of where it was lies in the spool.
+#[test]
+fn another_state_is_told_by_a_reload_though_the_spool_has_another_name_too() {
+    let mut smarthost = Smarthost::start(OWN);
+    let pin = smarthost.pin();
+    let moved = |state: &str| format!("{OWN}spool = \"$DIR/queue\"\nstate = \"$DIR/{state}\"\n");
+    smarthost.configure(&moved("moved"));
+    let told = smarthost.admin(&["reload"]);
+    let state = smarthost.directory().join("state");
+    let left = format!("are in {}", state.display());
+    assert!(
+        !told.status.success() && said(&told).contains(&left),
+        "{told:?}"
+    );
+    smarthost.configure(&moved("state"));
+    let told = said(&smarthost.admin(&["reload"]));
+    assert!(told.contains("at the next restart only: spool"), "{told}");
+    smarthost.daemon().stop();
+    smarthost.run();
+    assert_eq!(smarthost.pin(), pin);
+}
+
 #[test]
 fn a_second_daemon_with_the_state_of_a_first_one_does_not_run_and_takes_nothing_from_it() {
     let mut first = Smarthost::start(OWN);

@@ -1,6 +1,6 @@
-//! A file of the queue that cannot be read when a program starts: it says which and what to do, what
-//! may have been delivered does not go again, and as soon as the file can be read, its mail goes on,
-//! with nobody who restarts anything.
+//! A file of the queue that cannot be read when a program starts: it says which and what to do,
+//! what may have been delivered does not go again, and as soon as the file can be read, its mail
+//! goes on, with nobody who restarts anything.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{

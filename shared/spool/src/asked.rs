@@ -1,9 +1,9 @@
 //! What a disk has been asked and has not answered: a disk that is away lets whoever reads or
 //! writes wait, and says nothing.
 //!
-//! Contract: [`Asked::during`] counts from the first moment. What waits for [`HANGS`] is told in the
-//! log, once, and once when the disk answers again, by a thread that asks the disk nothing; it is
-//! there only while something is asked, and a little longer.
+//! Contract: [`Asked::during`] counts from the first moment. What waits for [`HANGS`] is told in
+//! the log, once, and once when the disk answers again, by a thread that asks the disk nothing; it
+//! is there only while something is asked, and a little longer.
 
 use std::{
     collections::BTreeMap,

@@ -16,12 +16,12 @@
 use std::{collections::BTreeMap, fmt::Write as _, io, ops::Range};
 
 use super::{
-    disk::Disk,
+    disk::{self, Disk},
     index::Index,
     journal::{self, Level},
     layout::{self, Layout},
     recovered::Recovered,
-    watched::Readable as _,
+    source::Readable as _,
 };
 
 /// Largest list that is read, bytes: of more segments than fit in an index.
@@ -169,7 +169,7 @@ pub(super) fn tell(
     journal::line(Level::Error, &format_args!("spool: {text}"));
     let note = format!("{text}\n").into_bytes();
     // A start that was interrupted has noted it already.
-    let noted = |path: &_| std::fs::read(path).is_ok_and(|there| there == note);
+    let noted = |path: &_| matches!(disk::holds(path, &note), Ok(Some(true)));
     for path in layout.quarantined_end(number, lost.start) {
         if noted(&path) {
             break;

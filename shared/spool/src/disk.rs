@@ -14,7 +14,7 @@ use std::{
 use rustix::{fs::FallocateFlags, io::Errno};
 use system::nameless::Nameless;
 
-use super::watched::Source;
+use super::source::Source;
 
 /// What the spool asks of a disk.
 pub(super) trait Disk: Send + Sync {
@@ -56,6 +56,17 @@ const PROMISED: u32 = 0o400;
 /// Whether a body file is marked as one of accepted mail.
 pub(super) fn is_promised(metadata: &Metadata) -> bool {
     metadata.permissions().mode() & 0o200 == 0
+}
+
+/// Whether a file is there with this content; `None`: nothing is there.
+pub(super) fn holds(path: &Path, content: &[u8]) -> io::Result<Option<bool>> {
+    let length = content.len() as u64;
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(found) if !found.is_file() || found.len() != length => Ok(Some(false)),
+        Ok(_) => Ok(Some(system::read::bytes(path, length)? == content)),
+    }
 }
 
 /// The real one.

@@ -38,7 +38,8 @@ pub fn left(lists: &[PathBuf], own: &Path) -> Vec<(PathBuf, u64)> {
     left.map(|(count, place)| (place, count)).collect()
 }
 
-fn earlier(lists: &[PathBuf], own: &Path) -> Vec<PathBuf> {
+/// These places, whether mail lies there or not.
+pub fn earlier(lists: &[PathBuf], own: &Path) -> Vec<PathBuf> {
     let own = real(own);
     let texts = lists.iter().filter_map(|directory| {
         let text = system::read::text(&directory.join(NAME), MOST);

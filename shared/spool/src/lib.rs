@@ -50,7 +50,7 @@
 //!
 //! What the start cannot open, or cannot copy to quarantine, stays, and with it every other segment
 //! that it found: nothing is known then of what they say about each other. It is looked at again
-//! (unread.rs).
+//! (mended.rs).
 //!
 //! # Why so
 //!
@@ -89,6 +89,7 @@ mod layout;
 mod listed;
 mod lock;
 mod log;
+mod mended;
 mod message;
 mod parties;
 mod pause;
@@ -108,6 +109,7 @@ mod scan;
 mod schedule;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+mod source;
 mod standing;
 mod store;
 #[cfg(test)]
@@ -121,7 +123,7 @@ mod whole;
 use lock::lock;
 
 pub use draft::Draft;
-pub use earlier::left;
+pub use earlier::{earlier, left};
 pub use error::SpoolError;
 pub use holder::{holder, holder_of, is_taken, take as take_lock};
 pub use id::QueueId;
@@ -131,6 +133,6 @@ pub use parties::Parties;
 pub use queued::queued;
 pub use recovered::{Recovery, quarantined};
 pub use remains::UNREADABLE;
+pub use source::Source;
 pub use store::{Options, Spool};
 pub use usage::Usage;
-pub use watched::Source;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     QueueId,
-    watched::{Readable as _, Source},
+    source::{Readable as _, Source},
 };
 use mail::{clock::Timestamp, envelope::Envelope};
 

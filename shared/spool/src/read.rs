@@ -25,7 +25,7 @@ use super::{
     journal::{self, Level},
     lock,
     record::{self, HEADER, Header, Kind, Place, State},
-    watched::{Readable as _, Source},
+    source::{Readable as _, Source},
 };
 use mail::envelope::{Envelope, Ret};
 

@@ -17,7 +17,7 @@ use super::{
     log::Outgoing,
     record::{self, Change, Head, Kind, Part, Place, Record, What},
     scan::{self, Scanned, Seen},
-    watched::Readable,
+    source::Readable,
 };
 use mail::{clock, envelope::Envelope};
 

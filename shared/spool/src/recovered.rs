@@ -12,8 +12,8 @@ use super::{
     index::{Index, Message},
     journal::{self, Level},
     scan::Scanned,
+    source::Source,
     unread::Unread,
-    watched::Source,
 };
 
 /// Segments that an alarm names.

@@ -26,8 +26,8 @@ use super::{
     recovered::{Found, Recovered, names},
     salvage,
     scan::{self, Seen},
+    source::Readable as _,
     unread::Unread,
-    watched::Readable as _,
 };
 
 /// Reads all segments, in order.

@@ -14,7 +14,7 @@ use super::{
     journal::{self, Level},
     lock,
     record::{self, HEADER, Header},
-    watched::Readable as _,
+    source::Readable as _,
 };
 use mail::{
     address::{Address, Sender},

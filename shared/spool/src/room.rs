@@ -1,8 +1,8 @@
 //! Whether there is room for more mail.
 //!
 //! Contract: the look at the disk is made apart (apart.rs): one that does not answer holds up
-//! nobody for long, and is shared by messages that come together (lately.rs). Mail is taken meanwhile by what was seen before, and refused when the disk
-//! hangs.
+//! nobody for long, and is shared by messages that come together (lately.rs). Mail is taken
+//! meanwhile by what was seen before, and refused when the disk hangs.
 
 use std::time::Duration;
 

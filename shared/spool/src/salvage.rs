@@ -12,14 +12,14 @@ use std::{
 
 use super::{
     closed,
-    disk::Disk,
+    disk::{self, Disk},
     index::Location,
     journal::{self, Level},
     layout::Layout,
     recovered::{Found, Recovered},
     scan,
+    source::Readable,
     unread::Unread,
-    watched::Readable,
 };
 
 /// How much of the log is not known.
@@ -139,15 +139,14 @@ fn copy_range(
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     scan::read_what_can_be_read(file, range.start, &mut bytes);
     for path in layout.quarantined(segment, range.start) {
-        match std::fs::read(&path) {
-            Ok(there) if there == bytes => return Ok(None),
+        match disk::holds(&path, &bytes)? {
+            Some(true) => return Ok(None),
             // Of a segment that had this number before.
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Some(false) => {}
+            None => {
                 disk.save(&path, &bytes)?;
                 return Ok(Some(path));
             }
-            Err(error) => return Err(error),
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())

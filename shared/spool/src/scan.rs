@@ -9,7 +9,7 @@ use std::{io, ops::Range};
 
 use super::{
     record::{HEADER, Header, MAX_PAYLOAD},
-    watched::Readable,
+    source::Readable,
 };
 
 /// Bytes of one read.

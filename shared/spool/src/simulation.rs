@@ -29,7 +29,7 @@ use system::nameless::Nameless;
 use crate::{
     Options, Recovery, Spool, SpoolError,
     disk::{self, Disk, Native},
-    watched::Source,
+    source::Source,
 };
 
 /// What the spool asks of the disk.

@@ -1,9 +1,4 @@
-//! Segments that the start could not read: looked at again, so that the program starts anew as soon
-//! as they can be, and what is in doubt until then.
-//!
-//! Contract: a look costs nobody any time. The pauses between looks grow; [`Spool::look_again`] ends
-//! one. What became of a message may be said in any segment after its own: while one of those cannot
-//! be opened, the message waits, so that none that was delivered goes again.
+//! Segments that the start could not read, and when they are looked at again.
 
 use std::{
     io,
@@ -12,12 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::clock;
-use system::workers;
-
-use super::{
-    QueueId, Spool, SpoolError, committer::Committer, disk::Disk, lock, watched::Readable as _,
-};
+use super::{disk::Disk, lock, source::Readable as _};
 
 /// Pause before the first look, and the longest: each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(10));
@@ -73,7 +63,7 @@ impl Waiting {
     }
 
     /// Whether it is time to look.
-    fn is_due(&self, now: Instant) -> bool {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         let (first, longest) = PAUSES;
         let mut state = lock(&self.state);
         if state.looks || state.mended {
@@ -90,62 +80,35 @@ impl Waiting {
         true
     }
 
-    fn look(&self, disk: &dyn Disk) {
+    pub(super) fn look(&self, disk: &dyn Disk) {
         let mended = self.segments.iter().any(|it| it.is_mended(disk).is_ok());
         let mut state = lock(&self.state);
         state.looks = false;
         state.mended = mended;
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    pub(super) fn is_mended(&self) -> bool {
+        lock(&self.state).mended
+    }
+
+    /// The look that was due was not made.
+    pub(super) fn not_looked(&self) {
+        lock(&self.state).looks = false;
+    }
+
+    /// A look is due now.
+    pub(super) fn hurry(&self, now: Instant) {
+        lock(&self.state).next = Some((now, Duration::ZERO));
+    }
+
     /// The first segment behind this one that cannot be opened.
-    fn doubt(&self, segment: u64) -> Option<&Unread> {
+    pub(super) fn doubt(&self, segment: u64) -> Option<&Unread> {
         let mut unopened = self.segments.iter().filter(|it| !it.in_part);
         unopened.find(|it| segment < it.number)
-    }
-}
-
-impl Spool {
-    /// Whether there are segments that the start could not read.
-    pub fn waits_for_segments(&self) -> bool {
-        !self.open.committer.unread.segments.is_empty()
-    }
-
-    /// Whether one of them can be read now, so that the program is to start anew. Asked now and then:
-    /// the looks are made beside that.
-    pub fn is_mended(&self) -> bool {
-        let waiting = &self.open.committer.unread;
-        if waiting.segments.is_empty() {
-            return false;
-        }
-        if waiting.is_due(clock::steady()) {
-            let (own, disk) = (Arc::clone(waiting), Arc::clone(&self.open.committer.disk));
-            let look = move || own.look(disk.as_ref());
-            if workers::run(look).is_err() {
-                lock(&waiting.state).looks = false;
-            }
-        }
-        lock(&waiting.state).mended
-    }
-
-    /// They are looked at at once.
-    pub fn look_again(&self) {
-        lock(&self.open.committer.unread.state).next = Some((clock::steady(), Duration::ZERO));
-    }
-}
-
-impl Committer {
-    /// Nothing may be done with a message that may have been delivered.
-    pub(super) fn is_certain(&self, id: QueueId) -> Result<(), SpoolError> {
-        if self.unread.segments.is_empty() {
-            return Ok(());
-        }
-        let place = self.place_of(id);
-        let doubt = place.and_then(|(at, ..)| self.unread.doubt(at.segment));
-        doubt.map_or(Ok(()), |unread| {
-            let why = format!("{}: whether it was delivered is not known", unread.why);
-            let error = io::Error::other(why);
-            Err(SpoolError::io("cannot read segment", &unread.path)(error))
-        })
     }
 }
 
@@ -174,7 +137,7 @@ mod tests {
             assert!(waiting.is_due(now));
             lock(&waiting.state).looks = false;
         }
-        lock(&waiting.state).next = Some((now, Duration::ZERO));
+        waiting.hurry(now);
         assert!(waiting.is_due(now));
     }
 }

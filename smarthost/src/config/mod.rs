@@ -29,7 +29,7 @@ mod file;
 mod forms;
 mod load;
 mod macros;
-mod noted;
+pub(crate) mod noted;
 mod queries;
 mod relayhost;
 mod routes;

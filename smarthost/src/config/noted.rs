@@ -10,7 +10,7 @@
 //! Failures: a note that cannot be read is none.
 
 use std::{
-    io,
+    io, iter,
     path::{Path, PathBuf},
 };
 
@@ -61,12 +61,24 @@ impl Noted {
 }
 
 impl Config {
-    /// Where the daemon that has the spool has kept what it knows until now, if that is elsewhere.
+    /// Where the daemon that has the spool, or had an earlier one, has kept what it knows until
+    /// now, if that is elsewhere.
     pub fn state_before(&self) -> Option<PathBuf> {
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let before = Noted::read(&self.spool)?.state;
-        (real(&before) != real(&self.state)).then_some(before)
+        // The spool may have another name, too.
+        let file = self.layers.first().map(|(path, _)| path);
+        let lists = file.map(|path| self.notes_of_spools(path));
+        let earlier = lists.map(|lists| spool::earlier(&lists, &self.spool));
+        let earlier = earlier.into_iter().flatten();
+        let mut spools = iter::once(self.spool.clone()).chain(earlier);
+        let before = spools.find_map(|spool| Noted::read(&spool))?.state;
+        (!is_same(&before, &self.state)).then_some(before)
     }
+}
+
+/// Whether two names lead to one place.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
 }
 
 #[cfg(test)]

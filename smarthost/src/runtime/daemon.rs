@@ -9,9 +9,10 @@
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
 use std::{
+    fs::File,
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -84,7 +85,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     let handed = listen::inherited();
     let trail = Arc::default();
     loop {
-        leave_another_alone(path)?;
+        let kept = take_state(path)?;
         let there = handed.iter().filter_map(|it| it.local_addr().ok());
         let (setup, fault) = Setup::start(path, &there.collect::<Vec<_>>())?;
         if setup.config.log_format == LogFormat::Postfix {
@@ -96,7 +97,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        let ended = runtime.block_on(live(path, setup, fault, &handed, &trail));
+        let ended = runtime.block_on(live(path, (setup, fault, kept), &handed, &trail));
         if matches!(ended, Ok(End::Told) | Err(_)) {
             system::program::stop();
         }
@@ -108,16 +109,21 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Where another daemon keeps what it knows, nothing of it is touched.
-fn leave_another_alone(path: &Path) -> anyhow::Result<()> {
+/// The lock of a directory for what is kept.
+type Kept = Option<(PathBuf, File)>;
+
+/// Takes the place where something is kept before anything of it is touched: another daemon's is
+/// left alone, however soon after each other they start.
+fn take_state(path: &Path) -> anyhow::Result<Kept> {
     let Ok((config, _)) = Config::load_anyway(path) else {
-        return Ok(());
+        return Ok(None);
     };
-    if state::is_taken(&config.state) {
-        let pid = state::holder(&config.state);
-        anyhow::bail!("{}", state::in_use(&config.state, pid));
+    let state = config.state;
+    if !state::is_kept(&state) && !state::is_taken(&state) {
+        return Ok(None);
     }
-    Ok(())
+    let lock = state::lock(&state).map_err(anyhow::Error::msg)?;
+    Ok(lock.map(|lock| (state, lock)))
 }
 
 /// Signals that mean nothing here, and are no end: a limit of file sizes (SIGXFSZ) is an error of
@@ -152,8 +158,7 @@ fn told(current: &Current, server: &Server) {
 
 async fn live(
     path: &Path,
-    setup: Setup,
-    fault: Option<Fault>,
+    (setup, fault, kept): (Setup, Option<Fault>, Kept),
     handed: &[StdListener],
     trail: &Arc<Trail>,
 ) -> anyhow::Result<End> {
@@ -162,7 +167,7 @@ async fn live(
     let started = clock::now();
     setup.enrolled.tend();
     let current = Arc::new(Current::new(setup, fault));
-    let (dispatch, memory, keeper, _lock) = recover(path, &current)?;
+    let (dispatch, memory, keeper, _lock) = recover(path, &current, kept)?;
     let (probes, asked) = Dispatch::probes();
     let (end, ending) = watch::channel(false);
     let server = Server::new(&current, &dispatch, &memory, (&keeper, probes), &ending);
@@ -380,8 +385,8 @@ fn announce(current: &Current, addresses: &[String]) {
     }
 }
 
-/// Whether the start anew is due that takes what can be read of the queue by now; `since`: when that
-/// was seen. What is being delivered ends first, if it does soon.
+/// Whether the start anew is due that takes what can be read of the queue by now; `since`: when
+/// that was seen. What is being delivered ends first, if it does soon.
 fn is_whole_again(server: &Server, since: &mut Option<Instant>) -> bool {
     if !server.dispatch.spool().is_mended() {
         *since = None;

@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
 
@@ -26,10 +26,12 @@ use crate::{
     state::{self, Keeper, Memory, Store},
 };
 
-/// Opens spool and state, and takes back what is in them; with the state's lock.
+/// Opens spool and state, and takes back what is in them; with the state's lock. `kept`: one that
+/// is held already.
 pub(super) fn recover(
     path: &Path,
     current: &Current,
+    kept: Option<(PathBuf, File)>,
 ) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper, Option<File>)> {
     let setup = current.get();
     let config = &setup.config;
@@ -37,7 +39,10 @@ pub(super) fn recover(
         fs::create_directory(directory, 0o700)
             .with_context(|| format!("cannot create {}", directory.display()))?;
     }
-    let lock = state::lock(&config.state).map_err(anyhow::Error::msg)?;
+    let lock = match kept.filter(|(state, _)| *state == config.state) {
+        Some((_, lock)) => Some(lock),
+        None => state::lock(&config.state).map_err(anyhow::Error::msg)?,
+    };
     let (spool, recovery) = spool_of(path, config, current.fault().is_none())?;
     note(config, current.only_queues());
     setup.tickets.turn(clock::now());

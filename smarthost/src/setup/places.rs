@@ -4,12 +4,18 @@
 //! Contract: what may be otherwise in a moment (a socket that another process has, one of several
 //! addresses) is no fault of the configuration at a start; a reload wants all of it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
 
 use settings::ConfigError;
 use system::{fs, socket, usable::closed};
 
-use crate::{config::Config, state::is_kept};
+use crate::{
+    config::{Config, noted},
+    state::is_kept,
+};
 
 /// What can never be made; makes nothing.
 pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
@@ -19,7 +25,7 @@ pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
             return Err(config.wrong(key, &what));
         }
     }
-    left_behind(config)?;
+    left_behind(config, None)?;
     match socket::impossible(&config.control) {
         Some(why) => Err(config.wrong("control", &format!("control: {why}; name another path"))),
         None => Ok(()),
@@ -28,8 +34,10 @@ pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
 
 /// What a daemon knows is not begun anew because its directory has another name: clients have
 /// pinned its key.
-fn left_behind(config: &Config) -> Result<(), ConfigError> {
-    let Some(before) = config.state_before() else {
+fn left_behind(config: &Config, in_force: Option<&Path>) -> Result<(), ConfigError> {
+    let in_force = in_force.filter(|it| !noted::is_same(it, &config.state));
+    let in_force = in_force.map(Path::to_owned);
+    let Some(before) = in_force.or_else(|| config.state_before()) else {
         return Ok(());
     };
     if !is_kept(&before) || is_kept(&config.state) {
@@ -48,9 +56,15 @@ fn left_behind(config: &Config) -> Result<(), ConfigError> {
 pub(crate) type Held<'a> = &'a [SocketAddr];
 
 /// All of it, for who goes on with this configuration.
-pub(super) fn take(config: &Config, held: Held<'_>, all: bool) -> Result<(), ConfigError> {
+/// `in_force`: the `state` of the daemon that is to go on with it, where one runs.
+pub(super) fn take(
+    config: &Config,
+    held: Held<'_>,
+    in_force: Option<&Path>,
+) -> Result<(), ConfigError> {
+    left_behind(config, in_force)?;
     make(config)?;
-    listen(config, held, all)
+    listen(config, held, in_force.is_some())
 }
 
 /// The same for who starts with it: the directories are there afterwards.
