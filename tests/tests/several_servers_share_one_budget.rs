@@ -27,7 +27,7 @@ fn site(limit: &str, on_outage: &str) -> Option<(Store, Sink, [Smarthost; 2])> {
 
 fn wait_for_both(site: &[Smarthost; 2]) {
     for smarthost in site {
-        wait_for_status(smarthost, "2 smarthosts");
+        wait_for_status(smarthost, "budgets, 2 smarthosts");
     }
 }
 
@@ -217,7 +217,7 @@ fn a_killed_server_counts_on_and_one_that_is_gone_is_forgotten_by_command() {
     let mut taken = send("127.0.0.5", &site[0], 6);
     site[0].kill();
     site[0].run();
-    wait_for_status(&site[0], "2 smarthosts");
+    wait_for_status(&site[0], "budgets, 2 smarthosts");
     taken += send("127.0.0.5", &site[0], 10) + send("127.0.0.5", &site[1], 10);
     assert!((8..=10).contains(&taken), "{taken}");
 
@@ -242,7 +242,7 @@ fn a_killed_server_counts_on_and_one_that_is_gone_is_forgotten_by_command() {
         let forgotten = left.admin(&["limits", "forget-node", "mx2"]);
         forgotten.status.success().then_some(())
     });
-    wait_for_status(&left, "2 smarthosts");
+    wait_for_status(&left, "budgets, 2 smarthosts");
     until("it is not waited for", || {
         (send("127.0.0.6", &left, 1) == 1).then_some(())
     });

@@ -28,6 +28,8 @@ pub(super) struct Account {
     skew: Option<i64>,
     /// Something was counted that the store was not told.
     pub(super) changed: bool,
+    /// And something that is not on the disk; what is spent of a lease is there with the lease.
+    unkept: bool,
     pub(super) asking: bool,
     /// The number of the last request that the store answered; until then it must know it.
     known: (u64, Millis),
@@ -77,6 +79,7 @@ impl Account {
             early: 0,
             skew: None,
             changed: false,
+            unkept: false,
             asking: false,
             known: (0, 0),
             void: false,
@@ -125,7 +128,17 @@ impl Account {
     fn count(&mut self, slot: u64, more: u32) {
         let count = self.slots.entry(slot).or_default();
         *count = count.saturating_add(more);
+        self.has_changed();
+    }
+
+    fn has_changed(&mut self) {
         self.changed = true;
+        self.unkept = true;
+    }
+
+    /// Whether something is to be kept anew since the last call.
+    pub(super) fn take_unkept(&mut self) -> bool {
+        std::mem::take(&mut self.unkept)
     }
 
     fn uncount(&mut self, slot: u64, less: u32) {
@@ -135,11 +148,20 @@ impl Account {
                 self.slots.remove(&slot);
             }
         }
-        self.changed = true;
+        self.has_changed();
+    }
+
+    /// Whether nothing slides out or ends before the slot does that was advanced to last.
+    fn is_as_of(&self, now: Millis) -> bool {
+        let mut lasting = self.leases.iter().chain(&self.under_way);
+        self.pace.0 == self.slot(now) && lasting.all(|it| it.until > now)
     }
 
     /// What slides out and ends by itself.
     pub(super) fn advance(&mut self, now: Millis) {
+        if self.is_as_of(now) {
+            return;
+        }
         while let Some(lease) = self.leases.pop_front_if(|lease| lease.until <= now) {
             self.uncount(lease.slot, lease.left);
         }
@@ -180,7 +202,7 @@ impl Account {
 
     /// Whether nothing of it matters any more.
     pub(super) fn is_idle(&self) -> bool {
-        self.own() == 0 && self.under_way.is_empty() && !self.asking && !self.changed
+        !self.changed && !self.asking && self.under_way.is_empty() && self.own() == 0
     }
 
     /// Whether a lease is left.
@@ -208,7 +230,7 @@ impl Account {
         let slot = self.slot(now);
         if timeless {
             self.early = self.early.saturating_add(1);
-            self.changed = true;
+            self.has_changed();
         } else {
             self.count(slot, 1);
         }
@@ -222,11 +244,6 @@ impl Account {
     /// Of all nodes, as the store said last.
     pub(super) fn everywhere(&self) -> Option<u32> {
         self.rest.map(|rest| rest.sum)
-    }
-
-    /// Whether all nodes had told what they know when the store answered last.
-    pub(super) fn is_complete(&self) -> bool {
-        self.rest.is_some_and(|rest| rest.complete)
     }
 
     /// What the store said, as long as it need not be asked again.
@@ -253,13 +270,12 @@ impl Account {
         }
     }
 
-    /// The same, and a wish for more: for those who wait, or, for a client that goes on, as much as
-    /// it has spent lately, and a small part of this node's share at least.
+    /// The same, and a wish for more: for those who wait, or as much as the client has spent
+    /// lately, and a small part of this node's share at least, since mail seldom comes alone.
     pub(super) fn ask(&mut self, id: &Id, now: Millis, limit: u32, nodes: u32) -> Request {
         let share = limit / nodes.max(1).saturating_mul(8);
         let waiting = std::mem::take(&mut self.waiting);
-        let few = if self.pace.1 > 0 { share / 8 } else { 0 };
-        let more = self.pace.1.max(few).min(share).max(waiting);
+        let more = self.pace.1.max(share / 8).min(share).max(waiting);
         Request {
             limit,
             want: more.min(MOST).saturating_add(1),
@@ -342,7 +358,7 @@ impl Account {
     fn give_back(&mut self, slot: u64) {
         if self.early > 0 && !self.slots.contains_key(&slot) {
             self.early -= 1;
-            self.changed = true;
+            self.has_changed();
         } else {
             self.uncount(slot, 1);
         }
@@ -391,6 +407,6 @@ impl Account {
         self.early = 0;
         self.rest = None;
         self.void = true;
-        self.changed = true;
+        self.has_changed();
     }
 }

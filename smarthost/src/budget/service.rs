@@ -38,8 +38,8 @@ pub(crate) use seen::sums;
 
 /// How often the store is told what changed.
 const TICK: Duration = Duration::from_secs(1);
-/// Budgets that it is told of at once.
-const BATCH: usize = 512;
+/// Budgets that it is told of at once: those who wait for an answer meanwhile wait for all of them.
+const BATCH: usize = 16;
 /// Why a node decides alone.
 const DOUBLED: &str = "hears another smarthost of the same name: see budget.node";
 /// How often it is seen whether the store still keeps all that it is told.
@@ -190,7 +190,7 @@ impl Budget {
                     // In a task of its own: it is answered although the session ends.
                     Take::Ask(request) => {
                         let budget = Arc::clone(self);
-                        tokio::spawn(async move { budget.ask(&request).await });
+                        tokio::spawn(async move { budget.ask(&[*request]).await });
                     }
                     Take::Wait => {}
                     decided => return decided,
@@ -204,25 +204,28 @@ impl Budget {
         }
     }
 
-    async fn ask(&self, request: &Request) {
+    async fn ask(&self, requests: &[Request]) {
         let store = locked(&self.link).store.clone();
-        let reply = match store {
-            Some(store) => match time::timeout(store::DEADLINE, store.ask(request)).await {
-                Ok(reply) => reply,
+        let replies = match store {
+            Some(store) => match time::timeout(store::DEADLINE, store.ask(requests)).await {
+                Ok(replies) => replies,
                 Err(_) => Err(Unusable("does not answer in time".to_owned())),
             },
             None => Err(Unusable("is not connected".to_owned())),
         };
-        let reply = match reply {
-            Ok(reply) => Some(reply),
-            Err(why) => {
-                self.lose(&why);
-                None
+        let replies = replies.unwrap_or_else(|why| {
+            self.lose(&why);
+            Vec::new()
+        });
+        let mut follows = Next::Go;
+        for (nth, request) in requests.iter().enumerate() {
+            let next = self.site().answered(request, replies.get(nth), moment());
+            if next != Next::Go {
+                follows = next;
             }
-        };
-        let next = self.site().answered(request, reply.as_ref(), moment());
+        }
         self.answered.notify_waiters();
-        self.follow(next).await;
+        self.follow(follows).await;
     }
 
     async fn follow(&self, next: Next) {
@@ -337,8 +340,8 @@ impl Budget {
         self.tell().await;
         if let Some(epoch) = { self.site().told_all() } {
             match store.told(&epoch, self.node().as_str()).await {
-                Ok(true) => self.is_up(&epoch),
-                Ok(false) => {}
+                Ok(Some(nodes)) => self.is_up(&epoch, nodes),
+                Ok(None) => {}
                 Err(why) => return self.lose(&why),
             }
         }
@@ -362,8 +365,8 @@ impl Budget {
         self.site().terms().node.clone()
     }
 
-    fn is_up(&self, epoch: &str) {
-        self.site().has_told(epoch);
+    fn is_up(&self, epoch: &str, nodes: usize) {
+        self.site().has_told(epoch, nodes);
         if locked(&self.link).why.take().is_some() {
             line(Level::Notice, &"the store of the budget answers");
         }
@@ -380,11 +383,10 @@ impl Budget {
     async fn tell(&self) {
         loop {
             let untold = self.site().untold(BATCH, moment());
-            let last = untold.len() < BATCH;
-            for request in untold {
-                self.ask(&request).await;
+            if !untold.is_empty() {
+                self.ask(&untold).await;
             }
-            if last {
+            if untold.len() < BATCH {
                 return;
             }
         }

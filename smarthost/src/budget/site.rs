@@ -11,6 +11,7 @@
 //! is granted to anybody before every node has done so, or a whole window has passed.
 
 mod ordered;
+mod untold;
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +19,7 @@ use super::{
     account::Account,
     orders::Orders,
     peers::Peers,
-    protocol::{Id, Millis, Reply, Request, TOLERANCE},
+    protocol::{Id, KEEP, Millis, Reply, Request, TOLERANCE},
 };
 use crate::config::OnOutage;
 
@@ -64,6 +65,8 @@ pub(crate) enum Take {
 pub(crate) struct Hello {
     pub(crate) now: Millis,
     pub(crate) epoch: String,
+    /// So many nodes have told all they know in it.
+    pub(crate) told: usize,
 }
 
 /// What follows from it.
@@ -86,6 +89,8 @@ pub(crate) struct Site {
     telling: Option<String>,
     /// In which the accounts were told.
     heard_in: Option<String>,
+    /// So many nodes have told all they know, as the store said last.
+    told: usize,
     accounts: HashMap<Id, Account>,
     sequence: u64,
     /// What administrators have ordered.
@@ -94,6 +99,10 @@ pub(crate) struct Site {
     peers: Peers,
     /// Changed since [`Site::changes`].
     dirty: HashSet<Id>,
+    /// All that the store does not know as they are, and maybe others.
+    untold: HashSet<Id>,
+    /// The store's clock less the machine's, with which all accounts are kept.
+    kept_skew: Option<i64>,
 }
 
 impl Site {
@@ -105,11 +114,14 @@ impl Site {
             epoch: None,
             telling: None,
             heard_in: None,
+            told: 0,
             accounts: HashMap::new(),
             sequence,
             orders: Orders::default(),
             peers: Peers::default(),
             dirty: HashSet::new(),
+            untold: HashSet::new(),
+            kept_skew: None,
         }
     }
 
@@ -136,30 +148,11 @@ impl Site {
         match self.accounts.get_mut(&id) {
             Some(known) => known.absorb(account),
             None => {
-                self.accounts.insert(id, account);
+                self.accounts.insert(id.clone(), account);
             }
         }
+        self.note(&id);
         true
-    }
-
-    /// What changed since the last call, to be kept.
-    pub(crate) fn changes(&mut self, at: Moment) -> Vec<(String, Option<String>)> {
-        let (dirty, skew) = (std::mem::take(&mut self.dirty), self.skew(at));
-        let record = |id: &Id| self.accounts.get(id).map(|account| account.record(skew));
-        let accounts = dirty.into_iter().map(|id| (id.to_string(), record(&id)));
-        let mut all: Vec<_> = accounts.collect();
-        let orders = self.orders.changes().into_iter();
-        all.extend(orders.map(|(client, row)| (format!("{ORDER}{client}"), row)));
-        let peers = self.peers.changes().into_iter();
-        all.extend(peers.map(|(node, row)| (format!("{NODE}{node}"), row)));
-        all
-    }
-
-    /// What was kept is lost on the disk.
-    pub(crate) fn all_changed(&mut self) {
-        self.dirty.extend(self.accounts.keys().cloned());
-        self.orders.all_changed();
-        self.peers.all_changed();
     }
 
     fn now(&self, at: Moment) -> Millis {
@@ -191,29 +184,30 @@ impl Site {
             return Take::Alone;
         }
         let (up, nodes) = (self.is_up(), self.terms.nodes);
-        let new = || Account::new(id);
-        self.accounts.entry(id.clone()).or_insert_with(new);
+        if !self.accounts.contains_key(id) {
+            self.accounts.insert(id.clone(), Account::new(id));
+        }
+        // Nothing is granted before all have told what they know: nobody waits to hear that.
+        let grants = up && self.all_have_told(id, now);
         let Some(account) = self.account(id, now) else {
             return Take::Alone;
         };
         if account.spend() {
-            self.dirty.insert(id.clone());
             return Take::Spent;
         }
-        if up && account.asking {
+        if grants && account.asking {
             account.waiting = account.waiting.saturating_add(1);
             return Take::Wait;
         }
         match account.rest(now) {
-            Some(rest) if up && rest.complete => {
+            Some(rest) if grants && rest.complete => {
                 return Take::Full {
                     sum: rest.sum,
                     free_in: rest.free_at.saturating_sub(now),
                 };
             }
-            None if up => {
+            None if grants => {
                 let request = account.ask(id, now, limit, nodes);
-                self.dirty.insert(id.clone());
                 return Take::Ask(Box::new(self.numbered(request)));
             }
             // Or the others have not told what they know.
@@ -240,18 +234,31 @@ impl Site {
             return Take::Alone;
         }
         account.spend_alone(now, !timed);
-        self.dirty.insert(id.clone());
+        self.note(id);
         Take::Spent
+    }
+
+    /// Whether all nodes have told what they know, or all that one could know has slid out since
+    /// the epoch began.
+    fn all_have_told(&self, id: &Id, now: Millis) -> bool {
+        if self.told >= usize::try_from(self.terms.nodes).unwrap_or(usize::MAX) {
+            return true;
+        }
+        let began = self.epoch.as_deref().and_then(|epoch| {
+            let (_, began) = epoch.rsplit_once(':')?;
+            began.parse::<Millis>().ok()
+        });
+        let window = id.width().saturating_mul(KEEP + 1);
+        began.is_some_and(|began| now.saturating_sub(began) >= window)
     }
 
     /// A budget as it is now; before the store's clock is known, as it was kept.
     fn account(&mut self, id: &Id, now: Millis) -> Option<&mut Account> {
-        let timed = self.offset.is_some();
-        let account = self.accounts.get_mut(id)?;
-        if timed {
-            account.advance(now);
+        if self.offset.is_some() {
+            self.accounts.get_mut(id)?.advance(now);
+            self.note(id);
         }
-        Some(account)
+        self.accounts.get_mut(id)
     }
 
     fn numbered(&mut self, request: Request) -> Request {
@@ -275,7 +282,7 @@ impl Site {
         let now = self.now(at);
         if let Some(account) = self.accounts.get_mut(&request.id) {
             account.answered(request, reply, now);
-            self.dirty.insert(request.id.clone());
+            self.note(&request.id);
         }
         match reply {
             Some(Reply::Told(_)) => Next::Go,
@@ -307,10 +314,12 @@ impl Site {
 
     /// What the store says of itself.
     pub(crate) fn greeted(&mut self, hello: &Hello, at: Moment) -> Next {
+        self.told = hello.told;
         if self.set_clock(hello.now, at) {
             self.lost();
             return Next::Renew(hello.epoch.clone());
         }
+        self.keep_skew(at);
         if self.epoch.as_ref() == Some(&hello.epoch) {
             return Next::Go;
         }
@@ -318,6 +327,7 @@ impl Site {
         if self.heard_in.as_ref() != Some(&hello.epoch) {
             self.heard_in = Some(hello.epoch.clone());
             self.accounts.values_mut().for_each(Account::is_unknown);
+            self.note_all();
         }
         self.orders.is_unknown();
         self.telling = Some(hello.epoch.clone());
@@ -339,72 +349,15 @@ impl Site {
             self.accounts
                 .values_mut()
                 .for_each(|it| it.place(shown, skew));
-            self.dirty.extend(self.accounts.keys().cloned());
+            self.note_all();
             return false;
         }
         if jump.unsigned_abs() <= TOLERANCE {
             return false;
         }
         self.accounts.values_mut().for_each(|it| it.shift(jump));
-        self.dirty.extend(self.accounts.keys().cloned());
+        self.note_all();
         true
-    }
-
-    /// So many budgets that the store does not know as they are.
-    pub(crate) fn untold(&mut self, most: usize, at: Moment) -> Vec<Request> {
-        if self.epoch.is_none() && self.telling.is_none() {
-            return Vec::new();
-        }
-        let now = self.now(at);
-        let untold = self.accounts.iter_mut().filter_map(|(id, account)| {
-            account.advance(now);
-            let due = account.changed && !account.asking;
-            due.then(|| account.tell(id, now))
-        });
-        let untold: Vec<Request> = untold.take(most).collect();
-        untold.into_iter().map(|it| self.numbered(it)).collect()
-    }
-
-    /// The epoch in which the store was told all, if it was: it is to note that.
-    pub(crate) fn told_all(&self) -> Option<String> {
-        let mut accounts = self.accounts.values();
-        let untold = accounts.any(|account| account.changed || account.asking);
-        let told = !untold && self.orders.is_told();
-        self.telling.clone().filter(|_| told)
-    }
-
-    /// It has noted that.
-    pub(crate) fn has_told(&mut self, epoch: &str) {
-        if self.telling.as_deref() == Some(epoch) {
-            self.epoch = self.telling.take();
-        }
-    }
-
-    /// What is leased and was not spent.
-    pub(crate) fn give_back_all(&mut self) {
-        for (id, account) in &mut self.accounts {
-            account.give_back_leases();
-            self.dirty.insert(id.clone());
-        }
-    }
-
-    /// Forgets what has slid out.
-    pub(crate) fn sweep(&mut self, at: Moment) {
-        if self.offset.is_none() {
-            return;
-        }
-        let now = self.now(at);
-        let Self {
-            accounts, dirty, ..
-        } = self;
-        accounts.retain(|id, account| {
-            account.advance(now);
-            let stays = !account.is_idle();
-            if !stays {
-                dirty.insert(id.clone());
-            }
-            stays
-        });
     }
 
     /// So many messages or recipients that were let begin are answered, of which so many were
@@ -412,7 +365,7 @@ impl Site {
     pub(crate) fn settle(&mut self, id: &Id, ended: u32, taken: u32, at: Moment) {
         if let Some(account) = self.account(id, self.now(at)) {
             account.settle(ended, taken);
-            self.dirty.insert(id.clone());
+            self.note(id);
         }
     }
 
@@ -420,7 +373,7 @@ impl Site {
     pub(crate) fn take_back(&mut self, id: &Id, lost: u32) {
         if let Some(account) = self.accounts.get_mut(id) {
             (0..lost).for_each(|_| account.take_back());
-            self.dirty.insert(id.clone());
+            self.note(id);
         }
     }
 

@@ -3,10 +3,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
-use redis::Script;
+use redis::{Cmd, ErrorKind, Script, ServerErrorKind};
 
 use super::{
     orders::Row,
@@ -52,8 +53,8 @@ pub(super) struct Heard {
 #[derive(Clone)]
 pub(super) struct Store {
     connection: Connection,
-    terms: Terms,
-    scripts: [Script; 6],
+    terms: Arc<Terms>,
+    scripts: Arc<[Script; 6]>,
 }
 
 impl Store {
@@ -76,19 +77,42 @@ impl Store {
         ];
         Ok(Self {
             connection,
-            terms,
-            scripts: scripts.map(Script::new),
+            terms: Arc::new(terms),
+            scripts: Arc::new(scripts.map(Script::new)),
         })
     }
 
-    pub(super) async fn ask(&self, request: &Request) -> Result<Reply, Unusable> {
-        let [ask, ..] = &self.scripts;
-        let mut call = ask.prepare_invoke();
-        call.key(format!("{BUDGET}{}", request.id))
-            .key(EPOCH)
-            .key(TOLD)
-            .key(THERE)
-            .key(ORDERS);
+    /// Of many budgets at once, which costs little more than of one.
+    pub(super) async fn ask(&self, requests: &[Request]) -> Result<Vec<Reply>, Unusable> {
+        let mut calls = redis::pipe();
+        for request in requests {
+            calls.add_command(self.call(request));
+        }
+        let mut connection = self.connection.clone();
+        let said = calls.query_async(&mut connection).await;
+        let said: Vec<Vec<i64>> = match said {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                let [ask, ..] = &*self.scripts;
+                ask.load_async(&mut connection).await?;
+                calls.query_async(&mut connection).await?
+            }
+            said => said?,
+        };
+        let replies = said
+            .iter()
+            .map(|said| reply(said).ok_or_else(|| Unusable(format!("says {said:?}"))));
+        replies.collect()
+    }
+
+    fn call(&self, request: &Request) -> Cmd {
+        let [ask, ..] = &*self.scripts;
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(ask.get_hash()).arg(5);
+        call.arg(format!("{BUDGET}{}", request.id))
+            .arg(EPOCH)
+            .arg(TOLD)
+            .arg(THERE)
+            .arg(ORDERS);
         call.arg(&self.terms.node).arg(&request.epoch);
         call.arg(request.sequence).arg(request.answered);
         call.arg(request.now).arg(TOLERANCE);
@@ -101,8 +125,7 @@ impl Store {
         for (slot, count) in &request.slots {
             call.arg(slot).arg(count);
         }
-        let said: Vec<i64> = call.invoke_async(&mut self.connection.clone()).await?;
-        reply(&said).ok_or_else(|| Unusable(format!("says {said:?}")))
+        call
     }
 
     /// Whether it still keeps all that it is told.
@@ -118,7 +141,7 @@ impl Store {
         fresh: &str,
         limits: &str,
     ) -> Result<Heard, Unusable> {
-        let [_, hello, ..] = &self.scripts;
+        let [_, hello, ..] = &*self.scripts;
         let mut call = hello.prepare_invoke();
         call.key(EPOCH).key(TOLD).key(NODES).key(THERE).key(ORDERS);
         call.arg(&self.terms.node)
@@ -135,7 +158,11 @@ impl Store {
         ) = call.invoke_async(&mut self.connection.clone()).await?;
         let (now, epoch, other, orders, told, nodes) = said;
         Ok(Heard {
-            hello: Hello { now, epoch },
+            hello: Hello {
+                now,
+                epoch,
+                told: told.len(),
+            },
             other,
             orders,
             told,
@@ -144,25 +171,25 @@ impl Store {
     }
 
     pub(super) async fn renew(&self, epoch: &str, fresh: &str) -> Result<(), Unusable> {
-        let [_, _, renew, ..] = &self.scripts;
+        let [_, _, renew, ..] = &*self.scripts;
         let mut call = renew.prepare_invoke();
         call.key(EPOCH).key(TOLD).key(THERE).arg(epoch).arg(fresh);
         let _: i64 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(())
     }
 
-    /// A node has told all in an epoch.
-    pub(super) async fn told(&self, epoch: &str, node: &str) -> Result<bool, Unusable> {
-        let [_, _, _, told, ..] = &self.scripts;
+    /// A node has told all in an epoch; so many have. `None`: it is another epoch.
+    pub(super) async fn told(&self, epoch: &str, node: &str) -> Result<Option<usize>, Unusable> {
+        let [_, _, _, told, ..] = &*self.scripts;
         let mut call = told.prepare_invoke();
         call.key(EPOCH).key(TOLD).arg(epoch).arg(node);
-        let noted: i64 = call.invoke_async(&mut self.connection.clone()).await?;
-        Ok(noted == 1)
+        let all: usize = call.invoke_async(&mut self.connection.clone()).await?;
+        Ok((all > 0).then_some(all))
     }
 
     /// A node is gone for good; `false`: it is there.
     pub(super) async fn forget(&self, node: &str) -> Result<bool, Unusable> {
-        let [.., forget] = &self.scripts;
+        let [.., forget] = &*self.scripts;
         let mut call = forget.prepare_invoke();
         call.key(TOLD).key(NODES).arg(node).arg(MOMENT);
         let noted: i64 = call.invoke_async(&mut self.connection.clone()).await?;
@@ -181,7 +208,7 @@ impl Store {
 
     /// Writes orders where they are as they were read.
     pub(super) async fn order(&self, rows: &[Row], fresh: &str) -> Result<(), Unusable> {
-        let [_, _, _, _, order, _] = &self.scripts;
+        let [_, _, _, _, order, _] = &*self.scripts;
         for rows in rows.chunks(ROWS) {
             let mut call = order.prepare_invoke();
             call.key(ORDERS).arg(fresh);

@@ -130,7 +130,7 @@ fn counted(
             report.everywhere = budget::sums(&limits, &client, everywhere, now);
             let shared = limits.limits_of(&client, now).into_iter();
             let alone = shared.filter_map(|(counted, limit)| {
-                daemon?.cut_off(&Id::new(counted, &limit), limit.window.limit)
+                daemon?.alone(&Id::new(counted, &limit), limit.window.limit)
             });
             report.alone = alone.collect();
         }

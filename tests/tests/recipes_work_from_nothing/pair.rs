@@ -36,7 +36,9 @@ fn pair(store: &Store, outside: &Sink) -> [Smarthost; 2] {
     for server in &pair {
         until_true("both have met", || {
             let told = server.admin(&["status"]).stdout;
-            String::from_utf8(told).unwrap().contains("2 smarthosts")
+            String::from_utf8(told)
+                .unwrap()
+                .contains("budgets, 2 smarthosts")
         });
     }
     pair

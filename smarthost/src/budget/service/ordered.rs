@@ -76,8 +76,7 @@ impl Budget {
     /// part.
     pub(crate) fn alone(&self, id: &Id, limit: u32) -> Option<(u32, u32)> {
         self.settings.as_ref()?;
-        let told = locked(&self.link).told.len();
-        self.site().alone(id, limit, told, moment())
+        self.site().alone(id, limit, moment())
     }
 
     /// Whether the others cannot be asked.

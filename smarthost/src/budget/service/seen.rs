@@ -29,7 +29,7 @@ pub(crate) fn sums(
 
 impl Budget {
     /// That asks nobody and takes nothing: this is what all nodes have counted, and what the daemon
-    /// takes while the store does not answer.
+    /// takes while the others cannot be asked.
     pub(crate) fn seen(memory: &Memory, everywhere: Everywhere, daemon: Option<Arc<Self>>) -> Self {
         Self {
             seen: everywhere,
@@ -38,15 +38,9 @@ impl Budget {
         }
     }
 
-    /// While the store does not answer: [`Budget::alone`]. A store that does is asked by whoever
-    /// comes, which a look does not do.
-    pub(crate) fn cut_off(&self, id: &Id, limit: u32) -> Option<(u32, u32)> {
-        self.alone(id, limit).filter(|_| !self.site().is_up())
-    }
-
     /// Whether one more would be refused, for the others cannot be asked.
     fn refuses_alone(&self, id: &Id, limit: u32) -> bool {
-        let full = self.cut_off(id, limit);
+        let full = self.alone(id, limit);
         full.is_some_and(|(count, part)| count >= part) && !self.site().has_lease(id, moment())
     }
 

@@ -8,7 +8,7 @@ use crate::{
         account::Account,
         orders::{Met, What},
         peers::Peers,
-        protocol::{Id, KEEP, Millis},
+        protocol::{Id, Millis},
     },
     config::OnOutage,
     limits::ClientId,
@@ -26,13 +26,11 @@ impl Site {
     }
 
     fn forgive(&mut self, client: &ClientId) {
-        let Self {
-            accounts, dirty, ..
-        } = self;
-        for (id, account) in accounts.iter_mut().filter(|(id, _)| id.client == *client) {
+        let accounts = self.accounts.iter_mut();
+        for (_, account) in accounts.filter(|(id, _)| id.client == *client) {
             account.reset();
-            dirty.insert(id.clone());
         }
+        self.note_all();
     }
 
     /// Whether all orders are known that the store has under this name, and it knows ours.
@@ -69,22 +67,12 @@ impl Site {
     }
 
     /// Where nothing is granted to anybody, since the store does not answer or not all have told
-    /// what they know (so many have): what counts against this node's part, and that part.
-    pub(crate) fn alone(&self, id: &Id, limit: u32, told: usize, at: Moment) -> Option<(u32, u32)> {
-        let nodes = usize::try_from(self.terms.nodes).unwrap_or(usize::MAX);
-        let since = self.epoch.as_deref().and_then(|epoch| {
-            let (_, since) = epoch.rsplit_once(':')?;
-            since.parse::<Millis>().ok()
-        });
-        let window = id.width().saturating_mul(KEEP + 1);
-        let old = since.is_some_and(|since| self.now(at).saturating_sub(since) >= window);
-        let account = self.accounts.get(id);
-        // The last answer about it may be newer than what was heard of the nodes.
-        let complete = account.is_some_and(Account::is_complete);
-        if self.is_up() && (told >= nodes || old || complete) {
+    /// what they know: what counts against this node's part, and that part.
+    pub(crate) fn alone(&self, id: &Id, limit: u32, at: Moment) -> Option<(u32, u32)> {
+        if self.is_up() && self.all_have_told(id, self.now(at)) {
             return None;
         }
-        let own = account.map_or(0, Account::own);
+        let own = self.accounts.get(id).map_or(0, Account::own);
         match self.terms.on_outage {
             OnOutage::Share => Some((own, limit / self.terms.nodes.max(1))),
             OnOutage::Defer => Some((0, 0)),

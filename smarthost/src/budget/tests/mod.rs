@@ -1,6 +1,7 @@
 //! Many nodes, a store that forgets, links that fail, clocks that are set: never more than the
 //! limit, or than the bound that is promised.
 
+mod asking;
 mod orders;
 mod real;
 mod store;
@@ -180,8 +181,8 @@ impl World {
             site.peers().hear(&format!("mx{other}"), hello.now);
         }
         if let Some(epoch) = site.told_all() {
-            self.store.register(&format!("mx{node}"), &epoch);
-            site.has_told(&epoch);
+            let nodes = self.store.register(&format!("mx{node}"), &epoch);
+            site.has_told(&epoch, nodes);
         }
         site.sweep(at);
     }

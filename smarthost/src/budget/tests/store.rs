@@ -155,7 +155,8 @@ impl Store {
             self.told.remove(node);
         }
         let epoch = self.epoch.clone().unwrap().0;
-        Hello { now, epoch }
+        let told = self.have_told();
+        Hello { now, epoch, told }
     }
 
     pub(super) fn renew(&mut self, epoch: &str, now: Millis) {
@@ -164,9 +165,18 @@ impl Store {
         }
     }
 
-    pub(super) fn register(&mut self, node: &str, epoch: &str) {
+    /// So many have told all they know.
+    pub(super) fn register(&mut self, node: &str, epoch: &str) -> usize {
         if self.epoch.as_ref().is_some_and(|(known, _)| known == epoch) {
             self.told.insert(node.to_owned());
+        }
+        self.have_told()
+    }
+
+    fn have_told(&self) -> usize {
+        match self.mistake {
+            Mistake::GrantsBeforeAllHaveTold => usize::MAX,
+            _ => self.told.len(),
         }
     }
 
@@ -184,6 +194,7 @@ impl Store {
             self.rows.remove(&request.id);
             return Reply::Forgotten;
         }
+        let have_told = self.have_told();
         let row = self.rows.entry(request.id.clone()).or_default();
         let before = row.sequences.get(node).copied();
         if let Some(before) = before
@@ -222,9 +233,8 @@ impl Store {
             .filter(|((_, by), _)| by == node || counts(by));
         let sum: u32 = others.clone().map(|(_, count)| count).sum();
         let oldest = others.map(|((of, _), _)| *of).next();
-        let complete = self.told.len() >= nodes as usize
-            || now.saturating_sub(since) >= width * (KEEP + 1)
-            || self.mistake == Mistake::GrantsBeforeAllHaveTold;
+        let complete =
+            have_told >= nodes as usize || now.saturating_sub(since) >= width * (KEEP + 1);
         // As if what is granted now had been granted long ago, and could be spent all the same.
         let granted = match self.mistake {
             Mistake::LeasesLiveLong => slot - 5,
