@@ -25,6 +25,7 @@
 //! | [`shown`] | what commands print, as the manual shows it |
 //! | [`terminal`] | a program in a terminal, where somebody looks and types |
 //! | [`store`] | a store in which several smarthosts meet |
+//! | [`clock`] | clocks of programs that are set while they run |
 //! | [`disk`] | a file system on a disk that is slow, fails and forgets |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
@@ -43,6 +44,7 @@
 pub mod activation;
 pub mod agent;
 pub mod binaries;
+pub mod clock;
 pub mod compat;
 pub mod daemon;
 pub mod demo;
