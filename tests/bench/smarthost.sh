@@ -270,21 +270,43 @@ clients() { # a message from each of CLIENTS addresses
     emit "$table" listed "$(in_box /usr/sbin/smarthost limits list --json | wc -l)"
     answers "$table"
 }
-budgets() { # mail of BUDGETS clients at an even pace, counted here alone, and for several smarthosts over a store, in turn; its own CPU is not ours
-    local METRICS="accepted errors error_text lost dup" MESSAGES=$((BUDGETS * 5)) LOAD_S=120 round mode store
+budgets() { # mail of BUDGETS clients at an even pace, counted here alone; for two smarthosts over a store; and while the other one has not come since the store was emptied
+    local METRICS="accepted errors error_text lost dup" MESSAGES=$((BUDGETS * 5)) LOAD_S=120 round mode pids=()
     many_sources
     command -v redis-server > /dev/null || { say "no redis-server on this machine"; return 0; }
     nsenter -t "$OUTSIDE" -n redis-server --bind $RELAY --protected-mode no --save "" --appendonly no > "$W/redis.log" &
-    store=$!
+    pids=($!)
     for round in $(seq "$ROUNDS"); do
-        for mode in counted budget; do
-            load "smarthost, $BUDGETS clients, $mode, round $round" $mode 50 1 -o 200 -B "$BUDGETS" -z 512
-        done
+        for mode in counted budget alone; do budget_of "round $round" $mode; done
     done
-    emit "smarthost, $BUDGETS clients" budgets_in_store "$(nsenter -t "$OUTSIDE" -n redis-cli -h $RELAY dbsize)"
-    kill "$store"
-    wait "$store" 2> /dev/null
+    kill "${pids[@]}"
+    wait "${pids[@]}" 2> /dev/null
 }
+budget_of() { # NAME MODE: its store's CPU and the other smarthost's are not ours
+    local table="smarthost, $BUDGETS clients, $2, $1" other
+    nsenter -t "$OUTSIDE" -n redis-cli -h $RELAY flushall > /dev/null
+    nsenter -t "$OUTSIDE" -n redis-cli -h $RELAY config resetstat > /dev/null
+    rm -rf "$W/other"
+    mkdir "$W/other"
+    cat > "$W/other/config.toml" << END
+hostname = "other.bench"
+listen = ["127.0.0.1:2526"]
+networks = ["10.0.0.0/8"]
+limits = { per_client = ["1000/day"] }
+spool = "$W/other/spool"
+state = "$W/other/state"
+control = "$W/other/control"
+budget = { store = "redis://$RELAY:6379/0", node = "mx2", nodes = 2, on_outage = "share" }
+END
+    if [ "$2" = budget ]; then
+        nsenter -t "$OUTSIDE" -n "$OURS/smarthost" --config "$W/other/config.toml" run 2> "$W/other/log" &
+        other=$!
+    fi
+    load "$table" "${2/alone/budget}" 50 1 -o 200 -B "$BUDGETS" -z 512
+    [ "$2" = counted ] || emit "$table" store_calls_per_msg "$(ratio "$(calls)" "$MESSAGES")"
+    [ -z "${other:-}" ] || { kill "$other"; wait "$other"; } 2> /dev/null
+}
+calls() { nsenter -t "$OUTSIDE" -n redis-cli -h $RELAY info commandstats | sed -n 's/^cmdstat_evalsha:calls=\([0-9]*\),.*/\1/p'; }
 answers() { # how long what administrators ask takes, from exec to exit
     local what inside=(nsenter -t "$BOX" -m -p -n -i -u -r -w --) page
     for what in "queue summary" "queue summary --by sender" "queue summary --by age" status "limits list"; do
