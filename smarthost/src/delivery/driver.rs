@@ -159,14 +159,7 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
                 event
             });
         }
-        Action::Cut { ticket } => {
-            if let Some(cut) = deliveries.cuts().get(&ticket) {
-                cut.send_replace(());
-            }
-            if let Some(turn) = deliveries.questions().get(&ticket) {
-                turn.cut.send_replace(true);
-            }
-        }
+        Action::Cut { ticket } => deliveries.cut(ticket),
         Action::Ask { ticket } => {
             if let Some(turn) = deliveries.questions().get(&ticket) {
                 turn.comes.send_replace(true);
@@ -211,6 +204,18 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
         Action::Ended { id, deleted, .. } => {
             dispatch.activity().removed(deleted);
             life::ended(id, deleted);
+        }
+    }
+}
+
+impl Deliveries {
+    /// Tells a delivery, or a question, to give up.
+    fn cut(&self, ticket: u64) {
+        if let Some(cut) = self.cuts().get(&ticket) {
+            cut.send_replace(());
+        }
+        if let Some(turn) = self.questions().get(&ticket) {
+            turn.cut.send_replace(true);
         }
     }
 }
