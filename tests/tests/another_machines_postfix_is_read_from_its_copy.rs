@@ -1,10 +1,22 @@
-//! `smarthost import` of a copy of another machine's `/etc/postfix` reads that machine's tables,
-//! and never those that have the same paths here.
+//! `import` and `init` of a copy of another machine's files read that machine's, and write there,
+//! and never touch those that have the same paths here.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
-use tests::{identity::write, smarthost::Smarthost};
+use tests::{
+    agent::Agent,
+    binaries::binaries,
+    identity::write,
+    installation::hermetic,
+    smarthost::Smarthost,
+    terminal::{self, Step},
+};
 
 const MAIN: &str = "myhostname = mx.other.example\nmydestination = other.example\nrelayhost = [relay.example]\n\
                     alias_maps = hash:/etc/aliases\nvirtual_alias_maps = hash:/etc/postfix/virtual\n\
@@ -25,7 +37,7 @@ fn copied(files: &[(&str, &str)]) -> (Smarthost, PathBuf) {
 }
 
 /// The configuration that is made, and what was said.
-fn taken_over(smarthost: &Smarthost, root: &std::path::Path) -> (String, String) {
+fn taken_over(smarthost: &Smarthost, root: &Path) -> (String, String) {
     let directory = root.join("etc/postfix");
     let output = smarthost.admin(&["import", directory.to_str().unwrap(), "--apply", "--force"]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -97,4 +109,102 @@ fn a_copy_of_the_directory_alone_is_read_for_what_it_names_there_and_the_rest_is
     ] {
         assert!(said.contains(&told), "{told}: {said}");
     }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8([&*output.stdout, &output.stderr].concat()).unwrap()
+}
+
+/// `init` below this root, with answers to all that it asks.
+fn init(root: &Path, more: &[&str]) -> Command {
+    let mut command = hermetic(&binaries().smarthost);
+    command.arg("init").arg("--root").arg(root);
+    let answers = ["networks", "domains.local", "relayhost"].map(|key| format!("{key}="));
+    command.args(answers).args(more);
+    command.args(["hostname=mx.other.example", "admins=admin@other.example"]);
+    command
+}
+
+#[test]
+fn a_guided_set_up_of_another_system_writes_its_configuration_there_and_none_here() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("copy");
+    fs::create_dir_all(root.join("etc")).unwrap();
+    let written = root.join("etc/smarthost/config.toml");
+    let shown = format!("# {}", written.display());
+    let steps = [
+        Step::Sees(&shown),
+        Step::Sees("Write it? "),
+        Step::Types("n\n"),
+    ];
+    // Before it may write anything.
+    let Some(ended) = terminal::run(&init(&root, &[]), 200, &steps) else {
+        return;
+    };
+    assert!(ended.status == 1 && !written.exists(), "{ended:?}");
+    let output = init(&root, &["--yes"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(&written).unwrap();
+    assert!(text.contains("mx.other.example"), "{text}");
+    let tested = init(&root, &["--yes", "--force", "--test"]);
+    let tested = { tested }.output().unwrap();
+    assert_eq!(tested.status.code(), Some(2), "{tested:?}");
+    // A link there leads nowhere else.
+    let here = directory.path().join("here");
+    fs::create_dir(&here).unwrap();
+    fs::remove_dir_all(root.join("etc/smarthost")).unwrap();
+    symlink(&here, root.join("etc/smarthost")).unwrap();
+    let refused = init(&root, &["--yes"]).output().unwrap();
+    assert!(
+        !refused.status.success() && said(&refused).contains("not in the copy"),
+        "{refused:?}"
+    );
+    assert_eq!(fs::read_dir(&here).unwrap().count(), 0);
+}
+
+#[test]
+fn a_link_out_of_the_copy_of_a_machine_shows_and_takes_nothing_of_this_one() {
+    let machine = Agent::prepare("");
+    let directory = machine.directory();
+    let (root, here) = (directory.join("copy"), directory.join("here"));
+    for folder in ["queue", "spool/queue", "shim"] {
+        fs::create_dir_all(here.join(folder)).unwrap();
+    }
+    for folder in ["etc/ssmtp", "etc/nullmailer", "var/spool/nullmailer"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let own = here.join("ssmtp.conf");
+    write(
+        &own,
+        "mailhub=wrong.example\nAuthUser=u\nAuthPass=Hunter2\n",
+    );
+    symlink(&own, root.join("etc/ssmtp/ssmtp.conf")).unwrap();
+    let queued = "a@here.example\nb@there.example\n\nSubject: of this machine\n\nx\n";
+    for folder in ["queue", "spool/queue"] {
+        write(&here.join(folder).join("1234.5"), queued);
+    }
+    write(&root.join("etc/nullmailer/remotes"), "right.example\n");
+    symlink(here.join("queue"), root.join("var/spool/nullmailer/queue")).unwrap();
+    let import = |words: &[&str]| {
+        let line = [&["import", "--root", root.to_str().unwrap()], words].concat();
+        let output = machine.admin(&line);
+        let told = said(&output);
+        assert!(
+            !output.status.success() && told.contains("not in the copy"),
+            "{words:?}: {told}"
+        );
+        for theirs in ["wrong.example", "Hunter2", "there.example"] {
+            assert!(!told.contains(theirs), "{words:?}: {told}");
+        }
+    };
+    import(&["--from", "ssmtp"]);
+    import(&["--from", "ssmtp", "--apply", "--force"]);
+    import(&["--from", "nullmailer", "--queue"]);
+    let spool = root.join("var/spool/nullmailer");
+    fs::remove_dir_all(&spool).unwrap();
+    symlink(here.join("spool"), &spool).unwrap();
+    import(&["--from", "nullmailer", "--queue"]);
+    symlink(here.join("shim"), root.join("etc/sendmail-shim")).unwrap();
+    import(&["--from", "nullmailer", "--apply"]);
+    assert_eq!(fs::read_dir(here.join("shim")).unwrap().count(), 0);
 }

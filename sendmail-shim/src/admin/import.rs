@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<Exit, CommandError> {
         None => found::program(root)?,
     };
     let (main, read) = program.source();
-    let file = under(root, main);
+    let file = under(root, main)?;
     system::read::metadata(&file).map_err(|error| {
         CommandError::new(Exit::NoInput, format!("{}: {error}", file.display()))
     })?;
@@ -97,7 +97,13 @@ pub(super) fn program(root: &Path) -> Option<&'static str> {
 
 /// A file of the other program; one that cannot be read is told, and counts as missing.
 pub(super) fn source(root: &Path, path: &str) -> Option<Source> {
-    let file = under(root, path);
+    let file = match under(root, path) {
+        Ok(file) => file,
+        Err(error) => {
+            complain("import", error.text);
+            return None;
+        }
+    };
     match system::read::piped_bytes(&file, MAX) {
         Ok((bytes, about)) => Some(Source {
             path: path.to_owned(),
@@ -128,24 +134,24 @@ fn show(plan: &Plan, config: &str) {
 }
 
 fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), CommandError> {
-    let mut files = vec![(SYSTEM, config.to_owned(), 0o644)];
+    let mut files = vec![(under(root, SYSTEM)?, config.to_owned(), 0o644)];
     if !plan.revaliases.is_empty() {
         let lines = plan.revaliases.iter().map(|line| format!("{line}\n"));
-        files.push((REVALIASES, lines.collect(), 0o644));
+        files.push((under(root, REVALIASES)?, lines.collect(), 0o644));
     }
     if let Some(credentials) = &plan.credentials {
-        files.push((PASSWORD, format!("{}\n", credentials.password), 0o600));
+        files.push((
+            under(root, PASSWORD)?,
+            format!("{}\n", credentials.password),
+            0o600,
+        ));
     }
-    let existing = files.iter().find(|(path, ..)| under(root, path).exists());
+    let existing = files.iter().find(|(path, ..)| path.exists());
     if let Some((path, ..)) = existing.filter(|_| !force) {
-        let text = format!(
-            "{} is there already: --force overwrites it",
-            under(root, path).display()
-        );
+        let text = format!("{} is there already: --force overwrites it", path.display());
         return Err(CommandError::new(Exit::Arguments, text));
     }
     for (path, content, mode) in files {
-        let path = under(root, path);
         let parent = path.parent().unwrap_or(Path::new("/"));
         system::fs::create_directory(parent, 0o755)
             .and_then(|()| match mode {

@@ -22,7 +22,7 @@ use console::{
 use control::findings::{Findings, Level};
 use relay::relayhost::Relayhost;
 use settings::layers;
-use system::sysexits::Exit;
+use system::{copied, sysexits::Exit};
 
 use super::{check, import, pin, running, test};
 use crate::config::{
@@ -56,7 +56,10 @@ pub struct Options {
 
 /// Asks, shows, and writes.
 pub fn run(file: Option<&Path>, options: &Options) -> Result<Exit, CommandError> {
-    let own = import::under(&options.root, SYSTEM);
+    let own = import::under(&options.root, SYSTEM)?;
+    let elsewhere = file.is_none() && copied::is_other(&options.root);
+    let possible = options.trial.may_be(elsewhere);
+    possible.map_err(|why| CommandError::new(Exit::Arguments, why))?;
     let path = file.unwrap_or(&own);
     let (mut input, mut output) = (io::stdin().lock(), io::stdout());
     let files: (&mut dyn io::BufRead, &mut dyn io::Write) = (&mut input, &mut output);
@@ -101,8 +104,8 @@ fn end(
     dialog: &mut Dialog<'_>,
     options: &Options,
 ) -> Result<Exit, CommandError> {
-    let under_root = import::under(&options.root, SYSTEM);
-    let here = under_root == Path::new(SYSTEM);
+    let under_root = import::under(&options.root, SYSTEM)?;
+    let here = !copied::is_other(&options.root);
     let written = file.or((!here).then_some(&*under_root));
     let settings = places::load(written)?;
     let to = match &settings.admin {

@@ -22,6 +22,18 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// Refused on the command line where the files that are written are another system's.
+    pub fn may_be(self, elsewhere: bool) -> Result<(), String> {
+        if self.test && elsewhere {
+            return Err(
+                "--test needs the system itself, and --root names another's files: run \
+                 init there, or test there when it runs"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
     /// Whether it is wanted. `root`: the files of another system have no daemon here.
     pub fn is_wanted(
         self,

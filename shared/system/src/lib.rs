@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`again`] | a program that starts anew in its own place |
+//! | [`copied`] | another system's files below a directory, and no link out of it |
 //! | [`descriptors`] | how many files may be open |
 //! | [`flush`] | how long a disk takes until what was written is on it |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
@@ -22,6 +23,7 @@
 //! | [`workers`] | threads for what a disk may never answer |
 
 pub mod again;
+pub mod copied;
 pub mod descriptors;
 pub mod flush;
 pub mod fs;

@@ -226,6 +226,9 @@ pub(super) struct Import {
     /// Where main.cf and master.cf are
     #[arg(value_name = "DIRECTORY", default_value = "/etc/postfix")]
     pub(super) directory: PathBuf,
+    /// It is another machine's, wherever it lies.
+    #[arg(skip)]
+    pub(super) of_another: bool,
     /// Write the files instead of showing them
     #[arg(long)]
     pub(super) apply: bool,

@@ -153,6 +153,14 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     }
 }
 
+/// The same of a configuration of another machine: what holds of it wherever the daemon runs.
+pub(super) fn elsewhere(path: &Path, config: &Config, findings: &mut Findings) {
+    findings.ok("configuration", path.display().to_string());
+    pins(config, findings);
+    reach::relayhost(config, findings);
+    super::policy::restrictions(config, findings);
+}
+
 /// Without it no mail finds its way by MX, and rules that ask DNS let nothing through.
 fn resolver(config: &Config, findings: &mut Findings) {
     let everywhere = config.routes.iter().any(|(key, _)| key == "*");

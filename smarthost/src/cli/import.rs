@@ -14,6 +14,8 @@ use std::{
     process::ExitCode,
 };
 
+use system::copied;
+
 use super::{arguments::Import as Request, failed::Failed, owner::give};
 use crate::{
     config::{Config, STATE},
@@ -33,7 +35,12 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
         directory => directory,
     };
     let machine = Config::machine_default()?.hostname.to_string();
-    let import = match whose(directory) {
+    let whose = whose(directory, request.of_another);
+    let root = match whose {
+        Whose::Machine(root) if request.of_another => root,
+        _ => "/",
+    };
+    let import = match whose {
         Whose::Own => import::read(Place::own(directory), &machine, &text),
         Whose::Machine(root) => {
             let files = |path: &str| text_below(root, path);
@@ -81,7 +88,7 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
     }
     if request.apply {
         is_decided(&import, request)?;
-        text.extend(write(path, &import, &config, request.force)?);
+        text.extend(write((path, root), &import, &config, request.force)?);
     } else if !request.json {
         text.push(shown(path, &import, &config));
     }
@@ -122,8 +129,8 @@ enum Whose<'a> {
     Copy,
 }
 
-fn whose(directory: &str) -> Whose<'_> {
-    if OWN.iter().any(|own| directory.starts_with(own)) {
+fn whose(directory: &str, of_another: bool) -> Whose<'_> {
+    if !of_another && OWN.iter().any(|own| directory.starts_with(own)) {
         return Whose::Own;
     }
     directory
@@ -170,23 +177,15 @@ fn told_of(directory: &str, paths: &BTreeSet<String>) -> Vec<Note> {
 /// never read in its place.
 fn text_below(root: &str, path: &str) -> Result<String, String> {
     let inside = path.strip_prefix(root).unwrap_or(path);
-    let copied = format!("{root}{inside}");
-    let real = |path: &str| system::within::ask(Path::new(path), Path::canonicalize);
-    let (found, below) = match (real(&copied), real(root)) {
-        (Ok(found), Ok(below)) => (found, below),
-        (Err(error), _) | (_, Err(error)) => {
-            return Err(format!(
-                "{copied}: {error}; copy the other machine's {inside} there (this machine's own is not read)"
-            ));
-        }
-    };
-    if !found.starts_with(below) {
-        return Err(format!(
-            "{copied} is a link to {}, out of the copy: copy the file itself there",
-            found.display()
-        ));
-    }
-    text(&copied)
+    let place = copied::below(Path::new(root), inside);
+    let place = place.map_err(|error| format!("{root}{inside} {error}"))?;
+    system::read::metadata(&place).map_err(|error| {
+        format!(
+            "{}: {error}; copy the other machine's {inside} there (this machine's own is not read)",
+            place.display()
+        )
+    })?;
+    text(&place.to_string_lossy())
 }
 
 /// A file of Postfix's, or why it cannot be read; none is larger than the daemon's tables.
@@ -217,7 +216,12 @@ fn shown(path: &Path, import: &Import, config: &str) -> String {
     text
 }
 
-fn write(path: &Path, import: &Import, config: &str, force: bool) -> Result<Vec<String>, Failed> {
+fn write(
+    (path, root): (&Path, &str),
+    import: &Import,
+    config: &str,
+    force: bool,
+) -> Result<Vec<String>, Failed> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let own = (path.to_owned(), config, 0o644);
     let copies = import.files.iter().map(|file| {
@@ -243,7 +247,7 @@ fn write(path: &Path, import: &Import, config: &str, force: bool) -> Result<Vec<
         replaced
             .and_then(|()| {
                 if mode == 0o600 {
-                    give(&path, Path::new(STATE))
+                    copied::below(Path::new(root), STATE).and_then(|state| give(&path, &state))
                 } else {
                     Ok(())
                 }

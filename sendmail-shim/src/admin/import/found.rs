@@ -26,7 +26,8 @@ enum Standing {
 
 /// The program whose configuration is there.
 pub(super) fn program(root: &Path) -> Result<Program, CommandError> {
-    let there = |program: &&Program| under(root, program.source().0).exists();
+    // One that leads out of the copy is there, and refused when it is read.
+    let there = |program: &&Program| under(root, program.source().0).map_or(true, |it| it.exists());
     let mut found: Vec<Program> = Program::value_variants()
         .iter()
         .filter(there)
@@ -34,10 +35,11 @@ pub(super) fn program(root: &Path) -> Result<Program, CommandError> {
         .collect();
     let names = found.iter().map(|program| program.name());
     let names = names.collect::<Vec<_>>().join(", ");
-    let status = fs::read(under(root, STATUS)).unwrap_or_default();
+    let status = under(root, STATUS).ok().and_then(|it| fs::read(it).ok());
+    let status = status.unwrap_or_default();
     let status = String::from_utf8_lossy(&status);
     let removed = |package: &str| {
-        let list = under(root, LISTS).join(format!("{package}.list"));
+        let list = under(root, &format!("{LISTS}/{package}.list")).ok()?;
         fs::metadata(list).and_then(|list| list.modified()).ok()
     };
     let standing = |program: &Program| standing(program.packages(), &status, removed);
@@ -98,7 +100,7 @@ mod tests {
     fn of_several_the_installed_one_counts_then_the_one_that_was_removed_last() {
         let root = tempfile::tempdir().unwrap();
         let put = |path: &str, text: &str| {
-            let path = under(root.path(), path);
+            let path = under(root.path(), path).unwrap();
             system::fs::create_directory(path.parent().unwrap(), 0o755).unwrap();
             system::fs::replace(&path, text.as_bytes(), 0o644).unwrap();
             path

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use system::{copied, sysexits::Exit};
 
 use crate::import::{dma, exim, msmtp, nullmailer, plan::Plan, postfix, source::Lookup, ssmtp};
+use crate::terminal::CommandError;
 
 /// Programs whose configuration can be taken over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -61,7 +63,10 @@ impl Program {
     }
 }
 
-/// A file of the other system.
-pub(in crate::admin) fn under(root: &Path, path: &str) -> PathBuf {
-    root.join(path.trim_start_matches('/'))
+/// A file of the other system, never this machine's own in its place.
+pub(in crate::admin) fn under(root: &Path, path: &str) -> Result<PathBuf, CommandError> {
+    copied::below(root, path).map_err(|error| {
+        let file = root.join(path.trim_start_matches('/'));
+        CommandError::new(Exit::NoInput, format!("{} {error}", file.display()))
+    })
 }

@@ -53,7 +53,7 @@ const MAX: u64 = 512 * 1024 * 1024;
 /// Lists what waits, or takes it.
 pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError> {
     let programs = match options.from {
-        Some(program) if spool(program, &options.root).is_none() => {
+        Some(program) if spool(program, &options.root)?.is_none() => {
             let text = format!("{} keeps no queue", program.name());
             return Err(CommandError::new(Exit::Usage, text));
         }
@@ -62,7 +62,7 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
     };
     let mut left = 0;
     for program in programs {
-        let spool = spool(program, &options.root).filter(|spool| spool.is_dir());
+        let spool = spool(program, &options.root)?.filter(|spool| spool.is_dir());
         if let Some(spool) = spool {
             let mut takeover = Takeover {
                 settings,
@@ -80,15 +80,15 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
 }
 
 /// Where the program's spool is, if it has one.
-fn spool(program: Program, root: &Path) -> Option<PathBuf> {
+fn spool(program: Program, root: &Path) -> Result<Option<PathBuf>, CommandError> {
     let path = match program {
-        Program::Ssmtp | Program::Msmtp => return None,
+        Program::Ssmtp | Program::Msmtp => return Ok(None),
         Program::Nullmailer => "/var/spool/nullmailer".to_owned(),
         Program::Exim => "/var/spool/exim4".to_owned(),
         Program::Dma => dma::spool(&|path| source(root, path)),
         Program::Postfix => postfix::spool(&|path| source(root, path)),
     };
-    Some(under(root, &path))
+    under(root, &path).map(Some)
 }
 
 /// One program's spool being gone through.
@@ -118,7 +118,7 @@ impl<E: std::error::Error> From<E> for Stays {
 impl Takeover<'_> {
     fn all(&mut self) -> Result<(), CommandError> {
         let name = self.program.name();
-        let places = spools::places(self.program, self.spool);
+        let places = spools::places(self.program, (&self.options.root, self.spool));
         let places = places.map_err(|error| {
             CommandError::new(Exit::NoPerm, format!("{}: {error}", self.spool.display()))
         })?;
@@ -207,6 +207,7 @@ impl Takeover<'_> {
     fn aside(&self, place: &Place) -> Result<PathBuf, Stays> {
         let below = place.files.first().and_then(|file| file.parent());
         let aside = self.spool.join(ASIDE).join(below.unwrap_or(Path::new("")));
+        let aside = spools::inside(&self.options.root, &aside)?;
         system::fs::create_directory(&aside, 0o700)
             .map_err(|error| Stays::Left(format!("{}: {error}", aside.display())))?;
         Ok(aside)

@@ -1,6 +1,7 @@
 //! Where each program keeps the mail that waits, and whether it is still at work there.
 //!
-//! Contract: reads only. Links are not followed, and what is no file is no message.
+//! Contract: reads only. Links are not followed, but to where an administrator keeps a queue of
+//! this machine, and what is no file is no message.
 
 use std::{
     fs::{self, File},
@@ -34,7 +35,7 @@ impl Place {
 }
 
 /// All that waits, in the order of the names.
-pub(super) fn places(program: Program, spool: &Path) -> io::Result<Vec<Place>> {
+pub(super) fn places(program: Program, (root, spool): (&Path, &Path)) -> io::Result<Vec<Place>> {
     let queues: &[(&str, bool)] = match program {
         Program::Postfix => &[
             ("maildrop", false),
@@ -55,6 +56,7 @@ pub(super) fn places(program: Program, spool: &Path) -> io::Result<Vec<Place>> {
             Program::Postfix | Program::Exim => DEPTH,
             _ => 0,
         };
+        inside(root, &spool.join(queue))?;
         match walk(spool, Path::new(queue), depth, &mut files) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             walked => walked?,
@@ -64,6 +66,11 @@ pub(super) fn places(program: Program, spool: &Path) -> io::Result<Vec<Place>> {
         places.extend(messages.map(|files| Place { files, held: *held }));
     }
     Ok(places)
+}
+
+/// A directory of a spool, which another system keeps below its root.
+pub(super) fn inside(root: &Path, directory: &Path) -> io::Result<PathBuf> {
+    system::copied::below(root, directory.strip_prefix(root).unwrap_or(directory))
 }
 
 /// The files of a message, if this is the first of them.

@@ -16,7 +16,7 @@ pub(crate) struct Init {
     /// pass the check
     #[arg(long, requires = "yes")]
     pub(crate) force: bool,
-    /// The root directory of the machine's files (etc/postfix, proc/net)
+    /// Root directory of another system: its files are read and written there
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) root: PathBuf,
     #[command(flatten)]

@@ -22,7 +22,8 @@ pub(super) struct Networks {
 
 pub(super) fn networks(root: &Path) -> Networks {
     let text = |name: &str| {
-        let read = system::read::text(&root.join("proc/net").join(name), MOST);
+        let place = system::copied::below(root, Path::new("/proc/net").join(name));
+        let read = place.and_then(|place| system::read::text(&place, MOST));
         read.unwrap_or_default()
     };
     of(&text("route"), &text("if_inet6"))

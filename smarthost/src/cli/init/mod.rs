@@ -1,7 +1,8 @@
 //! `smarthost init`: a guided set-up, from a fresh machine to a configuration that was checked.
 //!
 //! Contract: what the machine tells is proposed, and only what it cannot know is asked. The file is
-//! shown and checked before it is written, after a yes. A file with settings of an administrator's
+//! shown and checked before it is written, after a yes. With `--root` the files are another
+//! system's, and this machine's own are neither read nor written. A file with settings of an administrator's
 //! is not replaced without asking, and kept beside the new one.
 //! Postfix's configuration, where there is one, is offered to be taken over instead.
 //! In the end the daemon takes the file, and a mail to the administrators is followed to its end,
@@ -11,7 +12,11 @@
 pub(super) mod arguments;
 mod machine;
 
-use std::{io, path::Path, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use console::{
     dialog::{self, Answers, Dialog, Question},
@@ -20,6 +25,7 @@ use console::{
 };
 use control::findings::{Findings, Level};
 use settings::layers;
+use system::copied;
 
 use arguments::Init;
 
@@ -40,7 +46,14 @@ const KEYS: [&str; 6] = [
 /// The networks of this machine alone.
 const OWN: &str = "127.0.0.0/8 ::1";
 
-pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed> {
+pub(super) fn run(config: &Path, init: &Init) -> Result<(String, ExitCode), Failed> {
+    let elsewhere = config == Path::new(Config::PATH) && copied::is_other(&init.root);
+    init.trial.may_be(elsewhere).map_err(Failed::arguments)?;
+    let path = &if elsewhere {
+        of_root(init, config)?
+    } else {
+        config.to_owned()
+    };
     let (mut input, mut output) = (io::stdin().lock(), io::stdout());
     let files: (&mut dyn io::BufRead, &mut dyn io::Write) = (&mut input, &mut output);
     let answers = Answers::of(&init.answers, &KEYS).map_err(Failed::arguments)?;
@@ -51,7 +64,7 @@ pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed
     if !may.map_err(Failed::new)? {
         return Ok(nothing());
     }
-    let postfix = init.root.join("etc/postfix");
+    let postfix = of_root(init, Path::new("/etc/postfix"))?;
     let answered = !init.answers.is_empty();
     if postfix.join("main.cf").exists() && !answered {
         let ask = "Postfix is set up on this machine. Take over its configuration?";
@@ -63,7 +76,11 @@ pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed
     let layer = (path.to_owned(), text.clone());
     let config = Config::of_files(&[layer])?;
     let mut findings = Findings::default();
-    check::check(path, &config, &mut findings);
+    if elsewhere {
+        check::elsewhere(path, &config, &mut findings);
+    } else {
+        check::check(path, &config, &mut findings);
+    }
     let works = findings.level() < Level::Critical;
     let shown = format!(
         "\n# {}\n{text}\nChecked:\n{}\n",
@@ -82,6 +99,18 @@ pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed
     }
     target.write(&text).map_err(Failed::new)?;
     end(path, &mut dialog, init)
+}
+
+/// A file of the machine that is set up.
+fn of_root(init: &Init, path: &Path) -> Result<PathBuf, Failed> {
+    let place = copied::below(&init.root, path);
+    place.map_err(|error| {
+        Failed::new(format!(
+            "{} of {}: {error}",
+            path.display(),
+            init.root.display()
+        ))
+    })
 }
 
 /// What was written is tried, if that is wanted.
@@ -128,6 +157,7 @@ fn take_over(
 ) -> Result<(String, ExitCode), Failed> {
     let import = |apply| Import {
         directory: postfix.to_owned(),
+        of_another: copied::is_other(&init.root),
         apply,
         force: apply,
         // Who has read it and says yes has decided.
