@@ -4,15 +4,22 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
 };
 
 use tests::{
     enrolment::{bare, line, listed, relay, relay_config, use_line, words},
     identity::write,
     session::Session,
-    sink::Sink,
+    sink::{Script, Sink, nexthop},
     smarthost::Smarthost,
     wait::{free_address, until_true},
 };
@@ -20,6 +27,110 @@ use tests::{
 /// Rows that are neither used nor revoked.
 fn is_open(relay: &Smarthost) -> bool {
     listed(relay).iter().all(|row| row["state"] == "open")
+}
+
+fn id_of_the_only_one(smarthost: &Smarthost) -> String {
+    let ids = words(&smarthost.admin(&["queue", "list", "--json"]));
+    let id = ids.split("\"queue_id\":\"").nth(1).unwrap();
+    id.split('"').next().unwrap().to_owned()
+}
+
+/// A next hop that has a message, says so, and takes it when it may.
+fn slow_hop() -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (has, arrived) = mpsc::channel();
+    let (may, allowed) = mpsc::channel();
+    let allowed = Arc::new(Mutex::new(allowed));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (has, allowed) = (has.clone(), Arc::clone(&allowed));
+            thread::spawn(move || converse(stream, &has, &allowed));
+        }
+    });
+    (address, arrived, may)
+}
+
+fn converse(mut stream: TcpStream, has: &Sender<()>, allowed: &Mutex<Receiver<()>>) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut reply = "220 slow.example.test ESMTP";
+    let mut in_message = false;
+    // Who has gone hears nothing.
+    while write!(stream, "{reply}\r\n").is_ok() {
+        reply = loop {
+            let Some(Ok(line)) = lines.next() else {
+                return;
+            };
+            match (in_message, &*line) {
+                (true, ".") => {
+                    in_message = false;
+                    has.send(()).unwrap();
+                    if allowed.lock().unwrap().recv().is_err() {
+                        return;
+                    }
+                    break "250 2.0.0 Ok: taken";
+                }
+                (true, _) => {}
+                (false, "DATA") => {
+                    in_message = true;
+                    break "354 go on";
+                }
+                (false, _) => break "250 2.0.0 Ok",
+            }
+        };
+    }
+}
+
+#[test]
+fn an_order_about_mail_that_is_being_delivered_says_so_and_the_log_says_what_became_of_it() {
+    let (address, arrived, may) = slow_hop();
+    let config = format!("relayhost = \"{}\"\n", nexthop(address));
+    let mut smarthost = Smarthost::start(&config);
+    for order in ["hold", "delete", "bounce"] {
+        let mut session = Session::greeted(smarthost.address());
+        let mail = b"Subject: x\r\n\r\nx\r\n";
+        session.delivers("a@example.net", &["b@example.net"], mail);
+        arrived.recv().unwrap();
+        let id = id_of_the_only_one(&smarthost);
+        let told = words(&smarthost.admin(&["queue", order, &id]));
+        assert!(
+            told.contains("unless the attempt that is under way delivers it")
+                && told.contains("0 messages"),
+            "{told}"
+        );
+        may.send(()).unwrap();
+        let late = format!("{id}: the order to hold, delete or return it came too late");
+        smarthost.daemon().wait_for_log(&late);
+        smarthost.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+    }
+}
+
+#[test]
+fn mail_on_hold_has_no_next_attempt_until_it_is_released() {
+    let sink = Sink::with(Script {
+        recipients: vec![("b@example.net".to_owned(), "450 4.2.0 later".to_owned())],
+        ..Script::default()
+    });
+    let smarthost = &mut Smarthost::start(&format!("relayhost = \"{}\"\n", sink.nexthop()));
+    let mut session = Session::greeted(smarthost.address());
+    let mail = b"Subject: x\r\n\r\nx\r\n";
+    session.delivers("a@example.net", &["b@example.net"], mail);
+    smarthost.wait_for_mailq("it waits", |listing| listing.contains("4.2.0 later"));
+    let id = id_of_the_only_one(smarthost);
+    let log = smarthost.directory().join("log");
+    let told = |smarthost: &mut Smarthost| {
+        write(&log, smarthost.daemon().log());
+        let log = log.to_str().unwrap();
+        let lines = [&["queue", "show", &id][..], &["trace", &id, "--log", log]];
+        lines.map(|line| words(&smarthost.admin(line)).to_lowercase())
+    };
+    for text in told(smarthost) {
+        assert!(text.contains("next attempt"), "{text}");
+    }
+    assert!(smarthost.admin(&["queue", "hold", &id]).status.success());
+    for text in told(smarthost) {
+        assert!(!text.contains("next attempt"), "{text}");
+    }
 }
 
 #[test]
@@ -31,9 +142,7 @@ fn a_flush_while_the_configuration_is_wrong_is_refused_and_does_its_work_once_it
     let mut session = Session::greeted(smarthost.address());
     let mail = b"Subject: x\r\n\r\nx\r\n";
     session.delivers("a@example.net", &["b@example.net"], mail);
-    let ids = words(&smarthost.admin(&["queue", "list", "--json"]));
-    let id = ids.split("\"queue_id\":\"").nth(1).unwrap();
-    let id = id.split('"').next().unwrap();
+    let id = &id_of_the_only_one(&smarthost);
     for order in [
         &["queue", "flush"][..],
         &["queue", "flush", id],

@@ -109,7 +109,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
             .chain(each.map(|(name, works, text)| Service::new("relayhost", name, works, text)))
             .collect(),
         taken: agent.counts().largest(owner, NAMED),
-        spool: serve::spool(&settings.spool, spool),
+        spool: serve::spool(spool),
         // Their lines are not everybody's business.
         alarms: match owner {
             None => {
@@ -234,6 +234,10 @@ impl Queue for Agent {
             }
         });
         Ok(())
+    }
+
+    fn is_under_way(&self, id: QueueId) -> bool {
+        self.dispatch.is_under_way(id)
     }
 
     fn flush_all(&self) -> Result<(), String> {

@@ -184,6 +184,11 @@ impl Dispatch {
         self.lock().next_attempt(id)
     }
 
+    /// Whether an attempt is under way.
+    pub(super) fn is_under_way(&self, id: QueueId) -> bool {
+        self.lock().is_under_way(id)
+    }
+
     /// Until when nothing is tried at the relayhosts, if that is known.
     pub(super) fn suspended(&self, now: Timestamp) -> Option<Timestamp> {
         self.lock().suspended(&Relayhost, now)

@@ -75,6 +75,8 @@ pub trait Queue {
     /// Carries out an order for one message; what it must not lose is recorded in the spool when it
     /// returns.
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String>;
+    /// Whether an attempt is under way, which orders do not end.
+    fn is_under_way(&self, id: QueueId) -> bool;
     /// Tries everything, and every destination, at once; or why nothing is tried now.
     fn flush_all(&self) -> Result<(), String>;
     /// Where a message may be that is not here.
@@ -364,11 +366,7 @@ impl<Q: Queue> Access<'_, Q> {
                 lines.push(Answer::Refused(why));
                 break;
             }
-            let untold = match order {
-                Order::Bounce => self.untold(id),
-                Order::Hold if row.queue_name == ACTIVE => Some(words::UNDER_WAY.to_owned()),
-                _ => None,
-            };
+            let untold = (order == Order::Bounce).then(|| self.untold(id)).flatten();
             match self
                 .may(order, id)
                 .and_then(|()| self.queue.carry_out(order, id))
@@ -377,6 +375,14 @@ impl<Q: Queue> Access<'_, Q> {
                     if let Some(uid) = self.owner {
                         ordered(id, uid, order.word());
                     }
+                    let waits = matches!(order, Order::Hold | Order::Delete | Order::Bounce);
+                    // What is left of it to an attempt is known when the order is carried out.
+                    let tried = waits && self.queue.is_under_way(id);
+                    let untold = if tried {
+                        Some(words::under_way(order, untold.as_deref()))
+                    } else {
+                        untold
+                    };
                     if let Some(why) = untold {
                         noted = noted.saturating_add(1);
                         lines.push(Answer::Noted(format!("{id}: {why}")));

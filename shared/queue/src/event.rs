@@ -361,5 +361,8 @@ pub enum Action<D> {
         id: QueueId,
         deleted: usize,
         bounced: bool,
+        /// It was to be held, deleted or returned, and all of it was delivered by an attempt that
+        /// was under way.
+        overtaken: bool,
     },
 }

@@ -239,6 +239,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.messages.get(&id).is_some_and(Message::on_its_way)
     }
 
+    /// Whether a delivery of this message is under way now, which no order ends.
+    pub fn is_under_way(&self, id: QueueId) -> bool {
+        let message = self.messages.get(&id);
+        message.is_some_and(|it| it.any(|state| state == State::Delivering))
+    }
+
     /// When it is tried next: where the spool says something later, the clock was ahead.
     pub fn next_attempt(&self, id: QueueId) -> Option<Timestamp> {
         let waits = self.messages.get(&id)?.recipients.iter();
@@ -419,12 +425,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
         if message.recipients.is_empty() {
             let (deleted, bounced) = (message.deleted.unwrap_or_default(), message.bounced);
+            let overtaken = message.is_overtaken();
             self.messages.remove(&id);
             self.behind.remove(&id);
             self.actions.push_back(Action::Ended {
                 id,
                 deleted,
                 bounced,
+                overtaken,
             });
             return;
         }

@@ -41,6 +41,8 @@ pub(crate) struct Message<O> {
     /// Removed by the administrator while recipients were on their way: so many others were not
     /// delivered to.
     pub(crate) deleted: Option<usize>,
+    /// Some of it was delivered after an order to hold, delete or return it.
+    overtaken: bool,
     /// By the administrator: the next attempt is made also where the destination is suspended.
     pub(crate) flushed: bool,
     /// The sender was warned of the delay, or is just being.
@@ -97,6 +99,7 @@ impl<O> Message<O> {
             kept: false,
             held: false,
             deleted: None,
+            overtaken: false,
             flushed: false,
             warned: false,
             epoch: 0,
@@ -136,6 +139,16 @@ impl<O> Message<O> {
 
     pub(crate) fn any(&self, which: impl Fn(State) -> bool) -> bool {
         self.recipients.iter().any(|pending| which(pending.state))
+    }
+
+    /// Whether an order has found nothing more to do, of one whose recipients are all settled.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.overtaken && !self.bounced && self.deleted.unwrap_or_default() == 0
+    }
+
+    /// Some of it was delivered now, by an attempt that no order ends.
+    pub(crate) fn note_delivered(&mut self) {
+        self.overtaken |= self.held || self.returned().is_some() || self.deleted.is_some();
     }
 
     /// Whether a recipient is on its way to or in a delivery.

@@ -154,13 +154,17 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let Some(message) = self.messages.get_mut(&id) else {
             return false;
         };
+        let delivered = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Delivered(_)))
+            .count();
         let Some(deleted) = &mut message.deleted else {
             return false;
         };
-        let delivered = outcomes
-            .iter()
-            .filter(|outcome| matches!(outcome, Outcome::Delivered(_)));
-        *deleted += recipients.len().saturating_sub(delivered.count());
+        *deleted += recipients.len().saturating_sub(delivered);
+        if delivered > 0 {
+            message.note_delivered();
+        }
         message.settle(recipients);
         self.settle(id, now);
         true

@@ -207,6 +207,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if let Some(message) = self.messages.get_mut(&id) {
             message.settle(recipients);
             message.bounced |= settlement == Settlement::Bounced;
+            if settlement == Settlement::Delivered && !recipients.is_empty() {
+                message.note_delivered();
+            }
             for &recipient in recipients {
                 let event = spool::Event::Settled {
                     recipient,

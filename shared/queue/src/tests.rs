@@ -432,6 +432,7 @@ fn mail_that_is_too_old_is_bounced_once_with_the_last_reason_after_the_bounce_is
                 id: id(1),
                 deleted: 0,
                 bounced: true,
+                overtaken: false,
             }
         ]
     );

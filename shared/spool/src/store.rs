@@ -173,6 +173,11 @@ impl Spool {
         Ok(())
     }
 
+    /// Where it is, whatever a configuration names by now.
+    pub fn directory(&self) -> &Path {
+        &self.open.committer.layout.root
+    }
+
     /// Begins a message.
     pub fn draft(&self) -> Result<Draft, SpoolError> {
         Ok(self.draft_as(self.open.ids.next()))

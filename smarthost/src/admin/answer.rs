@@ -464,6 +464,10 @@ impl serve::Queue for Controlled<'_> {
         Ok(())
     }
 
+    fn is_under_way(&self, id: QueueId) -> bool {
+        self.queue().is_under_way(id)
+    }
+
     fn flush_all(&self) -> Result<(), String> {
         if let Some(to) = self.draining.to() {
             return Err(format!(

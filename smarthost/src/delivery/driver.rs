@@ -201,9 +201,14 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             dispatch.news().tell(news::Event::Ended { what });
         }
         Action::Learned(lesson) => dispatch.learned(lesson),
-        Action::Ended { id, deleted, .. } => {
+        Action::Ended {
+            id,
+            deleted,
+            overtaken,
+            ..
+        } => {
             dispatch.activity().removed(deleted);
-            life::ended(id, deleted);
+            life::ended(id, deleted, overtaken);
         }
     }
 }

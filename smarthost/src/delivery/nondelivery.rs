@@ -210,7 +210,7 @@ fn tell_of_damage(dispatch: &Dispatch, current: &Current) {
         &setup.config.hostname,
         &list,
         "smarthost",
-        &setup.config.spool,
+        dispatch.spool().directory(),
     );
     dispatch.news().tell(Event::News(News {
         kind: Kind::Dead,

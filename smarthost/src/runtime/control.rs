@@ -324,7 +324,7 @@ impl Control {
             certificate_ends: validity.map(|validity| validity.until),
             refused: self.server.refused(),
             services,
-            spool: serve::spool(&setup.config.spool, self.server.dispatch.spool()),
+            spool: serve::spool(self.server.dispatch.spool()),
             counted,
             queues_only: self.server.current.only_queues(),
             alarms: web_fault

@@ -133,11 +133,12 @@ impl Driver {
                 id,
                 deleted,
                 bounced,
+                overtaken,
             } => {
                 if let Some(reports) = &self.agent.reports {
                     reports.left(id, deleted == 0 && !bounced);
                 }
-                life::ended(id, deleted);
+                life::ended(id, deleted, overtaken);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a status says of the disk of the queue.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use mail::clock::Timestamp;
 use spool::Spool;
@@ -8,12 +8,12 @@ use spool::Spool;
 use crate::status;
 
 /// What there is to say of a spool.
-pub fn spool(path: &Path, spool: &Spool) -> status::Spool {
+pub fn spool(spool: &Spool) -> status::Spool {
     let synced = |(then, took): (Timestamp, Duration)| {
         (then, u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
     };
     status::Spool {
-        path: path.display().to_string(),
+        path: spool.directory().display().to_string(),
         free_bytes: spool.free().ok(),
         last_sync: spool.last_sync().map(synced),
         fault: spool.has_room(0).err().map(|why| why.to_string()),

@@ -23,9 +23,14 @@ pub(super) fn untold(entry: &Entry, envelope: &Envelope) -> Option<&'static str>
         .then_some("given up, and nobody is told: its sender wants no report (NOTIFY)")
 }
 
-/// What becomes of a message that is held while it is being tried.
-pub(super) const UNDER_WAY: &str =
-    "held, unless the attempt that is under way delivers it: look at the log, or at queue list";
+/// What becomes of a message by an order that an attempt is before; `untold`: what there would be
+/// to say of it without one.
+pub(super) fn under_way(order: Order, untold: Option<&str>) -> String {
+    let done = untold.unwrap_or(order.done());
+    format!(
+        "{done}, unless the attempt that is under way delivers it: look at the log, or at queue list"
+    )
+}
 
 /// What becomes of a message whose sender and recipients are whole, but not all else.
 pub(super) const RETURNED_DAMAGED: &str =
@@ -70,12 +75,15 @@ pub(super) fn not_tried(row: &Row) -> String {
     format!("{id} is on hold{why}, and is not tried until you release it: queue release {id}")
 }
 
-/// When the first of those that wait is tried next.
+/// When the first of those that wait is tried next; what is on hold is not.
 pub(super) fn next_attempt(
     entry: &Entry,
     tried: Option<Timestamp>,
     paused: Option<Timestamp>,
 ) -> Option<Timestamp> {
+    if entry.hold.is_held() {
+        return None;
+    }
     let noted = entry.waiting.iter().filter_map(|it| it.until).min();
     let due = noted.map(|noted| noted.min(tried.unwrap_or(noted)));
     due.max(paused)

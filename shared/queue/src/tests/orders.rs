@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mail::outcome::{Outcome, Stage};
+use mail::outcome::{Failure, Outcome, Stage};
 use spool::Event as Recorded;
 
 use super::{START, accepted, deliveries, queue, reasons, recovered, tell};
@@ -75,6 +75,7 @@ fn held_mail_stays_until_released_and_removed_mail_is_gone_for_good() {
                 id: id(1),
                 deleted: 1,
                 bounced: false,
+                overtaken: false,
             }
         ]
     );
@@ -182,6 +183,7 @@ fn a_message_removed_while_it_is_delivered_leaves_at_once_and_the_log_counts_who
             id: id(1),
             deleted: 2,
             bounced: false,
+            overtaken: false,
         })
     );
     assert!(queue.is_empty());
@@ -206,8 +208,44 @@ fn a_message_removed_while_its_bounce_is_made_ends_once() {
             id,
             deleted,
             bounced,
+            overtaken: false,
         };
         assert_eq!(actions, [ended]);
+    }
+}
+
+#[test]
+fn an_order_that_comes_while_the_delivery_is_under_way_and_succeeds_is_told_to_be_too_late() {
+    let by_order = || Failure::by_order(None);
+    for (order, ordered) in [
+        ("none", None),
+        ("hold", Some(Event::Hold { id: id(1) })),
+        ("delete", Some(Event::Remove { id: id(1) })),
+        (
+            "bounce",
+            Some(Event::Return {
+                id: id(1),
+                failure: by_order(),
+                null_sender: false,
+            }),
+        ),
+    ] {
+        let mut queue = queue();
+        let flight = deliveries(&tell(&mut queue, accepted(1, &["a"]), START)).remove(0);
+        let is_ordered = ordered.is_some();
+        if let Some(event) = ordered {
+            tell(&mut queue, event, START);
+        }
+        assert!(queue.is_under_way(id(1)), "{order}");
+        let actions = finish(&mut queue, &flight, vec![sent()]);
+        let ended = Action::Ended {
+            id: id(1),
+            deleted: 0,
+            bounced: false,
+            overtaken: is_ordered,
+        };
+        assert_eq!(actions.last(), Some(&ended), "{order}");
+        assert!(!queue.is_under_way(id(1)));
     }
 }
 

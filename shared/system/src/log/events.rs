@@ -235,6 +235,11 @@ pub const EVENTS: &[Event] = &[
         "By an order.",
     ),
     event(
+        Both,
+        "{id}: the order to hold, delete or return it came too late: it has been delivered",
+        "An attempt was under way when the order came, and succeeded.",
+    ),
+    event(
         Agent,
         "{id}: its user (uid {uid}) orders: {order}",
         "The user's order about his own mail: hold, release, delete, bounce or flush.",

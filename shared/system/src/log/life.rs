@@ -130,8 +130,9 @@ pub fn removed(id: impl Display) {
     about(&id, Role::Qmgr, Level::Info, &format_args!("{id}: removed"));
 }
 
-/// The same; `deleted`: recipients that an order kept from delivery.
-pub fn ended(id: impl Display, deleted: usize) {
+/// The same; `deleted`: recipients that an order kept from delivery; `overtaken`: an order came
+/// too late for all of them.
+pub fn ended(id: impl Display, deleted: usize, overtaken: bool) {
     if deleted > 0 {
         about(
             &id,
@@ -139,6 +140,12 @@ pub fn ended(id: impl Display, deleted: usize) {
             Level::Notice,
             &format_args!("{id}: deleted by order, undelivered recipients: {deleted}"),
         );
+    }
+    if overtaken {
+        let text = format_args!(
+            "{id}: the order to hold, delete or return it came too late: it has been delivered"
+        );
+        about(&id, Role::Qmgr, Level::Notice, &text);
     }
     removed(id);
 }
