@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -12,8 +13,8 @@ use control::findings::Findings;
 use mail::limits::MINIMUM_INODES;
 use system::{
     flush::flush_takes,
-    fs::{Room, room},
-    usable::unusable,
+    fs::{Room, no_directory, room},
+    usable::{Unusable, is_everybodys, unusable},
     within,
 };
 
@@ -21,6 +22,8 @@ const MIB: u64 = 1024 * 1024;
 /// Below this many free bytes or inodes somebody should look.
 const LITTLE: u64 = 512 * MIB;
 const FEW: u64 = 10_000;
+/// What to do about one that is not the daemon's alone.
+const OWN: &str = "name a directory of the daemon's own";
 /// A flush that takes so long lets senders wait.
 const SLOW: Duration = Duration::from_millis(50);
 /// How many senders at a time it is told for, beside one.
@@ -39,22 +42,32 @@ pub fn look(
     let whole = subject == "spool";
     let looked = within::ask(directory, move |directory| {
         let needed = |name: &OsStr| whole || name.as_encoded_bytes().starts_with(b"state.sqlite");
+        if let Some(why) = no_directory(directory) {
+            return Ok(Err(Unusable {
+                path: directory.to_owned(),
+                why,
+                remedy: OWN.to_owned(),
+            }));
+        }
         if judged && let Some(found) = unusable(directory, needed) {
             return Ok(Err(found));
         }
         let odd = (judged && !whole).then(|| unusable(directory, |_| true));
         let there = directory.ancestors().find(|it| it.is_dir());
-        let mode = fs::metadata(directory).map_or(0, |found| found.mode());
+        let open = fs::metadata(directory).ok();
+        let open = open.and_then(|found| open_to_others(directory, &found));
         let room = room(there.unwrap_or(Path::new(".")))?;
-        Ok(Ok((odd.flatten(), mode, room)))
+        Ok(Ok((odd.flatten(), open, room)))
     });
     match looked {
         Ok(Err(found)) => findings.fail(subject, found.why, &found.remedy),
-        Ok(Ok((odd, mode, room))) => {
+        Ok(Ok((odd, open, room))) => {
             if let Some(found) = odd {
                 findings.warn(subject, found.why, &found.remedy);
             }
-            open_to_others(subject, (directory, mode), findings);
+            if let Some((what, remedy)) = open {
+                findings.warn(subject, what, &remedy);
+            }
             free(subject, &shown.to_string(), (&room, least), findings);
         }
         Err(error) => {
@@ -64,16 +77,21 @@ pub fn look(
     }
 }
 
-/// What others may do there.
-fn open_to_others(subject: &'static str, (directory, mode): (&Path, u32), findings: &mut Findings) {
-    let what = match mode & 0o077 {
+/// What others may do there, and what to do about it.
+fn open_to_others(directory: &Path, found: &Metadata) -> Option<(String, String)> {
+    let what = match found.mode() & 0o077 {
         open if open & 0o022 != 0 => "write: they can remove or replace what is there",
         open if open & 0o055 != 0 => "look into: they see whose mail there is, by names and times",
-        _ => return,
+        _ => return None,
     };
     let shown = directory.display();
     let text = format!("{shown} is a directory that other users may {what}");
-    findings.warn(subject, text, &format!("chmod 0700 {shown}"));
+    let remedy = if is_everybodys(directory, found) {
+        OWN.to_owned()
+    } else {
+        format!("chmod 0700 {shown}")
+    };
+    Some((text, remedy))
 }
 
 /// Mail that lies where an earlier configuration kept the queue, by place; `alarms`: what the
@@ -146,6 +164,8 @@ fn free(subject: &'static str, path: &str, (room, least): (&Room, u64), findings
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use control::findings::Level;
 
     use super::*;
@@ -164,6 +184,36 @@ mod tests {
         assert_eq!(level_of(10_000, 500), Level::Warning);
         assert_eq!(level_of(10, u64::MAX), Level::Critical);
         assert_eq!(level_of(10_000, 0), Level::Critical);
+    }
+
+    #[test]
+    fn what_is_no_directory_or_everybodys_is_left_as_it_is_and_another_one_is_to_be_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, world) = (
+            directory.path().join("file"),
+            directory.path().join("world"),
+        );
+        let own = directory.path().join("own");
+        system::fs::replace(&file, b"", 0o600).unwrap();
+        for (path, mode) in [(&world, 0o1777), (&own, 0o755)] {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        for judged in [true, false] {
+            for (path, level, remedy) in [
+                (Path::new("/dev/null"), Level::Critical, OWN),
+                (&*file, Level::Critical, OWN),
+                (&*world, Level::Warning, OWN),
+                (&*own, Level::Warning, "chmod 0700 "),
+            ] {
+                let mut findings = Findings::default();
+                look("spool", path, (0, judged), &mut findings);
+                let text = findings.table();
+                assert_eq!(findings.level(), level, "{text}");
+                assert!(text.contains(remedy), "{text}");
+                assert_eq!(text.contains("chmod"), remedy.contains("chmod"), "{text}");
+            }
+        }
     }
 
     #[test]

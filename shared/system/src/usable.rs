@@ -157,6 +157,15 @@ fn is_open_to(found: &Metadata, uid: u32, gid: u32, wanted: u32) -> bool {
     (found.mode() >> shift) & wanted == wanted
 }
 
+/// Whether a directory is not the daemon's alone, so that its mode and its owner must stay.
+pub fn is_everybodys(directory: &Path, found: &Metadata) -> bool {
+    let is_systems = SYSTEMS
+        .iter()
+        .any(|systems| directory == Path::new(systems));
+    // Everybody has files there, and nobody those of others.
+    is_systems || found.mode() & 0o1002 == 0o1002
+}
+
 fn told(path: &Path, found: &Metadata, whole: Whole<'_>, error: &io::Error) -> Unusable {
     let (directory, owner) = whole;
     let directory = directory.display();
@@ -167,7 +176,7 @@ fn told(path: &Path, found: &Metadata, whole: Whole<'_>, error: &io::Error) -> U
     } else {
         own.as_raw()
     };
-    let is_systems = SYSTEMS.iter().any(|systems| whole.0 == Path::new(systems));
+    let is_systems = is_everybodys(whole.0, owner);
     let why = if error.raw_os_error() == Some(Errno::ROFS.raw_os_error()) {
         return Unusable {
             path: path.to_owned(),
