@@ -68,6 +68,35 @@ fn a_printer_logs_in_under_tls_and_sends_to_anywhere_until_its_login_is_taken_aw
 }
 
 #[test]
+fn logins_whose_file_is_emptied_or_gone_stay_in_force_and_check_says_so() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "auth = { users = \"users\" }\n");
+    let secret = password(&smarthost, "printer");
+    let long = "p".repeat(1025);
+    let mut command = smarthost.command();
+    let too_long = command.args(["passwd", "other"]);
+    let told = tests::agent::pipe(too_long, format!("{long}\n").as_bytes());
+    assert!(!told.status.success(), "no client could log in with it");
+    smarthost.run();
+    let users = smarthost.directory().join("users");
+    for gone in [false, true] {
+        if gone {
+            std::fs::remove_file(&users).unwrap();
+        } else {
+            tests::identity::write(&users, "");
+        }
+        let told = smarthost.admin(&["check"]);
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert!(
+            told.contains("read before (1) stay in force") && !told.contains("nobody can log in"),
+            "{told}"
+        );
+        let reply = plain(&mut from(&smarthost, "127.0.0.1"), "printer", &secret);
+        assert_eq!(reply.code, 235);
+    }
+}
+
+#[test]
 fn a_session_ends_at_its_next_mail_when_its_password_or_the_right_to_hand_on_was_taken_away() {
     let sink = Sink::start();
     let with = |more: &str| {

@@ -8,7 +8,7 @@ use mail::{
     envelope::Recipient,
     maps::{Problem, Table, Target as Named},
 };
-use tables::{aliases::unusable, told};
+use tables::{aliases::unusable, told, watched::EMPTY};
 
 use super::transports;
 use crate::{
@@ -158,6 +158,17 @@ fn logins(config: &Config, findings: &mut Findings) {
         if users.are_known() {
             // It says so itself.
             return findings.ok("logins", text);
+        }
+        let kept = setup::Setup::kept_logins(config);
+        if kept > 0 {
+            let text = format!(
+                "{} names nobody, and says so by no line `{EMPTY}`: the logins that were \
+                 read before ({kept}) stay in force",
+                file.display()
+            );
+            let remedy =
+                format!("write it again; if nobody is to log in, write the line `{EMPTY}`");
+            return findings.warn("logins", text, &remedy);
         }
         findings.warn(
             "logins",

@@ -34,7 +34,11 @@ use tables::{
 };
 
 use super::{Setup, Tables};
-use crate::{config::Config, enrolling, policy::rule::Rule};
+use crate::{
+    config::{Config, read_logins},
+    enrolling,
+    policy::rule::Rule,
+};
 
 type Works = fn(&Config) -> bool;
 type Paths = fn(&mut Config) -> Vec<&mut PathBuf>;
@@ -244,6 +248,17 @@ impl Setup {
                 Err(config.wrong(key, &why))
             }
             None => Ok(()),
+        }
+    }
+
+    /// How many logins the copy of their file has, which stay in force where that is gone or empty.
+    pub(crate) fn kept_logins(config: &Config) -> usize {
+        let Some(file) = &config.auth else {
+            return 0;
+        };
+        match kept(&config.state.join(DIRECTORY), file) {
+            Kept::Copy(_, held) => read_logins(file, &String::from_utf8_lossy(&held)).0.len(),
+            Kept::Damaged | Kept::Nothing => 0,
         }
     }
 
