@@ -230,13 +230,19 @@ fn replaced(text: &str, login: &str, line: Option<&str>) -> String {
 /// The first line of standard input.
 fn given() -> Result<String, Failed> {
     let mut line = String::new();
-    let read = stdin().lock().take(LONGEST).read_line(&mut line);
+    // With its line end, and one more: what is longer is not cut to another password.
+    let read = stdin().lock().take(LONGEST + 3).read_line(&mut line);
     read.map_err(|error| Failed::new(format!("standard input: {error}")))?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() || password.contains('\0') {
         return Err(Failed::new(
             "standard input has no password in its first line; --generate makes one".to_owned(),
         ));
+    }
+    if u64::try_from(password.len()).is_ok_and(|length| length > LONGEST) {
+        return Err(Failed::new(format!(
+            "the password is longer than {LONGEST} bytes: no client could log in with it"
+        )));
     }
     if prepared(password).is_none_or(|it| it.is_empty()) {
         return Err(Failed::new(
