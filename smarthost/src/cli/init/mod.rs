@@ -2,7 +2,8 @@
 //!
 //! Contract: what the machine tells is proposed, and only what it cannot know is asked. The file is
 //! shown and checked before it is written, after a yes. With `--root` the files are another
-//! system's, and this machine's own are neither read nor written. A file with settings of an administrator's
+//! system's, and this machine's own are neither read nor written.
+//! A file with settings of an administrator's
 //! is not replaced without asking, and kept beside the new one.
 //! Postfix's configuration, where there is one, is offered to be taken over instead.
 //! In the end the daemon takes the file, and a mail to the administrators is followed to its end,
