@@ -121,6 +121,55 @@ fn a_second_daemon_with_the_state_of_a_first_one_does_not_run_and_takes_nothing_
     second.run();
 }
 
+/// A status that names the place that only a restart takes tells of an empty disk.
+#[test]
+fn what_a_daemon_keeps_is_found_where_it_is_whatever_the_file_names_by_now() {
+    let kept = format!("{OWN}web = \"unix:$DIR/web.sock\"\n");
+    let mut smarthost = Smarthost::start(&kept);
+    let mut session = Session::greeted(smarthost.address());
+    let message = b"Subject: s\r\n\r\nt\r\n";
+    let reply = session.mail("a@example.net", &["b@example.net"], message);
+    assert_eq!(reply.unwrap().code, 250);
+    let asked = |smarthost: &Smarthost, line: &[&str]| {
+        let output = smarthost.admin(line);
+        (output.status.code(), said(&output))
+    };
+    until_true("the client is kept", || {
+        asked(&smarthost, &["clients"]).1.contains("127.0.0.1")
+    });
+    let token = asked(&smarthost, &["web", "token"]);
+    assert_eq!(token.0, Some(0), "{token:?}");
+    let state = "state = \"$DIR/moved\"\n";
+    let spool = "spool = \"$DIR/elsewhere\"\n";
+    for other in [state, spool, &format!("{state}{spool}")] {
+        smarthost.configure(&format!("{kept}{other}"));
+        let (code, told) = asked(&smarthost, &["reload"]);
+        let refused = told.contains("the key that clients pin");
+        assert_eq!(refused, other.contains("state"), "{code:?} {told}");
+        let (code, told) = asked(&smarthost, &["clients"]);
+        assert!(
+            code == Some(0) && told.contains("127.0.0.1"),
+            "{other}: {told}"
+        );
+        assert_eq!(asked(&smarthost, &["web", "token"]), token, "{other}");
+        let status = asked(&smarthost, &["status", "--json"]).1;
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        let own = smarthost.directory().join("spool");
+        assert_eq!(status["spool"]["path"], own.to_str().unwrap(), "{other}");
+    }
+    smarthost.daemon().stop();
+    for line in [&["clients"][..], &["report", "rejected"]] {
+        let (code, told) = asked(&smarthost, line);
+        assert!(
+            code == Some(1) && told.contains("no smarthost has kept anything in"),
+            "{told}"
+        );
+    }
+    smarthost.configure(&format!("{kept}{state}"));
+    let (code, told) = asked(&smarthost, &["clients"]);
+    assert!(code == Some(0) && told.contains("127.0.0.1"), "{told}");
+}
+
 /// An agent's, that a smarthost has as its own by mistake.
 #[test]
 fn a_smarthost_that_ends_leaves_the_control_socket_of_another_daemon_alone() {

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use settings::provision::{Given, write};
 
-use super::{arguments::Provision, failed::Failed};
+use super::{arguments::Provision, failed::Failed, kept};
 use crate::{
     config::{Config, rows},
     route::Router,
@@ -33,7 +33,7 @@ pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {
 pub(super) fn token(path: &Path) -> Result<String, Failed> {
     // The token is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(path)?;
-    let file = access::file(&config.state);
+    let file = access::file(&kept::state(&config));
     let text = system::read::text(&file, 16 * 1024).map_err(|error| {
         let remedy = if config.web.is_none() {
             "there is no status page: set web = \"127.0.0.1:8025\", and restart smarthost"

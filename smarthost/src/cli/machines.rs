@@ -10,12 +10,11 @@ use mail::{
 use serde::Serialize;
 use settings::Span;
 
-use super::failed::Failed;
+use super::{failed::Failed, kept};
 use crate::{
     config::Config,
     enrolling::Enrolled,
     machines::{By, Machine, Machines, day},
-    state::Store,
 };
 
 /// Longest text of others in a column, bytes.
@@ -60,15 +59,12 @@ struct Told<'a> {
 pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
     // The machines are known whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    let kept = Store::peek(&config.state).map_err(|error| {
-        let remedy = "run this as root or as the daemon's user";
-        Failed::new(format!("the clients cannot be read: {error}; {remedy}"))
-    })?;
+    let (state, kept) = kept::database(&config, "the clients")?;
     let mut machines = Machines::default();
     for (id, record) in kept.machines {
         machines.restore(id, &record);
     }
-    let (now, enrolled) = (clock::now(), Enrolled::open(&config.state));
+    let (now, enrolled) = (clock::now(), Enrolled::open(&state));
     let silent = |row: &Machine| {
         let span = wanted.silent_for.map(|span| span.0);
         span.is_none_or(|span| now.since(row.last) >= span)

@@ -16,6 +16,7 @@
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`import`] | Postfix's configuration made into ours |
 //! | [`init`] | a guided set-up |
+//! | [`kept`] | what the daemon keeps in `state` |
 //! | [`local`] | commands that need no daemon: config, provision |
 //! | [`machines`] | who brings mail |
 //! | [`owner`] | whose the files are that a command makes |
@@ -49,6 +50,7 @@ mod eyes;
 mod failed;
 mod import;
 mod init;
+mod kept;
 mod local;
 mod machines;
 mod next_hops;

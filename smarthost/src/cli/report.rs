@@ -9,7 +9,7 @@ use mail::{
 };
 use serde::Serialize;
 
-use super::failed::Failed;
+use super::{failed::Failed, kept};
 use crate::{
     config::Config,
     explain::shown,
@@ -19,7 +19,6 @@ use crate::{
         refusals::{GREYLIST, Refusal, Refusals},
         rule::{Rule, Subject},
     },
-    state::Store,
 };
 
 /// `report …`
@@ -80,12 +79,7 @@ pub(super) fn run(config: &Path, report: &Report) -> Result<String, Failed> {
     let Report::Rejected(wanted) = report;
     // What was refused is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    let kept = Store::peek(&config.state).map_err(|error| {
-        let remedy = "run this as root or as the daemon's user";
-        Failed::new(format!(
-            "what was refused cannot be read: {error}; {remedy}"
-        ))
-    })?;
+    let (_, kept) = kept::database(&config, "what was refused")?;
     let mut refusals = Refusals::default();
     for (key, record) in kept.refusals {
         refusals.restore(key, &record);

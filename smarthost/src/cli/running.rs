@@ -145,10 +145,10 @@ fn named(kind: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// What the daemon has in force, where the files say something else.
-fn settings(config: &Config, findings: &mut Findings) {
+/// Key and value of each setting that the daemon of this configuration has in force.
+pub(super) fn in_force(config: &Config) -> io::Result<Vec<(String, String)>> {
     let mut rows = Vec::new();
-    let asked = control::ask(
+    control::ask(
         &silent::socket(config),
         &Request::Settings,
         &mut |answer: Answer| {
@@ -156,8 +156,14 @@ fn settings(config: &Config, findings: &mut Findings) {
                 rows = settings;
             }
         },
-    );
-    if asked.is_err() || rows.is_empty() {
+    )?;
+    Ok(rows)
+}
+
+/// What the daemon has in force, where the files say something else.
+fn settings(config: &Config, findings: &mut Findings) {
+    let rows = in_force(config).unwrap_or_default();
+    if rows.is_empty() {
         let text = "those of the daemon are unknown: it is of another version";
         return findings.warn("settings", text, "systemctl restart smarthost");
     }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params};
 
 use system::{
     log::{Level, line},
-    within,
+    read, within,
 };
 
 use super::{
@@ -178,6 +178,11 @@ impl Store {
                 text: error.to_string(),
             })
         })
+    }
+
+    /// Whether there is anything to look at, as far as can be seen.
+    pub fn is_in(directory: &Path) -> bool {
+        read::is_there(&directory.join(FILE))
     }
 
     fn peek_now(directory: &Path) -> Result<Restored, StateError> {
