@@ -50,7 +50,6 @@ use system::{
 use crate::{Daemon, text, when};
 use follow::Follow;
 use live::Live;
-use search::Found;
 use source::Source;
 use story::Story;
 use wanted::Wanted;
@@ -106,9 +105,18 @@ fn past(trace: &Trace, wanted: &Wanted, daemons: &[Daemon<'_>]) -> io::Result<Ex
     });
     let sources = Source::all(&trace.log, since)?;
     let last = usize::from(trace.last);
-    let found = search::search(&sources, wanted, last, since.unwrap_or_default(), now)?;
-    let (queued, asked) = queued(wanted, &found, daemons);
-    let mut stories = Story::all(&found, queued);
+    let selections = wanted.selections().into_iter();
+    // Before the log: the newest are chosen among both.
+    let named = Selection::ids(wanted.ids().collect());
+    let (mut waiting, asked) = queued(selections.chain([named]), daemons);
+    let since = since.unwrap_or_default();
+    let found = search::search(&sources, wanted, &waiting, last, since, now)?;
+    waiting.retain(|id, _| found.meant.contains(id));
+    if asked {
+        let others = found.lines.keys().cloned().collect();
+        waiting.extend(queued([Selection::ids(others)], daemons).0);
+    }
+    let mut stories = Story::all(&found, waiting);
     stories.drain(..stories.len().saturating_sub(search::MOST));
     let program = daemons.first().map_or("", |daemon| daemon.program);
     if stories.is_empty() && found.refusals.is_empty() {
@@ -164,11 +172,14 @@ fn json(value: &impl serde::Serialize) -> String {
 
 /// What waits of the messages that were found, and what else waits that is wanted, by its id; and
 /// whether the queue could be asked.
-fn queued(wanted: &Wanted, found: &Found, daemons: &[Daemon<'_>]) -> (HashMap<String, Row>, bool) {
+fn queued(
+    selections: impl IntoIterator<Item = Selection>,
+    daemons: &[Daemon<'_>],
+) -> (HashMap<String, Row>, bool) {
     let (mut rows, mut all) = (HashMap::new(), true);
+    let selections: Vec<_> = selections.into_iter().collect();
     for (index, daemon) in daemons.iter().enumerate() {
-        let ids = Selection::ids(found.ids().chain(wanted.ids()).collect());
-        for selection in wanted.selections().into_iter().chain([ids]) {
+        for selection in selections.iter().cloned() {
             if !selection.names_something() {
                 continue;
             }

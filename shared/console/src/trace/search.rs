@@ -10,6 +10,7 @@ use std::{
     io,
 };
 
+use control::listing::Row;
 use mail::clock::Timestamp;
 
 use super::{
@@ -43,6 +44,8 @@ pub(super) struct Line {
 pub(super) struct Found {
     /// By the id of the message.
     pub(super) lines: BTreeMap<String, Vec<Line>>,
+    /// Those that are meant themselves, and not by what belongs to them.
+    pub(super) meant: HashSet<String>,
     /// Lines that were too many.
     pub(super) left_out: HashMap<String, usize>,
     /// What was refused, and never was a message.
@@ -75,10 +78,6 @@ impl Refusal {
 }
 
 impl Found {
-    pub(super) fn ids(&self) -> impl Iterator<Item = String> {
-        self.lines.keys().cloned()
-    }
-
     fn add(&mut self, id: &str, line: Line, all: &mut usize) {
         let lines = self.lines.entry(id.to_owned()).or_default();
         if lines.len() < LINES && *all < ALL_LINES {
@@ -90,10 +89,12 @@ impl Found {
     }
 }
 
-/// Reads the logs; the newest `last` messages that are meant, and all that belongs to them.
+/// Reads the logs; the newest `last` messages that are meant, there or in the queues (`waiting`),
+/// and all that belongs to them.
 pub(super) fn search(
     sources: &[Source],
     wanted: &Wanted,
+    waiting: &HashMap<String, Row>,
     last: usize,
     since: Timestamp,
     now: Timestamp,
@@ -104,6 +105,12 @@ pub(super) fn search(
         named: HashSet::new(),
         copies: Copies::default(),
     };
+    for (id, row) in waiting {
+        if wanted.ids().any(|wanted| wanted == *id) {
+            met.named.insert(id.clone());
+        }
+        met.newest.add(id, Some(row.arrival));
+    }
     let is_late = |entry: &Entry| entry.time.is_none_or(|time| time >= since);
     for source in sources {
         met.copies.next_log();
@@ -119,10 +126,12 @@ pub(super) fn search(
     refusals.drain(..excess);
     let (mut ids, more) = met.newest.take();
     ids.extend(met.named);
+    let followed = follow(sources, ids.clone(), now)?;
     Ok(Found {
         refusals,
         more: more || excess > 0,
-        ..follow(sources, ids, now)?
+        meant: ids,
+        ..followed
     })
 }
 
@@ -351,6 +360,7 @@ mod tests {
         search(
             &sources,
             &Wanted::new(wanted),
+            &HashMap::new(),
             last,
             Timestamp::default(),
             now,
@@ -377,7 +387,7 @@ mod tests {
         );
         log.push_str("2026-11-22T07:51:52Z x[1]: EE0001: removed\n2026-11-22T07:51:52Z x[1]: FF0001: removed\n");
         for wanted in ["AA0001", "CC0001", "EE0001"] {
-            let ids: Vec<_> = found(&log, wanted, 20).ids().collect();
+            let ids: Vec<_> = found(&log, wanted, 20).lines.into_keys().collect();
             assert_eq!(
                 ids,
                 ["AA0001", "BB0001", "CC0001", "DD0001", "EE0001"],
@@ -399,10 +409,44 @@ mod tests {
         let log: String = (700..1400).chain(0..700).map(line).collect();
         let found = found(&log, "a@b.example", 3);
         assert_eq!(
-            found.ids().collect::<Vec<_>>(),
+            found.lines.into_keys().collect::<Vec<_>>(),
             ["AA1397", "AA1398", "AA1399"]
         );
         assert!(found.more);
+    }
+
+    #[test]
+    fn the_newest_are_chosen_among_what_waits_and_what_the_log_tells() {
+        let row = |id: &str, arrival: &str| Row {
+            queue_id: id.to_owned(),
+            queue_name: "deferred".to_owned(),
+            arrival: Timestamp::parse(arrival).unwrap(),
+            size: 1,
+            sender: "a@b.example".to_owned(),
+            recipients: Vec::new(),
+            next_attempt: None,
+            origin: String::new(),
+        };
+        let waiting = [("BB0001", "2026-11-21"), ("BB0002", "2026-11-22 09:00")];
+        let waiting = waiting.map(|(id, arrival)| (id.to_owned(), row(id, arrival)));
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let line = "2026-11-22T07:51:52Z x[1]: AA0001: from=<a@b.example>, size=1, nrcpt=1 (queue active)\n";
+        file.write_all(line.as_bytes()).unwrap();
+        let sources = [Source::File(file.path().to_owned())];
+        let now = Timestamp::parse("2026-11-23").unwrap();
+        for (last, ids) in [
+            (1, &["BB0002"][..]),
+            (2, &["AA0001", "BB0002"]),
+            (3, &["AA0001", "BB0001", "BB0002"]),
+        ] {
+            let (wanted, waiting) = (Wanted::new("a@b.example"), HashMap::from(waiting.clone()));
+            let found = search(&sources, &wanted, &waiting, last, Timestamp::default(), now);
+            let found = found.unwrap();
+            let mut meant: Vec<_> = found.meant.into_iter().collect();
+            meant.sort();
+            assert_eq!(meant, ids);
+            assert_eq!(found.more, last < 3);
+        }
     }
 
     #[test]
@@ -426,7 +470,15 @@ mod tests {
         let now = Timestamp::parse("2026-11-23").unwrap();
         let search = |wanted, since: &str| {
             let since = Timestamp::parse(since).unwrap();
-            search(&sources, &Wanted::new(wanted), 9, since, now).unwrap()
+            search(
+                &sources,
+                &Wanted::new(wanted),
+                &HashMap::new(),
+                9,
+                since,
+                now,
+            )
+            .unwrap()
         };
         let found = search("a@b.example", "2026-11-21");
         assert_eq!(found.lines["AA0001"].len(), 2);
