@@ -93,7 +93,7 @@ fn an_outage_is_told_with_its_end_and_a_day_with_what_came_late_and_what_was_ret
     live(&mut smarthost, &library, ahead);
     let digest = admins.told("1 returned, 1 late");
     for line in [
-        "Recipients given up; their senders were told: 1",
+        "Recipients given up; a report to their senders, who may want none or take none: 1",
         "550 5.1.1 nobody",
         "Recipients reached after more than three hours: 1",
     ] {

@@ -158,7 +158,7 @@ impl Day {
         );
         self.returned.tell(
             &mut text,
-            "Recipients given up; their senders were told",
+            "Recipients given up; a report to their senders, who may want none or take none",
             "journalctl -u smarthost --since yesterday | grep -E 'status=(bounced|expired)'",
         );
         tell_waiting(&mut text, &waiting, waits);

@@ -227,7 +227,7 @@ fn the_digest_of_a_day_names_the_worst_first_with_the_command_to_look_further() 
     let places: Vec<_> = [
         "and is not kept: 7",
         "7  550 5.1.1 nobody",
-        "Recipients given up; their senders were told: 1000",
+        "Recipients given up; a report to their senders, who may want none or take none: 1000",
         "1  d0.example: 550 5.1.1 nobody",
         "990  others",
         "40  many.example, the oldest since",
