@@ -15,6 +15,12 @@ use crate::{
 pub(super) const NOT_ANSWERED: &str = "the daemon closed the connection before it answered";
 pub(super) const REMEDY: &str = "start it (systemctl start smarthost), or name its --config FILE";
 
+/// What to do where an order reaches no daemon.
+pub(super) fn remedy(config: &Config) -> String {
+    let there = silent::alone(config).map(|pid| silent::gone(config, pid));
+    there.unwrap_or_else(|| REMEDY.to_owned())
+}
+
 /// What the daemon would do; `None` if it does not run.
 pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Failed> {
     let Ok((found, _)) = Config::load_anyway(config) else {
@@ -40,7 +46,7 @@ pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Faile
     unrefused(answers.map_err(|error| match silent::alone(&config) {
         Some(pid) => Failed {
             text: format!(
-                "{}; restart it: systemctl restart smarthost",
+                "{}: wait for its end, or restart it (systemctl restart smarthost)",
                 silent::gone(&config, pid)
             ),
             exit: Exit::Unavailable.into(),

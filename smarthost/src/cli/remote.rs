@@ -9,7 +9,7 @@ use system::{sysexits::Exit, terminal::say};
 
 use super::{
     arguments::Limits,
-    ask::{NOT_ANSWERED, REMEDY, ask},
+    ask::{NOT_ANSWERED, REMEDY, ask, remedy},
     failed::Failed,
     print, silent,
 };
@@ -21,7 +21,12 @@ use crate::{
 pub(super) fn queue(config: &Path, queue: &Queue) -> Result<Exit, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    Ok(console::run(queue, &own(&silent::socket(&config))))
+    let (socket, remedy) = (silent::socket(&config), remedy(&config));
+    let daemon = Daemon {
+        remedy: &remedy,
+        ..own(&socket)
+    };
+    Ok(console::run(queue, &daemon))
 }
 
 fn own(socket: &Path) -> Daemon<'_> {

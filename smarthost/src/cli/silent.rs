@@ -79,7 +79,8 @@ pub(super) fn gone(config: &Config, pid: u32) -> String {
     let still = i32::try_from(pid).is_ok_and(control::is_stopped);
     let still = if still { ", and it stands still" } else { "" };
     format!(
-        "process {pid} runs, but its control socket {socket} is gone: it takes no orders{still}"
+        "process {pid} runs, but its control socket {socket} is gone: it takes no orders{still}; it is ending, or \
+         cannot make its socket again"
     )
 }
 
