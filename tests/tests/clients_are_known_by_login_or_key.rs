@@ -81,7 +81,7 @@ fn logins_whose_file_is_emptied_or_gone_stay_in_force_and_check_says_so() {
     let users = smarthost.directory().join("users");
     for gone in [false, true] {
         if gone {
-            std::fs::remove_file(&users).unwrap();
+            fs::remove_file(&users).unwrap();
         } else {
             tests::identity::write(&users, "");
         }
