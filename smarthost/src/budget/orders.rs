@@ -1,9 +1,11 @@
 //! What administrators order at one node, and all do. Pure.
 //!
 //! Contract: of each client the newest reset and the newest raise are kept, by every node on its
-//! disk and in the store. Which is newer says a number that grows with each order that a node has
-//! heard of, not a clock. Two records are joined into one, the same whichever comes first. A record
-//! is kept until all that it has replaced would be over, and told again to a store that lacks it.
+//! disk and in the store. Which is newer says the time by the store's clock, and among orders about
+//! one client that a node knows the order in which they came: a later one has a higher number,
+//! whatever the clock shows. Two records are joined into one, the same whichever comes first. A
+//! record is kept until all that it has replaced would be over, and told again to a store that
+//! lacks it.
 //! A reset begins a generation of a client's counts: those of an earlier one are worth nothing,
 //! whenever and by whomever they are told.
 //!
@@ -20,7 +22,7 @@ use crate::limits::ClientId;
 
 /// Clients with an order, at most.
 const MOST: usize = 4096;
-/// A number of an order above it was not counted by anybody.
+/// No clock shows so much: nobody gave such a number to an order.
 const LAST: u64 = 1 << 53;
 
 /// Of a client that was never forgiven.
@@ -34,9 +36,10 @@ pub(crate) enum What {
     Reset,
 }
 
-/// Which order is newer; the name of its node decides between two that did not know each other.
+/// Which order is newer; the name of its node decides between two of one moment.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 struct Stamp {
+    /// Milliseconds of the store's clock, or more (earlier versions: a count, which is less).
     number: u64,
     node: String,
 }
@@ -116,6 +119,84 @@ struct Kept {
     record: Record,
     /// The time in it is the machine's: the store's clock was not known.
     early: bool,
+    /// Of these orders too.
+    #[serde(default, skip_serializing_if = "Early::is_none")]
+    given: Early,
+}
+
+/// Orders that were given before the store's clock was known, by the machine's.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Early {
+    reset: Option<Millis>,
+    raise: Option<Millis>,
+    /// The number of the newest order that was known before.
+    above: u64,
+}
+
+impl Early {
+    const fn is_none(&self) -> bool {
+        self.reset.is_none() && self.raise.is_none()
+    }
+}
+
+impl Kept {
+    /// One that is newer than all that is known here.
+    fn give(&mut self, node: &str, what: What, (now, early): (Millis, bool)) {
+        let newest = self.record.newest();
+        let stamp = Stamp {
+            number: number(now, newest),
+            node: node.to_owned(),
+        };
+        if early && self.given.is_none() {
+            self.given.above = newest;
+        }
+        let at = early.then_some(now);
+        match what {
+            What::Raise { limit, until } => {
+                self.given.raise = at;
+                self.record.raise = Some(Raise {
+                    stamp,
+                    limit,
+                    until,
+                });
+            }
+            What::Reset => {
+                self.given.reset = at;
+                self.record.reset = Some(stamp);
+            }
+        }
+        self.early = early;
+    }
+
+    /// The store's clock less the machine's is known now: an order is as old as it is by that.
+    fn place(&mut self, skew: i64) {
+        self.record.keep = self.record.keep.saturating_add_signed(skew);
+        self.early = false;
+        let Early {
+            reset,
+            raise,
+            above,
+        } = std::mem::take(&mut self.given);
+        let Record {
+            reset: known_reset,
+            raise: known_raise,
+            ..
+        } = &mut self.record;
+        let known_raise = known_raise.as_mut().map(|it| &mut it.stamp);
+        let mut early = [reset.zip(known_reset.as_mut()), raise.zip(known_raise)];
+        // In the order in which they were given.
+        early.sort_by_key(|it| it.as_ref().map(|(_, stamp)| stamp.number));
+        let mut newest = above;
+        for (at, stamp) in early.into_iter().flatten() {
+            newest = number(at.saturating_add_signed(skew), newest);
+            stamp.number = newest;
+        }
+    }
+}
+
+/// Of an order that is given now, and is newer than another one.
+fn number(now: Millis, newest: u64) -> u64 {
+    now.max(newest.saturating_add(1)).min(LAST - 1)
 }
 
 /// What is to be done of one client.
@@ -146,8 +227,6 @@ pub(crate) struct Met {
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     kept: HashMap<ClientId, Kept>,
-    /// The highest number that was heard of.
-    number: u64,
     /// The store's name for what was read there last; `None`: to be read.
     version: Option<String>,
     /// An order was given, or the store may have forgotten some, since it was read.
@@ -165,23 +244,8 @@ impl Orders {
         lasts: Millis,
         (now, early): (Millis, bool),
     ) {
-        self.number = self.number.saturating_add(1);
-        let stamp = Stamp {
-            number: self.number,
-            node: node.to_owned(),
-        };
         let kept = self.kept.entry(client.clone()).or_default();
-        match what {
-            What::Raise { limit, until } => {
-                kept.record.raise = Some(Raise {
-                    stamp,
-                    limit,
-                    until,
-                });
-            }
-            What::Reset => kept.record.reset = Some(stamp),
-        }
-        kept.early = early;
+        kept.give(node, what, (now, early));
         kept.record.keep = kept.record.keep.max(now.saturating_add(lasts));
         self.is_unknown();
         self.dirty.insert(client.clone());
@@ -230,7 +294,6 @@ impl Orders {
             let (Ok(client), Some(theirs)) = (ClientId::parse(name), Record::parse(row)) else {
                 continue;
             };
-            self.number = self.number.max(theirs.newest());
             if theirs.keep <= now {
                 continue;
             }
@@ -293,8 +356,7 @@ impl Orders {
     /// The store's clock is known now, and so is how far the machine's is from it.
     pub(super) fn place(&mut self, skew: i64) {
         for (client, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.early) {
-            kept.record.keep = kept.record.keep.saturating_add_signed(skew);
-            kept.early = false;
+            kept.place(skew);
             self.dirty.insert(client.clone());
         }
     }
@@ -317,7 +379,6 @@ impl Orders {
         let Some((client, kept)) = client.zip(kept) else {
             return false;
         };
-        self.number = self.number.max(kept.record.newest());
         self.kept.insert(client, kept);
         self.bound();
         true

@@ -320,6 +320,8 @@ impl Budget {
             Ok(heard) => heard,
             Err(why) => return self.lose(&why),
         };
+        // Before anything is waited for: it is by this that orders are dated.
+        let at = moment();
         if self.is_doubled(&heard) {
             return self.lose(&Unusable(DOUBLED.to_owned()));
         }
@@ -331,7 +333,7 @@ impl Budget {
             return self.lose(&why);
         }
         self.compare(&heard, &limits);
-        let next = self.site().greeted(&heard.hello, moment());
+        let next = self.site().greeted(&heard.hello, at);
         self.follow(next).await;
         self.hear_nodes(&heard);
         if let Err(why) = self.obey(&store, &heard).await {

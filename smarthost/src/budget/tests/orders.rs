@@ -1,6 +1,8 @@
 //! Orders of administrators: whatever dies, forgets or is cut off, in the end they hold at all.
 
-use super::super::orders::What;
+use std::collections::HashMap;
+
+use super::super::orders::{Due, Orders, What};
 use super::*;
 
 const HOUR: Millis = 3_600_000;
@@ -154,4 +156,109 @@ fn each_rule_about_orders_that_is_left_out_is_noticed() {
         println!("{mistake:?}: {wrong} of 200 seeds, {story:?}");
         assert!(wrong > 0, "{mistake:?} is not noticed");
     }
+}
+
+/// Orders at any servers, at any times, while clocks are wrong and set, servers are cut off and
+/// killed and the store is emptied: what holds in the end, or what differs.
+fn orders_at_all_times(seed: u64) -> Result<(), String> {
+    let mut world = World::new(seed, OnOutage::Defer, Mistake::None);
+    (world.lossy, world.quick) = (false, true);
+    let off = |dice: &mut Dice| i64::try_from(dice.below(4 * DAY)).unwrap() - 172_800_000;
+    world.skew = off(&mut world.dice);
+    for node in 0..NODES {
+        world.nodes[node].wall = off(&mut world.dice);
+    }
+    // A server that knows the store's clock does not look at its own.
+    let mut knows = [false; NODES];
+    let mut limit = LIMIT;
+    let mut story = Vec::new();
+    for round in 0..5 {
+        for _ in 0..=world.dice.below(8) {
+            let node = usize::try_from(world.dice.below(NODES as u64)).unwrap();
+            match world.dice.below(7) {
+                0 => world.nodes[node].up = false,
+                1 => world.nodes[node].up = true,
+                2 => {
+                    world.crash(node);
+                    knows[node] = false;
+                }
+                3 if knows[node] => world.nodes[node].wall = off(&mut world.dice),
+                4 => world.store.wipe(),
+                5 => {
+                    world.all_tick();
+                    let up = world.nodes.iter().map(|it| it.up);
+                    up.zip(&mut knows).for_each(|(up, knows)| *knows |= up);
+                }
+                _ => {}
+            }
+            world.now += 1 + world.dice.below(3000);
+            let node = usize::try_from(world.dice.below(NODES as u64)).unwrap();
+            let until = mail::clock::Timestamp::from_millis(world.now + 24 * HOUR);
+            let what = if world.dice.permille(400) {
+                limit = LIMIT;
+                What::Reset
+            } else {
+                limit = u32::try_from(world.dice.below(60)).unwrap();
+                What::Raise { limit, until }
+            };
+            world.order(node, what);
+            world.keep(node);
+            story.push((world.now, node, limit, knows[node]));
+        }
+        world.quiet();
+        knows = [true; NODES];
+        let heard = world.nodes.iter().map(|it| it.raised.unwrap_or(LIMIT));
+        let heard: Vec<u32> = heard.collect();
+        if heard.iter().any(|heard| *heard != limit) {
+            return Err(format!(
+                "seed {seed}, round {round}: {heard:?}, and it was {limit}: {story:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn of_two_orders_about_one_client_the_later_one_is_in_force_whatever_the_servers_clocks_say() {
+    for seed in seeds(500) {
+        if let Err(why) = orders_at_all_times(seed) {
+            panic!("{why}");
+        }
+    }
+}
+
+/// Earlier versions counted orders, and had given many.
+#[test]
+fn an_order_that_an_earlier_version_has_written_is_read_and_a_later_one_is_in_force() {
+    let client = ClientId::parse("10.0.0.7").unwrap();
+    let (now, keep) = (20_000 * DAY, 20_001 * DAY);
+    let record = |number: u64, limit: u32| {
+        format!(
+            r#"{{"reset":null,"raise":{{"stamp":{{"number":{number},"node":"mx8"}},"limit":{limit},"until":1900000000000}},"keep":{keep}}}"#
+        )
+    };
+    let mut orders = Orders::default();
+    let kept = format!(r#"{{"record":{},"early":false}}"#, record(4, 40));
+    assert!(orders.restore("10.0.0.7", &kept));
+    let row = format!("0 - {}", record(900, 50));
+    let rows = HashMap::from([("10.0.0.7".to_owned(), row)]);
+    let met = orders.meet(&rows, now);
+    assert_eq!(met.due.first().unwrap().1.raise.unwrap().0, 50);
+
+    let mut other = Orders::default();
+    other.give("mx1", &client, What::Reset, DAY, (now, false));
+    let due = &other.meet(&rows, now).due;
+    assert!(due.iter().all(|(_, due)| due.raise.is_none()), "{due:?}");
+    let rows = other.meet(&rows, now).tell.into_iter();
+    let rows = rows.map(|row| (row.client, row.is)).collect();
+    assert_eq!(
+        orders.meet(&rows, now).due,
+        [(
+            client,
+            Due {
+                reset: true,
+                raise: None
+            }
+        )]
+    );
 }
