@@ -63,6 +63,11 @@ impl Peers {
         ))
     }
 
+    /// So many are known.
+    pub(super) fn len(&self) -> usize {
+        self.heard.len()
+    }
+
     /// It is gone for good.
     pub(super) fn forget(&mut self, node: &str) {
         self.noted.remove(node);

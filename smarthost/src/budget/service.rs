@@ -35,6 +35,7 @@ use crate::{
 };
 
 pub(crate) use seen::sums;
+use told::was_forgotten;
 
 /// How often the store is told what changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -70,6 +71,8 @@ struct Link {
     why: Option<String>,
     /// Nodes that have told all they know.
     told: Vec<String>,
+    /// Of these, those that are gone for good.
+    gone: Vec<String>,
     /// How often another process had this node's name.
     doubled: u32,
     /// Nodes with other limits, and these.
@@ -333,6 +336,10 @@ impl Budget {
             return self.lose(&why);
         }
         self.compare(&heard, &limits);
+        if was_forgotten(&heard) {
+            // What is known here is waited for again.
+            self.site().lost();
+        }
         let next = self.site().greeted(&heard.hello, at);
         self.follow(next).await;
         self.hear_nodes(&heard);
@@ -347,7 +354,7 @@ impl Budget {
                 Err(why) => return self.lose(&why),
             }
         }
-        locked(&self.link).told = heard.told;
+        self.note_told(heard);
         self.tell_surplus();
         self.site().sweep(moment());
     }

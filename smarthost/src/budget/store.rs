@@ -82,6 +82,12 @@ impl Store {
         })
     }
 
+    /// As if the configuration said so many.
+    #[cfg(test)]
+    pub(super) const fn share_with(&mut self, nodes: u32) {
+        self.terms.nodes = nodes;
+    }
+
     /// Of many budgets at once, which costs little more than of one.
     pub(super) async fn ask(&self, requests: &[Request]) -> Result<Vec<Reply>, Unusable> {
         let mut calls = redis::pipe();
@@ -147,7 +153,8 @@ impl Store {
         call.arg(&self.terms.node)
             .arg(process)
             .arg(fresh)
-            .arg(limits);
+            .arg(limits)
+            .arg(self.terms.nodes);
         let said: (
             u64,
             String,
@@ -187,11 +194,12 @@ impl Store {
         Ok((all > 0).then_some(all))
     }
 
-    /// A node is gone for good; `false`: it is there.
-    pub(super) async fn forget(&self, node: &str) -> Result<bool, Unusable> {
+    /// A node is gone for good, and they were so many with it; `false`: it is there.
+    pub(super) async fn forget(&self, node: &str, were: u32) -> Result<bool, Unusable> {
         let [.., forget] = &*self.scripts;
         let mut call = forget.prepare_invoke();
-        call.key(TOLD).key(NODES).arg(node).arg(MOMENT);
+        call.key(TOLD).key(NODES);
+        call.arg(node).arg(MOMENT).arg(were);
         let noted: i64 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(noted == 1)
     }

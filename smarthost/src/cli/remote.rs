@@ -109,7 +109,8 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             let name = node.clone();
             ask(config, &Request::ForgetNode { node: name })?;
             Ok(format!(
-                "{node} is no longer waited for; lower budget.nodes on the others, and restart them"
+                "{node} is no longer waited for; where budget.nodes is more than those that are left, \
+                 lower it, and restart them"
             ))
         }
         Limits::Raise {

@@ -1,7 +1,7 @@
 -- A node says that it is there, and hears what it needs to know.
 -- KEYS: 1 the epoch  2 the nodes that have told all in it  3 the nodes  4 the budgets that are there
 --       5 what administrators have ordered
--- ARGV: 1 node  2 its process  3 a name for an epoch  4 its limits
+-- ARGV: 1 node  2 its process  3 a name for an epoch  4 its limits  5 how many they are
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 -- Somebody else wrote there.
@@ -21,8 +21,22 @@ local other = redis.call('HGET', KEYS[3], ARGV[1]) or ''
 -- It was thought to be gone for good: what it knows is to be waited for.
 if string.match(other, '^forgotten ') then redis.call('SREM', KEYS[2], ARGV[1]) end
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now) .. ' ' .. ARGV[4])
+local nodes = redis.call('HGETALL', KEYS[3])
+-- One that is gone for good is not waited for by who counts it still: where it is not counted any
+-- more, it does not take the place of one that has not told what it knows.
+local gone, taken = {}, 0
+for i = 1, #nodes, 2 do
+  local were = tonumber(string.match(nodes[i + 1], '^forgotten %d+ (%d+)$') or '0')
+  if string.match(nodes[i + 1], '^forgotten ') and redis.call('SISMEMBER', KEYS[2], nodes[i]) == 1 then
+    taken = taken + 1
+    if were > tonumber(ARGV[5]) then gone[#gone + 1] = nodes[i] end
+  end
+end
+if #gone > 0 and redis.call('SCARD', KEYS[2]) - taken < tonumber(ARGV[5]) then
+  redis.call('SREM', KEYS[2], unpack(gone))
+end
 local orders = redis.call('HGET', KEYS[5], '') or ''
 return {
   string.format('%.0f', now), epoch, other, orders, redis.call('SMEMBERS', KEYS[2]),
-  redis.call('HGETALL', KEYS[3])
+  nodes
 }

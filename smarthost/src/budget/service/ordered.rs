@@ -49,7 +49,12 @@ impl Budget {
         if let Some(why) = self.site().refuses_to_forget(node, moment()) {
             return Err(why);
         }
-        let forgotten = time::timeout(PATIENCE, store.forget(node)).await;
+        let were = {
+            let mut site = self.site();
+            let known = u32::try_from(site.peers().len()).unwrap_or(u32::MAX);
+            known.max(site.terms().nodes)
+        };
+        let forgotten = time::timeout(PATIENCE, store.forget(node, were)).await;
         let forgotten = forgotten.unwrap_or_else(|_| Err(Unusable("does not answer".to_owned())));
         match forgotten {
             Ok(true) => {

@@ -39,12 +39,17 @@ fn bound(on_outage: OnOutage, nodes: u32, seen: u32) -> String {
     }
 }
 
-fn surplus_text(told: &[String], surplus: Option<(usize, u32)>) -> String {
-    let nodes = surplus.map_or(0, |(_, nodes)| nodes);
+fn surplus_text((names, nodes): &(Vec<String>, u32)) -> String {
     format!(
-        "{} share it, and budget.nodes is {nodes}: correct it, or FLUSHALL the store if one is gone for good",
-        told.join(", ")
+        "{} share it, and budget.nodes is {nodes}: correct that, or stop the one that is none of \
+         them, and ten seconds later say smarthost limits forget-node NAME",
+        names.join(", ")
     )
+}
+
+/// Whether this node was thought to be gone for good.
+pub(super) fn was_forgotten(heard: &Heard) -> bool {
+    said(&heard.other).0 == FORGOTTEN
 }
 
 impl Budget {
@@ -56,15 +61,16 @@ impl Budget {
             (site.is_up(), site.len(), site.terms().nodes)
         };
         let surplus = self.surplus();
-        let seen = surplus.map_or(0, |(told, _)| u32::try_from(told).unwrap_or(u32::MAX));
+        let seen = surplus.as_ref().map_or(0, |(names, _)| names.len());
+        let seen = u32::try_from(seen).unwrap_or(u32::MAX);
         let link = locked(&self.link);
         let bound = bound(settings.on_outage, nodes, seen.max(nodes));
         let missing = nodes.saturating_sub(u32::try_from(link.told.len()).unwrap_or(u32::MAX));
         let mut wrong: Vec<String> = link.why.iter().cloned().collect();
-        if surplus.is_some() {
+        if let Some(surplus) = &surplus {
             // Names may be many, and a long text is cut: what matters most comes first.
             wrong.push(bound.clone());
-            wrong.push(surplus_text(&link.told, surplus));
+            wrong.push(surplus_text(surplus));
         } else if wrong.is_empty() && !up {
             wrong.push("is being told".to_owned());
         } else if wrong.is_empty() && missing > 0 {
@@ -111,8 +117,8 @@ impl Budget {
     pub(super) fn compare(&self, heard: &Heard, own: &str) {
         let (now, node) = (heard.hello.now, self.node());
         let others = heard.nodes.iter().filter_map(|(name, text)| {
-            let (_, at, limits) = said(text);
-            let there = now.saturating_sub(at) <= MOMENT;
+            let (process, at, limits) = said(text);
+            let there = process != FORGOTTEN && now.saturating_sub(at) <= MOMENT;
             let differs = *name != node && there && !limits.is_empty() && limits != own;
             differs.then(|| (name.clone(), limits.chars().take(SHOWN).collect()))
         });
@@ -157,10 +163,25 @@ impl Budget {
         site.peers().hear(&me, heard.hello.now);
     }
 
-    /// Smarthosts that have told what they know, and how many there are to be.
-    fn surplus(&self) -> Option<(usize, u32)> {
-        let (told, nodes) = (locked(&self.link).told.len(), self.site().terms().nodes);
-        (told > usize::try_from(nodes).unwrap_or(usize::MAX)).then_some((told, nodes))
+    /// Who has told all that they know, and who of them is gone for good.
+    pub(super) fn note_told(&self, heard: Heard) {
+        let gone = heard.told.iter().filter(|node| {
+            let text = heard.nodes.get(*node);
+            text.is_some_and(|text| said(text).0 == FORGOTTEN)
+        });
+        let gone = gone.cloned().collect();
+        let mut link = locked(&self.link);
+        link.told = heard.told;
+        link.gone = gone;
+    }
+
+    /// Smarthosts that share it, if they are more than there are to be, and how many these are.
+    fn surplus(&self) -> Option<(Vec<String>, u32)> {
+        let nodes = self.site().terms().nodes;
+        let link = locked(&self.link);
+        let names = link.told.iter().filter(|node| !link.gone.contains(node));
+        let names: Vec<_> = names.cloned().collect();
+        (names.len() > usize::try_from(nodes).unwrap_or(usize::MAX)).then_some((names, nodes))
     }
 
     /// That there are more than the configuration says, once.
@@ -168,8 +189,8 @@ impl Budget {
         let surplus = self.surplus();
         let mut link = locked(&self.link);
         let before = std::mem::replace(&mut link.surplus_told, surplus.is_some());
-        if surplus.is_some() && !before {
-            let text = surplus_text(&link.told, surplus);
+        if let Some(surplus) = surplus.filter(|_| !before) {
+            let text = surplus_text(&surplus);
             line(Level::Warning, &format_args!("the budget: {text}"));
         }
     }

@@ -186,14 +186,38 @@ async fn a_node_that_lives_or_comes_back_is_waited_for() {
     let Some(server) = server() else { return };
     let nodes = [connect(&server, 0).await, connect(&server, 1).await];
     nodes[1].greet("p1", "fresh", "10/day").await.unwrap();
-    assert!(!nodes[0].forget("mx1").await.unwrap(), "it is there");
+    assert!(!nodes[0].forget("mx1", 3).await.unwrap(), "it is there");
     let long_ago = text_of(&["HSET", "smarthost:nodes", "mx1", "p1 1000"]);
     run(&server, &long_ago).await;
-    assert!(nodes[0].forget("mx1").await.unwrap());
+    assert!(nodes[0].forget("mx1", 3).await.unwrap());
     let heard = nodes[0].greet("p0", "x", "10/day").await.unwrap();
     assert_eq!(heard.told, ["mx1"]);
     let back = nodes[1].greet("p1", "x", "10/day").await.unwrap();
     assert!(back.told.is_empty(), "{back:?}");
+}
+
+/// Its place is kept for whoever counts it still, and not for a server that has not told yet.
+#[tokio::test]
+async fn one_that_is_gone_for_good_takes_nobodys_place_where_nodes_was_lowered() {
+    let Some(server) = server() else { return };
+    let mut nodes = [connect(&server, 0).await, connect(&server, 1).await];
+    let epoch = greet(&nodes[0]).await.hello.epoch;
+    assert!(nodes[0].told(&epoch, "mx0").await.unwrap());
+    assert!(nodes[0].forget("mx2", 3).await.unwrap());
+    let sorted = async |node: &store::Store| {
+        let mut told = greet(node).await.told;
+        told.sort();
+        told
+    };
+    assert_eq!(sorted(&nodes[0]).await, ["mx0", "mx2"], "two of three");
+    nodes[0].share_with(2);
+    assert_eq!(sorted(&nodes[0]).await, ["mx0"], "one of two");
+
+    // While all of the others have told, nobody waits, whatever number a server has.
+    assert!(nodes[0].told(&epoch, "mx1").await.unwrap());
+    assert!(nodes[0].forget("mx2", 3).await.unwrap());
+    assert_eq!(sorted(&nodes[0]).await, ["mx0", "mx1", "mx2"]);
+    assert_eq!(sorted(&nodes[1]).await, ["mx0", "mx1", "mx2"]);
 }
 
 fn text_of(words: &[&str]) -> Vec<String> {
