@@ -223,9 +223,14 @@ impl Controlled<'_> {
                 report.alone.push(alone);
             } else if let Some(spent) = known.get(&id) {
                 report.everywhere.push((spent.sum(), limit));
-                let free_in = spent.free_in(limit.window.limit);
-                let free_at = free_in.map(|free_in| now.after(Duration::from_millis(free_in)));
-                report.next_slot = report.next_slot.max(free_at);
+                let under = |most| {
+                    let free_in = spent.free_in(most)?;
+                    Some(now.after(Duration::from_millis(free_in)))
+                };
+                if spent.sum() >= limit.window.limit {
+                    let free_at = self.limits().free_at(client, &limit, under, now);
+                    report.next_slot = report.next_slot.max(free_at);
+                }
             }
         }
     }

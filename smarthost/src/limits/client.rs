@@ -1,27 +1,22 @@
 //! One client: a ring for each limit, what is under way, and which notices were sent.
 
+mod terms;
+
 use std::time::Duration;
 
 use mail::clock::Timestamp;
 use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Counted, Limit, Report, Why, rules::longest, who::Who};
+pub(super) use terms::Terms;
+use terms::attempts;
+
+use crate::limits::{Counted, Limit, Report, Why, who::Who};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
-/// Attempts that came to nothing have a limit of their own: so many times the messages, but not
-/// fewer than this.
-const ATTEMPTS: u32 = 10;
-const FEWEST_ATTEMPTS: u32 = 100;
-/// One in so many messages more may be a test, which does not count.
-const TESTS: u32 = 10;
-/// The longest time in which they are counted: a client that was mended need not wait for a day.
-const ATTEMPTS_SPAN: Duration = Duration::from_hours(1);
 /// What the other smarthosts have counted is believed for so long.
 const HEARD: Duration = Duration::from_mins(10);
-/// The time that an order of the administrator is about where no limit is configured.
-const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Client {
@@ -64,15 +59,6 @@ impl Raised {
     }
 }
 
-/// The limits in force for somebody.
-#[derive(Clone, Debug)]
-pub(super) struct Terms {
-    pub(super) limits: Vec<Limit>,
-    pub(super) raised: Option<Raised>,
-    /// The limit that an order has changed.
-    usual: Option<u32>,
-}
-
 /// As kept by [`crate::state`]: JSON, to be read with any `SQLite` tool.
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -97,46 +83,6 @@ pub(super) struct Full {
     pub(super) count: u32,
     pub(super) free_at: Timestamp,
     pub(super) why: Why,
-}
-
-impl Terms {
-    /// An order changes the longest limit; where there is none it is about a day.
-    pub(super) fn new(mut limits: Vec<Limit>, raised: Option<Raised>) -> Self {
-        let mut usual = None;
-        if let Some(raised) = raised {
-            match longest(&limits).and_then(|index| limits.get_mut(index)) {
-                Some(limit) => {
-                    usual = Some(std::mem::replace(&mut limit.window.limit, raised.limit));
-                }
-                None => limits.push(Limit::from(Window {
-                    limit: raised.limit,
-                    span: DAY,
-                })),
-            }
-        }
-        Self {
-            limits,
-            raised,
-            usual,
-        }
-    }
-
-    fn attempts(&self) -> Option<Window> {
-        let longest = self.limits.get(longest(&self.limits)?)?.window;
-        Some(Window {
-            limit: longest.limit.saturating_mul(ATTEMPTS).max(FEWEST_ATTEMPTS),
-            span: longest.span.min(ATTEMPTS_SPAN),
-        })
-    }
-
-    /// Tests that are not counted: a tenth of the longest limit, but one, in the same time.
-    fn tests(&self) -> Option<Window> {
-        let longest = self.limits.get(longest(&self.limits)?)?.window;
-        Some(Window {
-            limit: longest.limit.div_ceil(TESTS),
-            ..longest
-        })
-    }
 }
 
 impl Client {
@@ -167,34 +113,44 @@ impl Client {
 
     /// The limit that is reached and stays so longest, if one more message or recipient comes.
     pub(super) fn full(&self, what: Counted, terms: &Terms, now: Timestamp) -> Option<Full> {
-        let full = self.rings.iter().filter_map(|(limit, ring)| {
-            let coming = self.coming(limit.counts);
-            // A message has a recipient, if one only.
-            if what == Counted::Recipients && limit.counts == Counted::Messages {
-                return None;
-            }
-            let count = ring.count(now).saturating_add(coming);
-            let never = || terms.raised.map_or(now, |raised| raised.until);
-            let free_at = ring.free_at(limit.window.limit.saturating_sub(coming), now);
-            (count >= limit.window.limit).then(|| Full {
-                limit: *limit,
-                count,
-                free_at: free_at.unwrap_or_else(never),
-                why: Why::Count,
-            })
-        });
-        full.chain(self.tired(what, now))
+        let full = self
+            .rings
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (limit, ring))| {
+                let coming = self.coming(limit.counts);
+                // A message has a recipient, if one only.
+                if what == Counted::Recipients && limit.counts == Counted::Messages {
+                    return None;
+                }
+                let count = ring.count(now).saturating_add(coming);
+                if count < limit.window.limit {
+                    return None;
+                }
+                let free = |most: u32| ring.free_at(most.saturating_sub(coming), now);
+                let then = |limits: &[Limit]| free(limits.get(index)?.window.limit);
+                Some(Full {
+                    limit: *limit,
+                    count,
+                    free_at: terms.sooner(free(limit.window.limit), then).unwrap_or(now),
+                    why: Why::Count,
+                })
+            });
+        full.chain(self.tired(what, terms, now))
             .max_by_key(|full| full.free_at)
     }
 
     /// The limit of attempts, if that is reached.
-    fn tired(&self, what: Counted, now: Timestamp) -> Option<Full> {
+    fn tired(&self, what: Counted, terms: &Terms, now: Timestamp) -> Option<Full> {
         let (window, ring) = self.attempts.as_ref()?;
         let count = ring.count(now);
+        let then = |limits: &[Limit]| ring.free_at(attempts(limits)?.limit, now);
         (what == Counted::Messages && count >= window.limit).then(|| Full {
             limit: Limit::from(*window),
             count,
-            free_at: ring.free_at(window.limit, now).unwrap_or(now),
+            free_at: terms
+                .sooner(ring.free_at(window.limit, now), then)
+                .unwrap_or(now),
             why: Why::Attempts,
         })
     }
@@ -229,7 +185,7 @@ impl Client {
         let (window, mut ring) = fresh.unwrap_or_else(|| (window, Ring::new(window)));
         ring.add(now);
         self.attempts = Some((window, ring));
-        self.tired(Counted::Messages, now).is_some()
+        self.tired(Counted::Messages, terms, now).is_some()
     }
 
     /// Whether one more test need not be counted.
@@ -356,7 +312,7 @@ impl Client {
             raised: terms.raised.map(|raised| (raised.limit, raised.until)),
             usual: terms.usual,
             attempts: self
-                .tired(Counted::Messages, now)
+                .tired(Counted::Messages, terms, now)
                 .map(|full| (full.count, full.limit)),
             next_slot: self
                 .full(Counted::Messages, terms, now)
@@ -457,7 +413,7 @@ impl Client {
 }
 
 /// Whether both count the same in the same time, however much it may be.
-fn same(one: &Limit, other: &Limit) -> bool {
+pub(super) fn same(one: &Limit, other: &Limit) -> bool {
     one.counts == other.counts && one.window.span == other.window.span
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use smtp::reply::Reply;
 
 use crate::{
-    limits::{ClientId, Counted, Failed, Limit, rules::longest},
+    limits::{ClientId, Counted, Failed, Limit, rules::ordered},
     network::Network,
 };
 
@@ -174,14 +174,14 @@ impl Report {
     /// A limit that lets twice as much through, to be typed.
     pub(super) fn twice(&self) -> u32 {
         let limits: Vec<_> = self.windows.iter().map(|(_, limit)| *limit).collect();
-        let longest = longest(&limits).and_then(|index| limits.get(index));
-        longest.map_or(1, |limit| limit.window.limit.saturating_mul(2).max(1))
+        let ordered = ordered(&limits).and_then(|index| limits.get(index));
+        ordered.map_or(1, |limit| limit.window.limit.saturating_mul(2).max(1))
     }
 
     /// Whether the limit that orders change is used to so many percent, and which others are.
     pub(super) fn used(&self, percent: u64) -> (bool, Vec<Limit>) {
         let limits: Vec<_> = self.windows.iter().map(|(_, limit)| *limit).collect();
-        let longest = longest(&limits);
+        let ordered = ordered(&limits);
         let all = self.windows.iter().enumerate();
         let used = all.filter(|(_, (count, limit))| {
             let count = (*count).max(self.everywhere(limit).unwrap_or_default());
@@ -189,7 +189,7 @@ impl Report {
             let part = part.checked_div(u64::from(limit.window.limit));
             part.unwrap_or(100) >= percent
         });
-        let (orders, others): (Vec<_>, Vec<_>) = used.partition(|(at, _)| Some(*at) == longest);
+        let (orders, others): (Vec<_>, Vec<_>) = used.partition(|(at, _)| Some(*at) == ordered);
         let others = others.into_iter().map(|(_, (_, limit))| *limit);
         (!orders.is_empty(), others.collect())
     }

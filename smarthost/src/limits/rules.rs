@@ -273,8 +273,17 @@ impl Rules {
     }
 }
 
-/// Index of the limit that orders of the administrator change: the longest of messages, if there is
-/// one.
+/// Index of the limit that orders of the administrator change: the longest, and of two that are as
+/// long that of messages.
+pub(super) fn ordered(limits: &[Limit]) -> Option<usize> {
+    (0..limits.len()).max_by_key(|&index| {
+        limits
+            .get(index)
+            .map(|limit| (limit.window.span, limit.counts == Counted::Messages))
+    })
+}
+
+/// Index of the longest limit of messages, if there is one, else of recipients.
 pub(super) fn longest(limits: &[Limit]) -> Option<usize> {
     (0..limits.len()).max_by_key(|&index| {
         limits

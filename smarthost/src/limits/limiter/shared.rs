@@ -4,7 +4,9 @@ use mail::clock::Timestamp;
 
 use super::{Kept, Limits};
 use crate::limits::{
-    Class, ClientId, Counted, Decision, Limit, Peer, Why, client::Full, news::Level,
+    Class, ClientId, Counted, Decision, Limit, Peer, Why,
+    client::{Full, same},
+    news::Level,
 };
 
 impl Limits {
@@ -58,6 +60,12 @@ impl Limits {
         if let Some(sum) = everywhere {
             self.client(&counter, &terms, now).hear(limit, sum, now);
         }
+        // What slides out for the usual limit is not known.
+        let then = |limits: &[Limit]| {
+            let usual = limits.iter().find(|it| same(it, limit))?.window.limit;
+            (everywhere? >= usual).then_some(free_at)
+        };
+        let free_at = terms.sooner(Some(free_at), then).unwrap_or(free_at);
         let full = Full {
             limit: *limit,
             count: everywhere.unwrap_or_default(),
@@ -65,6 +73,26 @@ impl Limits {
             why: everywhere.map_or(Why::Alone, |_| Why::Everywhere),
         };
         self.refuse(&counter, &terms, &full, now)
+    }
+
+    /// When one more comes under a limit that is full: `under` says when it is free if it is so
+    /// much.
+    pub fn free_at(
+        &self,
+        written: &ClientId,
+        limit: &Limit,
+        under: impl Fn(u32) -> Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let free = under(limit.window.limit);
+        let Ok(counter) = self.rules.counter(written) else {
+            return free;
+        };
+        let then = |limits: &[Limit]| {
+            let usual = limits.iter().find(|it| same(it, limit))?;
+            under(usual.window.limit)
+        };
+        self.terms(&counter, now).sooner(free, then)
     }
 
     /// The same of a name, as orders and reports know it.
