@@ -39,31 +39,63 @@ fn machine_with(nexthop: &str) -> Agent {
     machine
 }
 
-/// A reply of 421 to a recipient is about that mail, as 451 would be; the connection ends with it.
+/// What is said once the sender is named, 421 and "too many connections" with it, may be about that
+/// mail alone, as 451 would be.
 #[test]
-fn a_message_on_which_the_relayhost_hangs_up_holds_up_no_other() {
-    let sink = Sink::with(Script {
-        recipients: vec![("bad@example.net".to_owned(), "421 4.3.2 bye".to_owned())],
+fn a_message_that_the_relayhost_turns_away_holds_up_no_other() {
+    const CROWD: &str = "421 4.7.0 too many connections from you";
+    let said = |of: &str, reply: &str| vec![(of.to_owned(), reply.to_owned())];
+    let to_recipient = |reply| Script {
+        recipients: said("bad@example.net", reply),
         ..Script::default()
-    });
-    let retry = "retry = { minimal = \"1h\", maximal = \"2h\" }";
-    let smarthost = Smarthost::start(&format!(
-        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\n{retry}\n",
-        sink.nexthop()
-    ));
-    let machine = Agent::start(&format!(
-        "relayhost = \"{}\"\ntls = \"none\"\n{retry}\n",
-        sink.nexthop()
-    ));
-    let mut session = Session::greeted(smarthost.address());
-    for number in 0..3 {
-        for to in ["bad@example.net", "good@example.net"] {
-            session.delivers("a@example.org", &[to], MESSAGE);
-            machine.send(&[to], "Subject: hello\n\nhello\n");
+    };
+    let to_sender = |reply| Script {
+        answers: said("MAIL FROM:<bad@example.org>", reply),
+        ..Script::default()
+    };
+    let to_message = |reply| Script {
+        settled: said("bad@example.net", reply),
+        ..Script::default()
+    };
+    for (script, reply) in [
+        (
+            to_sender("421 4.7.0 sender blocked"),
+            "421 4.7.0 sender blocked",
+        ),
+        (to_sender(CROWD), CROWD),
+        (to_recipient("421 4.3.2 bye"), "421 4.3.2 bye"),
+        (to_recipient(CROWD), CROWD),
+        (to_message(CROWD), CROWD),
+    ] {
+        let sink = Sink::with(script);
+        let retry = "retry = { minimal = \"1h\", maximal = \"2h\" }";
+        let smarthost = Smarthost::start(&format!(
+            "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\n{retry}\n",
+            sink.nexthop()
+        ));
+        let machine = Agent::start(&format!(
+            "relayhost = \"{}\"\ntls = \"none\"\nfrom_override = true\n{retry}\n",
+            sink.nexthop()
+        ));
+        let mut session = Session::greeted(smarthost.address());
+        for number in 0..3 {
+            for name in ["bad", "good"] {
+                let from = format!("{name}@example.org");
+                let to = format!("{name}@example.net");
+                session.delivers(&from, &[&to], MESSAGE);
+                machine.send(&["-f", &from, &to], "Subject: hello\n\nhello\n");
+            }
+            until_true("the mail of others goes", || {
+                let all = sink.journal().messages();
+                let good = all
+                    .iter()
+                    .filter(|it| it.recipients == ["good@example.net"]);
+                good.count() == 2 * (number + 1)
+            });
         }
-        sink.journal().wait_for(2 * (number + 1));
+        smarthost.wait_for_mailq("the reason", |text| text.contains(reply));
+        machine.wait_for_mailq("the reason", |text| text.contains(reply));
     }
-    smarthost.wait_for_mailq("the reason", |text| text.contains("421 4.3.2 bye"));
 }
 
 /// Silence at a recipient, or after a message, may be about that mail alone: it keeps no place from

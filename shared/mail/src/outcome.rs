@@ -257,14 +257,11 @@ impl Failure {
     }
 
     /// Whether it speaks against trying the same next hop with any other mail now: no session came
-    /// about, the next hop closes (421) before it has heard more than the sender or for it has too
-    /// many connections, or it refuses this machine. Who closes at a recipient or at a message may
-    /// mean that one alone.
+    /// about, or the next hop refuses this machine. What it says once it has heard of mail, 421 and
+    /// "too many connections" with it, may mean that mail alone.
     pub fn stops_destination(&self) -> bool {
-        let closing =
-            self.closes() && (self.stage <= Stage::Mail || self.means_too_many_connections());
         let no_session = self.stage <= Stage::Enroll && self.blame != Blame::Local;
-        no_session || closing || self.blame == Blame::Us
+        no_session || self.blame == Blame::Us
     }
 
     /// Whether the peer ends the connection. RFC 5321 §3.8: in answer to any command.
@@ -272,14 +269,21 @@ impl Failure {
         self.reply.map(ReplyCode::value) == Some(421)
     }
 
+    /// Whether the next hop closes (421, RFC 5321 §3.8), or has too many connections, as soon as it
+    /// has heard who sends: other mail of this sender may meet that, too, and all mail may.
+    pub fn turns_sender_away(&self) -> bool {
+        self.stage == Stage::Mail && (self.closes() || self.means_too_many_connections())
+    }
+
+    /// Whether a reply came to mail, and not to the session.
+    pub fn is_of_mail(&self) -> bool {
+        self.reply.is_some() && (Stage::Mail..=Stage::Message).contains(&self.stage)
+    }
+
     /// Whether the next hop is there, and refuses mail of this machine: that of one sender at
     /// least, while it may take that of another.
     pub fn refuses_mail(&self) -> bool {
-        self.blame == Blame::Us
-            && (Stage::Mail..=Stage::Message).contains(&self.stage)
-            && self.reply.is_some()
-            && !self.closes()
-            && !self.means_too_many_connections()
+        self.blame == Blame::Us && self.is_of_mail()
     }
 
     /// Whether a next hop fell silent in the midst of a transaction: it may be this message alone

@@ -51,8 +51,9 @@
 //! Failures: a destination that cannot be reached is suspended for a growing time, and its mail is
 //! deferred with that reason (row C7), or stays in memory as it is where there is no other
 //! destination ([`BackOff::stays`]); where other connections to it work, only their number is
-//! lowered. One that is there and refuses the mail of some senders is asked at once for each other
-//! one, however many it refuses: only theirs waits, for a growing time. A message at which one
+//! lowered. One that is there and refuses the mail of some senders, or turns them away, is asked at
+//! once for each other one, however many it refuses: only theirs waits, for a growing time. What is
+//! said of a recipient or a message stops that one alone, whatever it is. A message at which one
 //! falls silent is cut where others wait, before its final dot, and waits alone; hosts never have
 //! more connections than they may, silent ones and those of questions about recipients with them.
 //! Memory: about 150 bytes a message with one recipient while it waits, and 50 more behind a

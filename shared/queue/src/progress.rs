@@ -251,6 +251,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             let back = Arc::clone(&underway.destination);
             self.actions.push_back(Action::Resumed(back));
         }
+        self.crowded(&underway.destination, &outcomes, now);
         self.conclude(underway.job.id, underway.job.recipients, outcomes, now);
     }
 
@@ -281,10 +282,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if let Setback::Suspended(suspension) = &setback {
             self.tell_suspended(&to, suspension);
         }
-        if failure.means_too_many_connections()
-            && let Some(lesson) = self.destinations.lesson(&to)
-        {
-            self.actions.push_back(Action::Learned(lesson));
+        if failure.means_too_many_connections() {
+            self.learned(&to);
         }
         match outcomes {
             None => self.stay(underway, now),
@@ -468,8 +467,8 @@ fn answered(outcome: &Outcome) -> bool {
     }
 }
 
-/// The failure that speaks against trying the destination again now: it says so itself, or met
-/// silence. `None` where anybody was delivered to.
+/// The failure that speaks against trying the destination again now: no session came about, it
+/// refuses this machine, or met silence. `None` where anybody was delivered to.
 fn setback(outcomes: &[Outcome], is_silent: bool) -> Option<&Failure> {
     let silent =
         |failure: &Failure| is_silent && failure.reply.is_none() && failure.blame == Blame::Network;
@@ -480,11 +479,7 @@ fn setback(outcomes: &[Outcome], is_silent: bool) -> Option<&Failure> {
         return None;
     }
     outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::Deferred(failure)
-            if failure.stops_destination()
-                || failure.means_too_many_connections()
-                || silent(failure) =>
-        {
+        Outcome::Deferred(failure) if failure.stops_destination() || silent(failure) => {
             Some(failure)
         }
         _ => None,

@@ -4,6 +4,8 @@
 //! asking it for each of them. Contract: bounded; whoever was not refused waits for nobody who was,
 //! however many these are; theirs waits for pauses that grow, is probed by one delivery at a time,
 //! and has its turn behind that of others, of all of it first that of whoever was refused first.
+//! Whom it turns away as soon as he is named is one of them: it may mean him, or be busy; for that
+//! a pause begins once another one met it, or so many messages of his ([`ROW`]).
 //! One success of anybody ends the pause, one of his own forgets that he was refused.
 //! Whoever is forgotten because there are too many is asked anew with his next attempt, which does
 //! not come before the pause is over.
@@ -11,12 +13,17 @@
 use std::time::Duration;
 
 use mail::{clock::Timestamp, outcome::Failure};
+use spool::QueueId;
 
 use crate::{
     BackOff,
     recent::{MOST, Recent},
     site::Suspension,
 };
+
+/// Different messages of one sender in a row that were turned away; as on a machine where root
+/// sends all.
+const ROW: u32 = 3;
 
 /// Senders whose mail was refused.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +33,15 @@ pub(crate) struct Refused {
     pause: Option<Suspension>,
     /// Pauses, and nobody taken between them.
     pauses: u32,
+    away: Option<Away>,
+}
+
+/// Who was turned away last, with which message, and nobody taken since.
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    sender: u64,
+    id: QueueId,
+    row: u32,
 }
 
 impl Refused {
@@ -36,6 +52,19 @@ impl Refused {
     /// Mail of this sender was refused.
     pub(crate) fn refuse(&mut self, sender: u64) {
         self.senders.insert(sender);
+    }
+
+    /// This message was turned away as soon as its sender was named: whether that is more than this
+    /// message's, because another sender met it, too, or other messages of his did.
+    pub(crate) fn turn_away(&mut self, sender: u64, id: QueueId) -> bool {
+        self.refuse(sender);
+        let row = match self.away {
+            None => 1,
+            Some(last) if last.sender != sender => ROW,
+            Some(last) => last.row.saturating_add(u32::from(last.id != id)),
+        };
+        self.away = Some(Away { sender, id, row });
+        row >= ROW
     }
 
     /// As mail of this machine is: the pause that begins now, if there is none yet. An attempt out
@@ -62,6 +91,7 @@ impl Refused {
     pub(crate) fn take(&mut self, sender: u64) -> bool {
         self.senders.remove(sender);
         self.pauses = 0;
+        self.away = None;
         self.pause.take().is_some()
     }
 

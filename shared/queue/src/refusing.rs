@@ -1,5 +1,5 @@
-//! A next hop that is there, and refuses mail of some senders as mail of this machine: what becomes
-//! of that mail, and of what the same ones send.
+//! A next hop that is there, and refuses mail of some senders as mail of this machine, or turns
+//! them away: what becomes of that mail, and of what the same ones send.
 
 use std::{hash::Hash, sync::Arc};
 
@@ -26,6 +26,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         match self.destinations.judged(underway, outcomes) {
             Judged::Nothing => {}
             Judged::Refused => self.interrupt_refused(to, now),
+            Judged::TurnedAway(failure) => {
+                self.begin_pause(to, &failure, now);
+                self.interrupt_refused(to, now);
+            }
             Judged::Resumed => self.actions.push_back(Action::Resumed(Arc::clone(to))),
         }
     }
@@ -44,10 +48,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.settings.back_off.stays,
         );
         self.destinations.worked(&to, true, now);
-        let random = self.random.next();
-        if let Some(pause) = self.destinations.pause_refused(&to, failure, random, now) {
-            self.tell_suspended(&to, &pause);
-        }
+        self.crowded(&to, &outcomes, now);
+        self.begin_pause(&to, failure, now);
         let sender = underway.job.sender;
         let (id, recipients) = (underway.job.id, underway.job.recipients);
         match self.destinations.suspension(&to, sender, now) {
@@ -61,6 +63,36 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             _ => self.conclude(id, recipients, outcomes, now),
         }
         self.interrupt_refused(&to, now);
+    }
+
+    /// What was refused waits from now on, if it does not yet.
+    fn begin_pause(&mut self, to: &Arc<D>, failure: &Failure, now: Timestamp) {
+        let random = self.random.next();
+        if let Some(pause) = self.destinations.pause_refused(to, failure, random, now) {
+            self.tell_suspended(to, &pause);
+        }
+    }
+
+    /// Where mail heard that there are too many connections, there are fewer from now on.
+    pub(crate) fn crowded(&mut self, to: &Arc<D>, outcomes: &[Outcome], now: Timestamp) {
+        let taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered(_));
+        let says = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Deferred(failure)
+                if failure.is_of_mail() && failure.means_too_many_connections())
+        };
+        if outcomes.iter().any(says)
+            && !outcomes.iter().any(taken)
+            && self.destinations.crowded(to, now)
+        {
+            self.learned(to);
+        }
+    }
+
+    /// A destination has taught how many connections it takes.
+    pub(crate) fn learned(&mut self, to: &Arc<D>) {
+        if let Some(lesson) = self.destinations.lesson(to) {
+            self.actions.push_back(Action::Learned(lesson));
+        }
     }
 
     /// In a pause nothing of senders that were refused waits among the jobs.

@@ -350,6 +350,17 @@ impl<D: Eq + Hash> Site<D> {
             .max(1);
     }
 
+    /// It said to mail that there are too many connections, which is believed where there are
+    /// others; whether it is. It may mean that mail alone, which is no reason to stop.
+    pub(crate) fn is_crowded(&mut self, now: Timestamp) -> bool {
+        let others = self.connections() > 0;
+        if others {
+            self.has_taught(now);
+            self.limit = self.trying().max(1);
+        }
+        others
+    }
+
     /// A connection failed while no other one worked: nothing until the suspension is over.
     pub(crate) fn suspend(
         &mut self,

@@ -1,6 +1,7 @@
 //! Whether a peer says that it has too many connections of ours, in whatever words.
 //!
-//! Contract: what it says of messages, recipients, errors or time in a session is something else.
+//! Contract: what it says of messages, recipients, errors or time in a session is something else,
+//! and so is what it quotes of another server.
 
 /// The words of a reply, in lower case.
 fn words(text: &str) -> Vec<String> {
@@ -19,7 +20,8 @@ fn is_connection(word: &str) -> bool {
 
 /// Row C7.
 pub(super) fn too_many(text: &str) -> bool {
-    let words = words(text);
+    let own = text.split(" said: ").next().unwrap_or_default();
+    let words = words(own);
     if words.iter().any(|word| begins(word, &["time", "idle"])) {
         return false;
     }
@@ -88,6 +90,7 @@ mod tests {
             "450 4.7.1 rate limit exceeded",
             "421 Service not available, closing connection",
             "450 4.2.2 mailbox quota exceeded",
+            "450 4.1.1 unverified address: host mx.example said: 421 4.7.0 Too many connections",
         ] {
             assert!(!too_many(text), "{text}");
         }

@@ -11,12 +11,14 @@ use super::{Destinations, Underway};
 use crate::{destination::Job, site::Suspension};
 
 /// What a delivery says of whose mail its destination refuses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Judged {
     /// Nothing that was not known.
     Nothing,
     /// That of this sender.
     Refused,
+    /// That of this sender and of others, who were turned away as well.
+    TurnedAway(Failure),
     /// Nobody's any more, for whom a pause was.
     Resumed,
 }
@@ -62,7 +64,20 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             destination.refused.refuse(sender);
             return Judged::Refused;
         }
-        Judged::Nothing
+        match outcomes.iter().find_map(turned_away) {
+            Some(failure) if destination.refused.turn_away(sender, underway.job.id) => {
+                Judged::TurnedAway(failure.clone())
+            }
+            Some(_) => Judged::Refused,
+            None => Judged::Nothing,
+        }
+    }
+
+    /// The hosts of a destination said to mail that there are too many connections.
+    pub(crate) fn crowded(&mut self, to: &Arc<D>, now: Timestamp) -> bool {
+        let key = self.known.get(to).map(|destination| &destination.site);
+        let site = key.and_then(|key| self.sites.get_mut(key));
+        site.is_some_and(|site| site.is_crowded(now))
     }
 
     /// The pause that begins for those whom a destination has refused, if it does.
@@ -98,4 +113,12 @@ fn is_of_this_machine(outcome: &Outcome) -> bool {
         if failure.stage >= Stage::Mail
             && failure.reply.is_some()
             && (failure.blame == Blame::Us || failure.remedy.is_some()))
+}
+
+/// Why a sender was turned away, if he was.
+fn turned_away(outcome: &Outcome) -> Option<&Failure> {
+    match outcome {
+        Outcome::Deferred(failure) if failure.turns_sender_away() => Some(failure),
+        _ => None,
+    }
 }

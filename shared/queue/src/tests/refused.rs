@@ -1,5 +1,7 @@
 //! A next hop that refuses the mail of some senders, and takes that of others.
 
+mod turned_away;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mail::outcome::{Blame, Failure, Outcome};
@@ -20,10 +22,14 @@ struct World {
     /// Sender of each message.
     senders: BTreeMap<QueueId, u64>,
     refuses: fn(u64) -> bool,
+    /// What it says then, instead of a refusal.
+    says: Option<Failure>,
     /// Who was refused last, and nobody taken since then, as a connection's memory has it.
     last: Option<(u64, bool)>,
     /// Seconds after the start, and whose.
     tries: Vec<(u64, u64)>,
+    /// Which messages these were.
+    tried: Vec<QueueId>,
     /// What was recorded of messages that wait.
     told: Vec<(QueueId, String)>,
     taken: BTreeMap<QueueId, Timestamp>,
@@ -41,8 +47,10 @@ impl World {
             now: START,
             senders: BTreeMap::new(),
             refuses,
+            says: None,
             last: None,
             tries: Vec::new(),
+            tried: Vec::new(),
             told: Vec::new(),
             taken: BTreeMap::new(),
         }
@@ -118,6 +126,7 @@ impl World {
     fn delivered(&mut self, delivery: &Delivery) -> Event {
         let (sender, ticket) = (self.senders[&delivery.id], delivery.ticket);
         self.tries.push((self.now.since(START).as_secs(), sender));
+        self.tried.push(delivery.id);
         if !(self.refuses)(sender) {
             self.last = None;
             self.taken.insert(delivery.id, self.now);
@@ -125,6 +134,10 @@ impl World {
                 ticket,
                 outcomes: vec![sent()],
             };
+        }
+        if let Some(failure) = &self.says {
+            let outcomes = vec![failure.clone().outcome()];
+            return Event::Finished { ticket, outcomes };
         }
         let shared = match self.last {
             Some((first, shared)) => shared || first != sender,
