@@ -84,8 +84,8 @@ impl Store {
 
     /// As if the configuration said so many.
     #[cfg(test)]
-    pub(super) const fn share_with(&mut self, nodes: u32) {
-        self.terms.nodes = nodes;
+    pub(super) fn share_with(&mut self, nodes: u32) {
+        Arc::make_mut(&mut self.terms).nodes = nodes;
     }
 
     /// Of many budgets at once, which costs little more than of one.
