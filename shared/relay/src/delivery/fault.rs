@@ -2,7 +2,7 @@
 //! try may fare better. Whom a refusal is about is told by `fault/refusal`.
 
 mod refusal;
-mod words;
+pub(super) mod words;
 
 use mail::{
     outcome::{Blame, Failure, Outcome, Stage},
@@ -72,13 +72,6 @@ pub(super) fn is_delivered(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Delivered(_))
 }
 
-/// How many recipients a peer takes at once that went away (421, the end) in the midst of a list.
-pub(super) fn most_at_once(asked: usize, sent: &Sent) -> Option<usize> {
-    let within = !sent.open && (1..asked).contains(&sent.accepted);
-    let cut = |outcome| cut(outcome).is_some();
-    (within && sent.outcomes.iter().any(cut)).then_some(sent.accepted)
-}
-
 /// At which recipient a peer went away, or said what is no reply, with none accepted before: it may
 /// be this one on which it does so.
 pub(super) fn broken_off_at(sent: &Sent, named: bool) -> Option<usize> {
@@ -88,7 +81,7 @@ pub(super) fn broken_off_at(sent: &Sent, named: bool) -> Option<usize> {
 }
 
 /// Why the session ended while recipients were named.
-fn cut(outcome: &Outcome) -> Option<&Failure> {
+pub(super) fn cut(outcome: &Outcome) -> Option<&Failure> {
     match outcome {
         Outcome::Deferred(failure)
             if failure.stage == Stage::Recipient
@@ -118,11 +111,6 @@ pub(super) fn is_about_connection(failure: &Failure) -> bool {
 pub(super) fn is_full(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Deferred(failure) | Outcome::Failed(failure)
         if is_about_connection(failure))
-}
-
-/// 452, or 552 in old words (RFC 5321 §4.5.3.1.10), or the code of both, for good with some.
-pub(super) fn is_too_many(failure: &Failure) -> bool {
-    failure.status.says(5, 3) || failure.reply.is_some_and(|code| code.value() == 452)
 }
 
 /// Why mail is not given to an address that leads back to this host; if the administrator named

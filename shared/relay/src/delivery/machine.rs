@@ -17,10 +17,8 @@ use mail::{
 use smtp::client::Security;
 
 use super::{
-    fault::{
-        broken_off_at, clear_text_goes_on, is_delivered, is_full, leads_back, most_at_once,
-        with_remedy,
-    },
+    crowd::Crowd,
+    fault::{broken_off_at, clear_text_goes_on, is_delivered, is_full, leads_back, with_remedy},
     interface::{
         Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way,
     },
@@ -364,15 +362,22 @@ impl Delivery {
         }
     }
 
-    fn sent(&mut self, over: Over, batch: &[usize], sent: Sent, memory: &mut Memory, now: Instant) {
+    fn sent(
+        &mut self,
+        over: Over,
+        batch: &[usize],
+        mut sent: Sent,
+        memory: &mut Memory,
+        now: Instant,
+    ) {
         let Over { dial, kept } = &over;
+        let crowd = Crowd::of(batch.len(), &mut sent, *kept);
         self.learn(&over, &sent.outcomes, memory, now);
         let progress = sent.outcomes.iter().any(is_delivered);
         if progress {
             memory.accepted(&dial.host);
         }
-        let cut = most_at_once(batch.len(), &sent);
-        if let Some(most) = cut {
+        if let Some(most) = crowd.most {
             memory.takes(&dial.host.name, most, now);
         }
         let full = sent.outcomes.iter().any(is_full);
@@ -387,7 +392,7 @@ impl Delivery {
                 continue;
             }
             self.reached = true;
-            let (outcome, verdict) = self.judge(dial, outcome, progress && sent.open, memory, now);
+            let (outcome, verdict) = self.judge(dial, outcome, &crowd, memory, now);
             self.provide(index, outcome);
             match verdict {
                 Verdict::Stands => {}
@@ -409,7 +414,7 @@ impl Delivery {
             return self.leave_kept(over.dial, stale, worst);
         }
         self.elsewhere.append(&mut self.here);
-        if (cut.is_some() || full) && self.progress && !self.is_spent(now) {
+        if (crowd.most.is_some() || full) && self.progress && !self.is_spent(now) {
             return self.open(over.dial, now);
         }
         if let Some(at) = broken_off_at

@@ -7,6 +7,7 @@
 //! | `interface` | what a delivery asks of its driver, and is told |
 //! | `address` | addresses that lead back to this host |
 //! | `fault` | whom a refusal is about: this machine, or the mail |
+//! | `crowd` | how many recipients a peer takes at once |
 //! | `fit` | a message fitted to what its peer offers |
 //! | `memory` `circuit` | what past deliveries teach; how long what failed is passed over |
 //! | `refusals` | who refuses this machine |
@@ -21,7 +22,8 @@
 //! it offered is asked again without it. While another try is left, no reply up to the end of the
 //! message is awaited for long ([`Patience`]). Over a kept connection an answer counts once it is
 //! proved to be in step; what comes to no answer there is tried on a fresh one. A host that goes
-//! away in the midst of a list of recipients is given shorter ones from then on. A refusal of this
+//! away in the midst of a list of recipients, or finds it too long, is given shorter ones from then
+//! on. A refusal of this
 //! machine is never the mail's. After the end of a message without an answer nothing is tried
 //! elsewhere.
 //! Failures: one [`mail::outcome::Outcome`] a recipient; the failure that came furthest is told;
@@ -30,6 +32,7 @@
 
 mod address;
 mod circuit;
+mod crowd;
 mod fault;
 mod fit;
 mod interface;

@@ -9,10 +9,10 @@
 const ADDRESS: &str = "@";
 
 /// The words of a reply in lower case, without what stands around them.
-pub(super) struct Words(Vec<String>);
+pub(in crate::delivery) struct Words(Vec<String>);
 
 impl Words {
-    pub(super) fn of(text: &str) -> Self {
+    pub(in crate::delivery) fn of(text: &str) -> Self {
         let text = text.to_lowercase();
         let parts = text.split(|c: char| c.is_whitespace() || ",;:()<>[]\"/!?".contains(c));
         let words = parts.map(|part| part.trim_matches(['.', '\'', '*', '#', '-', '`']));
@@ -22,7 +22,7 @@ impl Words {
     }
 
     /// Whether one of these phrases is there.
-    pub(super) fn say(&self, phrases: &[&str]) -> bool {
+    pub(in crate::delivery) fn say(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.has(phrase))
     }
 

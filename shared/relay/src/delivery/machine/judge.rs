@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use mail::outcome::{Blame, Failure, Outcome, Stage};
+use mail::outcome::{Blame, Failure, Outcome};
 use smtp::client::is_retraction;
 
 use super::{Delivery, Verdict};
 use crate::delivery::{
     Dial, Memory, Spot,
-    fault::{about_address, about_us, is_taken_perhaps, is_too_many, with_remedy},
+    crowd::Crowd,
+    fault::{about_address, about_us, is_taken_perhaps, with_remedy},
     interface::Candidate,
 };
 
@@ -23,7 +24,7 @@ impl Delivery {
         &mut self,
         dial: &Dial,
         mut outcome: Outcome,
-        progress: bool,
+        crowd: &Crowd,
         memory: &mut Memory,
         now: Instant,
     ) -> (Outcome, Verdict) {
@@ -69,17 +70,11 @@ impl Delivery {
             Outcome::Failed(failure) if dial.place.is_ipv6() && about_address(failure) => {
                 self.over_ipv4(dial)
             }
-            Outcome::Failed(failure)
-                if progress && failure.stage == Stage::Recipient && is_too_many(failure) =>
-            {
-                Verdict::Again
-            }
+            Outcome::Failed(failure) if crowd.is_reason(failure) => Verdict::Again,
             Outcome::Failed(_) => Verdict::Stands,
             _ if failure.blame == Blame::Local || is_taken_perhaps(failure) => Verdict::Stands,
             _ if failure.reply.is_none_or(|code| code.value() == 421) => Verdict::NextAddress,
-            _ if progress && failure.stage == Stage::Recipient && is_too_many(failure) => {
-                Verdict::Again
-            }
+            _ if crowd.is_reason(failure) => Verdict::Again,
             _ => Verdict::NextHost,
         };
         (outcome, verdict)

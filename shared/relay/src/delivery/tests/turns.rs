@@ -106,6 +106,73 @@ fn a_host_that_goes_away_in_the_midst_of_a_list_is_given_shorter_ones() {
     assert_eq!(words(&world.deliver("a@b", 4).0), ["delivered"; 4]);
 }
 
+/// Some count only once all are named, at DATA or at the end, and say it for good, or go away: the
+/// list is split until it is short enough, and nobody's mail is returned.
+#[test]
+fn a_host_that_finds_a_list_too_long_only_at_data_or_at_the_end_is_given_shorter_ones() {
+    const TOO_MANY: &str = "452 4.5.3 too many recipients";
+    for says in [
+        (Stage::Data, TOO_MANY),
+        (Stage::Data, "452 too many recipients"),
+        (Stage::Data, "552 5.5.3 too many recipients"),
+        (Stage::Message, TOO_MANY),
+        (Stage::Message, "550 5.5.3 too many recipients"),
+    ] {
+        let script = [says, says, OK[0]];
+        let mut world = world(true, vec![peer("one", "192.0.2.1", &script)]);
+        let (outcomes, _) = world.deliver("a@b", 8);
+        assert_eq!(words(&outcomes), ["delivered"; 8], "{says:?}");
+        let story = [
+            "open 192.0.2.1",
+            "send 8",
+            "send 4",
+            "send 2",
+            "send 2",
+            "send 2",
+            "send 2",
+        ];
+        assert_eq!(world.story, story, "{says:?}");
+        world.deliver("a@b", 4);
+        assert_eq!(
+            world.story,
+            ["open 192.0.2.1", "send 2", "send 2"],
+            "{says:?}"
+        );
+        // One that says so to each alone.
+        world.peers[0].says = vec![says];
+        let (outcomes, _) = world.deliver("a@b", 4);
+        assert!(
+            words(&outcomes).iter().all(|it| it.contains(says.1)),
+            "{outcomes:?}"
+        );
+        assert!(world.story.len() <= 7, "{:?}", world.story);
+    }
+    let mut world = world(
+        true,
+        vec![peer("one", "192.0.2.1", &[(Stage::Data, "421 bye"), OK[0]])],
+    );
+    let (outcomes, _) = world.deliver("a@b", 8);
+    assert!(outcomes.iter().all(|it| matches!(it, Outcome::Deferred(_))));
+    assert_eq!(words(&world.deliver("a@b", 8).0), ["delivered"; 8]);
+    assert_eq!(world.story, ["open 192.0.2.1", "send 4", "send 4"]);
+}
+
+#[test]
+fn what_else_is_said_at_data_splits_no_list() {
+    for says in [
+        (Stage::Data, "452 4.3.1 insufficient system storage"),
+        (Stage::Data, "451 4.3.0 try later"),
+        (Stage::Message, "421 4.3.0 not this one"),
+        (Stage::Message, "452 4.3.1 no room"),
+    ] {
+        let mut world = world(true, vec![peer("one", "192.0.2.1", &[says, OK[0]])]);
+        world.deliver("a@b", 8);
+        assert_eq!(world.story, ["open 192.0.2.1", "send 8"], "{says:?}");
+        world.deliver("a@b", 8);
+        assert_eq!(world.story.last().unwrap(), "send 8", "{says:?}");
+    }
+}
+
 /// Some say "too many recipients" for good: it is about the others of the list, until one is alone.
 #[test]
 fn recipients_over_the_limit_of_a_peer_are_given_to_it_once_the_first_ones_are_through() {
