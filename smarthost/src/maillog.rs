@@ -418,6 +418,12 @@ pub(crate) fn learned(hosts: &str, connections: usize) {
     );
 }
 
+/// One of several relayhosts does not take a sender's mail.
+pub(crate) fn refuses_sender(reason: &str) {
+    let text = format_args!("a relayhost refuses mail of a sender: {reason}");
+    line_of(Role::Smtp, Level::Warning, &text);
+}
+
 /// One of several relayhosts refuses this server's mail.
 pub(crate) fn refuses_us(reason: &str) {
     let text = format_args!("a relayhost refuses mail of this server: {reason}");

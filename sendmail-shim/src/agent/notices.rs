@@ -216,19 +216,29 @@ pub(super) fn refused_elsewhere(agent: &Agent, failures: &[Failure]) {
     }
 }
 
-/// Root is told once, until that has been over for a day.
+/// Root is told once, until that has been over for a day; of what concerns all mail also where it
+/// is known of one sender.
 fn refused_for(agent: &Agent, failure: &Failure) {
     let (refusals, now) = (&agent.refusals, clock::now());
     refusals.ended_if_quiet(QUIET, now);
-    kept_or_logged(refusals.goes_on(&failure.log_text(), false, now));
+    if !failure.of_sender && refusals.reason().is_none() {
+        refusals.ended();
+    }
+    let of_all = !failure.of_sender || refusals.reason().is_some();
+    kept_or_logged(refusals.goes_on(&failure.log_text(), of_all, now));
     if let Some(refusal) = refusals.to_tell(Duration::ZERO, now) {
         kept_or_logged(refusals.told());
         let host = &agent.settings.hostname;
-        let subject = format!("{host}: the relayhost refuses mail of this machine");
-        let begin = format!(
-            "The relayhost of {host} refuses mail of this machine, whatever is in \
-             it."
-        );
+        let (whose, what) = if of_all {
+            ("of this machine", "whatever is in it")
+        } else {
+            (
+                "of a sender",
+                "as the reason says, and may take that of others",
+            )
+        };
+        let subject = format!("{host}: the relayhost refuses mail {whose}");
+        let begin = format!("The relayhost of {host} refuses mail {whose}, {what}.");
         let end = "This is the only warning, until the refusals have been over for a day.";
         waiting(agent, &subject, (&begin, end), &refusal.reason);
     }

@@ -145,6 +145,8 @@ pub struct Failure {
     pub remedy: Option<&'static str>,
     /// A next hop that the administrator named answered so.
     pub named: bool,
+    /// It is about who sends, as far as is known: mail of others is welcome.
+    pub of_sender: bool,
 }
 
 /// How the text of mail begins that an administrator gives up.
@@ -165,6 +167,7 @@ impl Failure {
             text: escape(text.as_bytes(), MAX_TEXT),
             remedy: None,
             named: false,
+            of_sender: false,
         }
     }
 
@@ -215,6 +218,7 @@ impl Failure {
             text: escape(text.as_bytes(), MAX_TEXT),
             remedy: None,
             named: false,
+            of_sender: false,
         }
     }
 
@@ -237,6 +241,7 @@ impl Failure {
             text: format!("delivery time expired; last: {}", self.log_text()),
             remedy: None,
             named: false,
+            of_sender: false,
         }
     }
 

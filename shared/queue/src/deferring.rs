@@ -1,9 +1,9 @@
 //! Next hops that answer, and say "later" to all mail: who waits for one is told as of one that is
 //! gone.
 //!
-//! Contract: pure and bounded. What is said of a recipient alone (a full mailbox, greylisting) says
-//! nothing of the next hop, and one message may be the reason itself: two have to meet it, or one
-//! again and again, with none taken between.
+//! Contract: pure and bounded. What is said of a recipient alone (a full mailbox, greylisting), or
+//! of one sender, says nothing of the next hop, and one message may be the reason itself: two have
+//! to meet it, or one again and again, with none taken between.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ pub fn look(outcomes: &[Outcome]) -> Found<'_> {
         match outcome {
             Outcome::Delivered(_) => return Found::Takes,
             Outcome::Failed(failure) if failure.reply.is_some() => return Found::Takes,
-            Outcome::Deferred(failure) if failure.reply.is_some() && !is_of_recipient(failure) => {
+            Outcome::Deferred(failure) if failure.reply.is_some() && !is_of_mail(failure) => {
                 deferred.get_or_insert(failure);
             }
             Outcome::Failed(_) | Outcome::Deferred(_) => return Found::Nothing,
@@ -40,9 +40,9 @@ pub fn look(outcomes: &[Outcome]) -> Found<'_> {
     deferred.map_or(Found::Nothing, Found::Defers)
 }
 
-/// RFC 3463 §3.2, §3.3: addresses and mailboxes.
-fn is_of_recipient(failure: &Failure) -> bool {
-    matches!(failure.status.subject(), 1 | 2)
+/// Of who sends; or, by RFC 3463 §3.2, §3.3, of addresses and mailboxes.
+fn is_of_mail(failure: &Failure) -> bool {
+    failure.of_sender || matches!(failure.status.subject(), 1 | 2)
 }
 
 #[derive(Debug)]
@@ -142,7 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_recipients_and_what_is_no_answer_says_nothing_of_the_next_hop() {
+    fn what_is_said_of_recipients_or_of_one_sender_and_what_is_no_answer_says_nothing_of_the_next_hop()
+     {
         let later = said(451, "451 4.3.0 queue file write error");
         let full = said(452, "452 4.2.2 mailbox full");
         let unknown = said(550, "550 5.1.1 unknown");
@@ -152,6 +153,14 @@ mod tests {
             EnhancedStatus::new(4, 4, 2),
             "lost connection",
         );
+        let of_sender = match said(450, "450 4.7.1 not owned by user") {
+            Outcome::Deferred(failure) => Failure {
+                of_sender: true,
+                ..failure
+            },
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(look(&[of_sender.outcome()]), Found::Nothing);
         let all = [later.clone(), later.clone()];
         assert!(matches!(look(&all), Found::Defers(_)));
         assert_eq!(look(&[later.clone(), unknown]), Found::Takes);

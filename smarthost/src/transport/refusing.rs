@@ -21,6 +21,11 @@ impl Transports {
         };
         for failure in untold {
             let reason = failure.log_text();
+            if failure.of_sender {
+                // Another relayhost takes it, and this one takes other mail.
+                maillog::refuses_sender(&reason);
+                continue;
+            }
             maillog::refuses_us(&reason);
             let host = &self.current.get().config.hostname;
             let what = named(failure.relay.as_deref().unwrap_or_default());

@@ -337,7 +337,7 @@ impl Memory {
         found.unwrap_or_default()
     }
 
-    /// One of several relayhosts fails for refusals of this machine: news, once.
+    /// One of several relayhosts refuses this machine, or a sender, for longer: news, once.
     pub(super) fn refuses(&mut self, host: &Host, failure: &Failure) {
         if self.relayhosts.len() > 1 {
             self.refusals.tell(host, failure);

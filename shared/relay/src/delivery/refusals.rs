@@ -3,8 +3,9 @@
 //! Contract: bounded. A host that refuses different senders in the same way, or the key of this
 //! machine, refuses this machine: no other mail is tried there for now. One that has refused so
 //! many deliveries in a row ([`ROW`]), and taken none between, whoever sent them, fails: others are
-//! tried before it. One message's refusal stops no other. Where another relayhost takes the mail
-//! then, that is kept for whoever tells administrators, and so is its end.
+//! tried before it; unless it says that it is the sender whom it does not take. One message's
+//! refusal stops no other. Where another relayhost takes the mail then, that is kept for whoever
+//! tells administrators, and so is its end.
 
 use std::collections::HashMap;
 
@@ -28,6 +29,8 @@ struct Refuses {
     row: u32,
     /// `host[address]:port`, once it is among the news.
     told: Option<String>,
+    /// Only as what it does to one sender.
+    told_of_sender: bool,
 }
 
 /// Hosts that refused what they were given last.
@@ -51,11 +54,16 @@ impl Refusals {
             shared: how.is_of_any_mail(),
             row: 0,
             told: None,
+            told_of_sender: false,
         };
         let known = self.hosts.entry(host.key()).or_insert_with(new);
         if known.how != how {
-            let told = known.told.take();
-            *known = Refuses { told, ..new() };
+            let (told, told_of_sender) = (known.told.take(), known.told_of_sender);
+            *known = Refuses {
+                told,
+                told_of_sender,
+                ..new()
+            };
         }
         known.row = known.row.saturating_add(u32::from(again));
         known.shared |= known.sender != sender;
@@ -65,16 +73,28 @@ impl Refusals {
     /// Whether a host is to be passed over for it.
     pub(super) fn fails(&self, host: &Host) -> bool {
         let known = self.hosts.get(&host.key());
+        known
+            .is_some_and(|known| known.shared || (known.row >= ROW && known.how != Refusal::Sender))
+    }
+
+    /// Whether it is more than one message's.
+    pub(super) fn lasts(&self, host: &Host) -> bool {
+        let known = self.hosts.get(&host.key());
         known.is_some_and(|known| known.shared || known.row >= ROW)
     }
 
-    /// It fails for it, and others take the mail: news, once.
+    /// It does so for longer, and others take the mail: news, once; and once more
+    /// where it was told of one sender, and is about all.
     pub(super) fn tell(&mut self, host: &Host, failure: &Failure) {
         let known = self.hosts.get_mut(&host.key());
-        let Some(known) = known.filter(|known| known.told.is_none()) else {
+        let is_news = |known: &&mut Refuses| {
+            known.told.is_none() || (known.told_of_sender && !failure.of_sender)
+        };
+        let Some(known) = known.filter(is_news) else {
             return;
         };
         if self.untold.len() < MOST_UNTOLD {
+            known.told_of_sender = failure.of_sender;
             known.told = Some(failure.relay.clone().unwrap_or_else(|| host.name.clone()));
             self.untold.push(failure.clone());
         }

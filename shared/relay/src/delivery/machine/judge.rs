@@ -9,7 +9,7 @@ use super::{Delivery, Verdict};
 use crate::delivery::{
     Dial, Memory, Spot,
     crowd::Crowd,
-    fault::{about_address, about_us, is_taken_perhaps, with_remedy},
+    fault::{Refusal, about_address, about_us, is_taken_perhaps, with_remedy},
     interface::Candidate,
 };
 
@@ -49,17 +49,20 @@ impl Delivery {
             let again = self.refused.replace(at.clone()) != Some(at.clone());
             let refusals = &mut memory.refusals;
             let shared = refusals.refused(host, refusal, &self.sender, again);
-            let fails = again && refusals.fails(host);
+            let (fails, lasts) = (again && refusals.fails(host), again && refusals.lasts(host));
             let failure = Failure {
                 blame: if shared { Blame::Us } else { failure.blame },
+                of_sender: refusal == Refusal::Sender && !shared,
                 ..with_remedy(failure.clone(), dial.host.named).for_now()
             };
             if fails && dial.host.named {
                 self.fails((at, &dial.host), &failure.log_text(), memory, now);
-                memory.refuses(&dial.host, &failure);
             } else {
                 // The next message may be welcome: no connection to another host is kept for it.
                 self.passed_by(at);
+            }
+            if lasts && dial.host.named {
+                memory.refuses(&dial.host, &failure);
             }
             return (failure.outcome(), Verdict::NextAddress);
         }

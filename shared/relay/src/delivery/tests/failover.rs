@@ -240,6 +240,44 @@ fn a_relayhost_that_refuses_all_mail_of_one_sender_fails_after_some_and_is_told_
     }
 }
 
+/// It says that it is the sender whom it does not take: that is no fault of the host's until
+/// another one is refused, too; told it is all the same.
+#[test]
+fn a_relayhost_that_does_not_take_one_sender_works_until_it_does_not_take_another_one() {
+    for stage in [Stage::Mail, Stage::Recipient] {
+        let refusal = (
+            stage,
+            "550 5.7.1 Sender address rejected: not owned by user",
+        );
+        for peers in [1, 2] {
+            let mut all = vec![peer("mx1", "192.0.2.1", &[refusal])];
+            all.extend((peers > 1).then(|| peer("mx2", "192.0.2.2", OK)));
+            let mut world = world(true, all);
+            world.memory.found(&world.way().hosts);
+            let works =
+                |world: &World| world.memory.relayhosts(&Outlook::default(), world.now)[0].1;
+            let mut untold = Vec::new();
+            for _ in 0..8 {
+                let (outcomes, unusable) = world.deliver("root@b", 1);
+                assert!(works(&world) && unusable.is_none(), "{stage:?}");
+                if let Outcome::Deferred(failure) = &outcomes[0] {
+                    assert!(failure.of_sender && failure.log_text().contains("this sender"));
+                }
+                untold.extend(world.memory.take_untold());
+                world.now += 60 * SECOND;
+            }
+            assert_eq!(untold.len(), peers - 1);
+            assert!(untold.iter().all(|it| it.of_sender));
+            let (outcomes, _) = world.deliver("cron@b", 1);
+            assert!(!works(&world), "{stage:?}");
+            assert_eq!(world.memory.take_untold().len(), peers - 1, "of all mail");
+            if let Outcome::Deferred(failure) = &outcomes[0] {
+                assert!(failure.blame == Blame::Us && !failure.of_sender);
+            }
+        }
+    }
+}
+
 /// Nor is one sender's mail that it refuses a failure, while it takes that of others.
 #[test]
 fn a_relayhost_that_takes_mail_between_refusals_works() {

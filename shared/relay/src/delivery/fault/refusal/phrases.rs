@@ -276,10 +276,15 @@ pub(super) const SURE_SENDER: &[&str] = &[
     "sender address must match",
     "sender mismatch",
     "not local sender",
+];
+/// Google's relay does not know this machine, Cisco's takes nothing of it.
+pub(super) const SURE_RELAY: &[&str] = &[
+    "credentials for relay",
+    "mail relay denied",
     "access to submit",
 ];
-/// Google's relay does not know this machine.
-pub(super) const SURE_RELAY: &[&str] = &["credentials for relay", "mail relay denied"];
+/// Whoever logs in may not send there.
+pub(super) const SENDING: &[&str] = &["permitted to send to", "allowed to send to"];
 /// About a sender that this machine or its login may not use.
 pub(super) const SENDER: &[&str] = &[
     "not owned by",

@@ -9,8 +9,10 @@ pub enum Refusal {
     Login,
     /// Passwords are not taken any more.
     Passwords,
-    /// No permission to relay, or to use this sender.
+    /// No permission to relay.
     Permission,
+    /// None to use this sender.
+    Sender,
     /// This machine's address or name.
     Address,
     /// The key by which it knew this machine.
@@ -44,6 +46,10 @@ impl Refusal {
             }
             Self::Permission => {
                 "it does not relay for this machine: have its administrator allow this address, login and sender"
+            }
+            Self::Sender => {
+                "it does not take mail of this sender from here: have its administrator allow this sender to this address \
+                 or login"
             }
             Self::Address => {
                 "it refuses this machine's address or name: see hostname, and ask its administrator"

@@ -31,13 +31,13 @@ use super::{
     phrases::{
         ACCOUNT, ACCOUNT_EARLY, ACCOUNT_FIRST, ADDRESS, ADDRESS_LATE, AUTHOR, CONTENT, ENROLL,
         LOGIN, LOGIN_EARLY, LOGIN_PASSING, MESSAGE, NO, NOT_ALONE, PASSWORDS, QUOTA, RECIPIENT,
-        REFUSED, RELAY, RELAYING, REQUIRE_TLS, SENDER, SESSION, SIZE, STOPPED, SURE_ADDRESS,
-        SURE_QUOTA, SURE_RELAY, SURE_SENDER, TLS, YOUR_ACCOUNT,
+        REFUSED, RELAY, RELAYING, REQUIRE_TLS, SENDER, SENDING, SESSION, SIZE, STOPPED,
+        SURE_ADDRESS, SURE_QUOTA, SURE_RELAY, SURE_SENDER, TLS, YOUR_ACCOUNT,
     },
     remedy::Refusal,
 };
 
-use Refusal::{Account, Address, Key, Login, Passwords, Permission, Quota, Session, Tls};
+use Refusal::{Account, Address, Key, Login, Passwords, Permission, Quota, Sender, Session, Tls};
 
 type Phrases = &'static [&'static str];
 /// From this to that.
@@ -275,8 +275,8 @@ pub(super) static RULES: &[Rule] = &[
     // Whatever else is said: the account, the sender or the address of whoever logs in.
     us(Account, "Microsoft 365 5.1.8, Amazon SES, Brevo, Mailgun, Google, cPanel, Resend").says(&[ACCOUNT]),
     us(Account, "OVH, Mailjet, MailChannels: your account is suspended").says(&[YOUR_ACCOUNT, STOPPED]),
-    us(Permission, "Google's relay").says(&[SURE_RELAY]),
-    us(Permission, "Amazon SES, SendGrid, Postmark, SparkPost, Fastmail, iCloud, GMX, Cisco").says(&[SURE_SENDER]).without(&[RECIPIENT]),
+    us(Permission, "Google's relay, Cisco").says(&[SURE_RELAY]),
+    us(Sender, "Amazon SES, SendGrid, Postmark, SparkPost, Fastmail, iCloud, GMX").says(&[SURE_SENDER]).without(&[RECIPIENT]),
     us(Quota, "cPanel, SendGrid, Postmark").says(&[SURE_QUOTA]),
     us(Address, "Outlook.com S3140, Yahoo TSS11, Free, GoDaddy, Spamhaus").says(&[SURE_ADDRESS]),
     // Codes of logins that servers have for content, too.
@@ -303,7 +303,8 @@ pub(super) static RULES: &[Rule] = &[
     us(Quota, "Google 5.4.5, Zoho 5.4.6, OVH").says(&[QUOTA]).early(),
     us(Permission, "Postfix, Exim, Sendmail, Exchange").says(&[RELAYING, NO]).early(),
     us(Permission, "Domino, NetEase, Google").says(&[RELAY, NO]).without(&[CONTENT]).early(),
-    us(Permission, "Postfix, Microsoft 365, Cisco").says(&[SENDER]).without(&[CONTENT]).early(),
+    us(Permission, "providers").says(&[SENDING]).without(&[CONTENT]).early(),
+    us(Sender, "Postfix, Microsoft 365").says(&[SENDER]).without(&[CONTENT]).early(),
     us(Account, "providers").says(&[ACCOUNT_EARLY]).early(),
     us(Account, "providers: no recipient was named yet").says(&[ACCOUNT_FIRST]).early().to(Stage::Mail),
     us(Login, "Sendmail, cPanel, qmail, Exchange").says(&[LOGIN]).without(&[CONTENT, NOT_ALONE]).early(),

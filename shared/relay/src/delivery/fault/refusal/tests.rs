@@ -18,7 +18,7 @@ fn said(stage: Stage, text: &str, named: bool) -> Option<Refusal> {
 
 #[test]
 fn what_a_relayhost_says_of_this_machine_bounces_no_mail() {
-    use Refusal::{Address, Login, Passwords, Permission, Tls};
+    use Refusal::{Address, Login, Passwords, Permission, Sender, Tls};
     for (stage, text, expected) in [
         (Stage::Mail, "530 5.7.0 Authentication Required", Login),
         (
@@ -63,7 +63,7 @@ fn what_a_relayhost_says_of_this_machine_bounces_no_mail() {
         (
             Stage::Recipient,
             "553 5.7.1 <a@b.example>: Sender address rejected: not owned by user c",
-            Permission,
+            Sender,
         ),
         (
             Stage::Recipient,

@@ -1,6 +1,6 @@
 //! What real servers say, at which stages they say it, and whom it is about.
 
-use Refusal::{Account, Address, Key, Login, Passwords, Permission, Quota, Session, Tls};
+use Refusal::{Account, Address, Key, Login, Passwords, Permission, Quota, Sender, Session, Tls};
 
 use super::{providers::PROVIDERS, *};
 use crate::delivery::fault::refusal::rules::{RULES, Rule, Said};
@@ -32,7 +32,7 @@ const REPLIES: &[Row] = &[
     ("Postfix", "E", "550 5.7.1 Relay access denied", Some(Permission)),
     ("Postfix", "RE", "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", Some(Address)),
     ("Postfix", "E", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.example", Some(Address)),
-    ("Postfix", "E", "553 5.7.1 <root@a.example>: Sender address rejected: not owned by user vm1", Some(Permission)),
+    ("Postfix", "E", "553 5.7.1 <root@a.example>: Sender address rejected: not owned by user vm1", Some(Sender)),
     ("Postfix", "E", "554 5.7.1 Service unavailable; Message content rejected, client host [192.0.2.1]", BOUNCES),
     ("Postfix", "E", "550 5.7.1 message rejected", BOUNCES),
     ("Postfix", "E", "550 5.7.1 message content rejected", BOUNCES),
@@ -42,7 +42,7 @@ const REPLIES: &[Row] = &[
     ("Postfix", "R", "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]", Some(Address)),
     ("Postfix", "R", "504 5.5.2 <vm1>: Helo command rejected: need fully-qualified hostname", Some(Address)),
     ("Postfix", "R", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.example", Some(Address)),
-    ("Postfix", "MR", "553 5.7.1 <root@a.example>: Sender address rejected: not owned by user vm1", Some(Permission)),
+    ("Postfix", "MR", "553 5.7.1 <root@a.example>: Sender address rejected: not owned by user vm1", Some(Sender)),
     ("Postfix", "R", "553 5.7.1 <root@a.example>: Sender address rejected: not logged in", Some(Login)),
     ("Postfix", "R", "553 5.1.8 <root@a.example>: Sender address rejected: Domain not found", BOUNCES),
     ("Postfix", "MRE", "530 5.7.0 Must issue a STARTTLS command first", Some(Tls)),
@@ -97,8 +97,8 @@ const REPLIES: &[Row] = &[
     ("Microsoft", "RE", "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", Some(Permission)),
     ("Microsoft", "RE", "550 5.7.1 Unable to relay for x@y.example", Some(Permission)),
     ("Microsoft", "RE", "550 5.7.64 TenantAttribution; Relay Access Denied [x.outlook.example]", Some(Permission)),
-    ("Microsoft", "ME", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", Some(Permission)),
-    ("Microsoft", "E", "554 5.2.252 SendAsDenied; root@a.example not allowed to send as x@y.example", Some(Permission)),
+    ("Microsoft", "ME", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", Some(Sender)),
+    ("Microsoft", "E", "554 5.2.252 SendAsDenied; root@a.example not allowed to send as x@y.example", Some(Sender)),
     ("Microsoft", "ME", "530 5.7.57 Client not authenticated to send mail", Some(Login)),
     ("Microsoft", "MRE", "550 5.7.30 Basic authentication is not supported for Client Submission.", Some(Passwords)),
     ("Microsoft", "MRDE", "550 5.7.30 Basic auth not supported", Some(Passwords)),
@@ -149,15 +149,15 @@ const REPLIES: &[Row] = &[
     ("Orange", "MR", "550 5.1.0 Authentification requise. Authentication Required. OFR_402 [402]", Some(Login)),
     ("Orange", "M", "550 Adresse IP source bloquee pour incident de spam. Client host blocked for spamming issues. OFR006_102 [102]", Some(Address)),
     ("Ionos", "R", "550 Requested action not taken: mailbox unavailable", BOUNCES),
-    ("Ionos", "M", "550 Sender address is not allowed.", Some(Permission)),
+    ("Ionos", "M", "550 Sender address is not allowed.", Some(Sender)),
     ("Plesk", "E", "554 5.7.0 Your message could not be sent. The limit on the number of allowed outgoing messages was exceeded. Try again later.", Some(Quota)),
     ("Prolateral", "R", "554 5.7.1 <x@y.example>: Recipient address rejected: You have exceeded your Outmail quota.", Some(Quota)),
     ("Mailu", "R", "450 4.7.1 <vm1>: SASL login name rejected: You are sending too many emails too fast.", Some(Quota)),
     ("NetEase", "R", "553 host denies relay.", Some(Permission)),
     ("Zoho", "RD", "550 5.4.6 Unusual sending activity detected. Please try after sometime", Some(Quota)),
-    ("Amazon", "E", "554 Message rejected: Email address is not verified. The following identities failed the check in region X: root@a.example", Some(Permission)),
-    ("Amazon", "RDE", "554 Access denied: User `x` is not authorized to perform `ses:SendRawEmail`", Some(Permission)),
-    ("SendGrid", "RDE", "550 The from address does not match a verified Sender Identity.", Some(Permission)),
+    ("Amazon", "E", "554 Message rejected: Email address is not verified. The following identities failed the check in region X: root@a.example", Some(Sender)),
+    ("Amazon", "RDE", "554 Access denied: User `x` is not authorized to perform `ses:SendRawEmail`", Some(Sender)),
+    ("SendGrid", "RDE", "550 The from address does not match a verified Sender Identity.", Some(Sender)),
     // Filters.
     ("Cisco", "MR", "533 5.7.1 #5.7.1 Your access to submit messages to this e-mail system has been rejected.", Some(Permission)),
     ("Cisco", "R", "550 #5.1.0 Address rejected.", BOUNCES),
