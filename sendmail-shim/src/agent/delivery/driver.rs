@@ -9,7 +9,7 @@
 use std::{
     sync::{
         Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -20,7 +20,11 @@ use queue::clock::Watch;
 use relay::tls::ClientTls;
 use system::log::life;
 
-use super::{attempt::Attempts, report};
+use super::{
+    attempt::Attempts,
+    crew::{Crew, Heard},
+    report,
+};
 use crate::agent::{
     dispatch::{Action, Delivery, Event, Signal},
     maillog,
@@ -39,13 +43,10 @@ const ROUND: Duration = Duration::from_millis(100);
 pub(in crate::agent) struct Driver {
     agent: Arc<Agent>,
     showing: Arc<Showing>,
-    signals: Receiver<Signal>,
+    crew: Crew,
     watch: Watch,
     /// A channel to each delivery thread that was started.
     workers: Vec<Sender<Delivery>>,
-    idle: Vec<usize>,
-    /// Deliveries of which the queue does not know yet what became of them.
-    underway: usize,
     reporter: Option<(Sender<Action>, JoinHandle<()>)>,
 }
 
@@ -61,11 +62,9 @@ impl Driver {
         Self {
             showing: Arc::new(Showing::new(tls, &agent.settings)),
             agent,
-            signals,
+            crew: Crew::new(signals),
             watch: Watch::new(clock::now(), Instant::now()),
             workers: Vec::new(),
-            idle: Vec::new(),
-            underway: 0,
             reporter: Some((reports, thread)),
         }
     }
@@ -85,24 +84,12 @@ impl Driver {
                 self.carry_out(action);
             }
             let rest = self.agent.dispatch.rest(may_begin.err().unwrap_or(LOOK));
-            match self.signals.recv_timeout(rest) {
-                Ok(Signal::Stop(stopped)) => return self.stop(&stopped),
-                Ok(signal) => self.take(signal),
-                Err(RecvTimeoutError::Timeout) => self.agent.dispatch.tell(Event::TimedOut),
-                Err(RecvTimeoutError::Disconnected) => return,
+            match self.crew.hear(rest) {
+                Heard::Something => {}
+                Heard::Nothing => self.agent.dispatch.tell(Event::TimedOut),
+                Heard::Stop(stopped) => return self.stop(&stopped),
+                Heard::Gone => return,
             }
-        }
-    }
-
-    fn take(&mut self, signal: Signal) {
-        match signal {
-            Signal::Idle(worker) => self.idle.push(worker),
-            Signal::Ended => self.underway = self.underway.saturating_sub(1),
-            Signal::Alive(asked) => {
-                // Whoever asked may have stopped waiting.
-                let _ = asked.send(());
-            }
-            Signal::Wake | Signal::Stop(_) => {}
         }
     }
 
@@ -144,11 +131,11 @@ impl Driver {
     }
 
     fn deliver(&mut self, delivery: Delivery) {
-        let worker = self.idle.pop().unwrap_or_else(|| self.start());
+        let worker = self.crew.next_idle().unwrap_or_else(|| self.start());
         if let Some(deliveries) = self.workers.get(worker)
             && deliveries.send(delivery).is_ok()
         {
-            self.underway = self.underway.saturating_add(1);
+            self.crew.begins();
         }
     }
 
@@ -173,17 +160,15 @@ impl Driver {
     /// sent again.
     fn stop(mut self, stopped: &Sender<()>) {
         let patience = Instant::now() + PATIENCE;
-        while self.underway > 0 {
+        while self.crew.is_at_work() {
             let left = patience.saturating_duration_since(Instant::now());
             if left.is_zero() && self.agent.dispatch.halted().is_none() {
                 self.agent.dispatch.halt();
                 // Nobody needs to wait for it: what runs for a delivery ends that way.
                 thread::spawn(system::program::interrupt);
             }
-            match self.signals.recv_timeout(left.max(ROUND)) {
-                Ok(signal) => self.take(signal),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            if matches!(self.crew.hear(left.max(ROUND)), Heard::Gone) {
+                break;
             }
         }
         self.conclude();

@@ -3,11 +3,13 @@
 //! | part | what |
 //! |---|---|
 //! | [`driver`] | one thread drains the queue's actions |
+//! | `crew` | which of its threads are free |
 //! | `attempt` | one delivery, over a connection that is kept |
 //! | `waiting` | others who may wait for its connection while the relayhost is silent |
 //! | `report` | what is read and written beside deliveries: envelopes, bounces, warnings |
 
 mod attempt;
+mod crew;
 pub(super) mod driver;
 mod report;
 mod waiting;
