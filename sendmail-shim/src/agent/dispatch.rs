@@ -22,7 +22,7 @@ use mail::{
 };
 use queue::{BackOff, Origin, Recovered, Routed, Slots};
 use relay::delivery::stopped;
-use spool::{Hold, QueueId, Spool, SpoolError, Stored};
+use spool::{Entry, Hold, QueueId, Spool, SpoolError, Stored, Waiting};
 
 use crate::config::settings::Settings;
 
@@ -171,12 +171,26 @@ impl Dispatch {
         Ok(id)
     }
 
-    /// Queues a message that is in the queue once more, for others.
-    pub(super) fn copy(&self, stored: &Stored, envelope: &Envelope) -> Result<QueueId, SpoolError> {
-        let draft = self.spool.draft_again(stored)?;
-        let id = self.spool.accept(draft, envelope, &stored.header)?;
-        self.arrived(id, envelope);
-        Ok(id)
+    /// Queues a message in the place of one that is queued, as old as that, and ends that. Of the
+    /// recipients, those in `waiting` are not settled. No delivery of it may be under way.
+    pub(super) fn replace(
+        &self,
+        (stored, entry): (&Stored, &Entry),
+        envelope: &Envelope,
+        waiting: Vec<Waiting>,
+    ) -> Result<Option<QueueId>, SpoolError> {
+        let mut new = None;
+        if !waiting.is_empty() {
+            let draft = self.spool.draft_in_place_of(stored, entry, waiting)?;
+            let id = self.spool.accept(draft, envelope, &stored.header)?;
+            self.arrived(id, envelope);
+            if entry.warned {
+                self.tell(Event::Warned { id });
+            }
+            new = Some(id);
+        }
+        self.tell(Event::Moved { id: stored.id });
+        Ok(new)
     }
 
     /// When a message is tried next.

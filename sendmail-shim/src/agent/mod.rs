@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | core, pure | `quota` `flushes` | who may have how many connections, and how often have his mail tried |
 //! | core, pure | `addressing` `counts` | who gets a queued message now; what was taken, by user and unit |
+//! | core, pure | `turns` | deliveries of one message at the same time |
 //! | core, pure | `duplicates::likeness` `duplicates::window` `duplicates::digest` | the same automatic mail again and again: counted, and told in a digest |
 //! | core, pure | `budget::account` `budget::notice` | so much automatic mail a day; what is beyond it waits |
 //! | core, pure | `unchanged::report` `unchanged::table` `unchanged::digest` | a report that says what was said before: told in a digest |
@@ -64,5 +65,6 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod turns;
 mod unchanged;
 mod writer;

@@ -17,6 +17,7 @@ use tables::{
 };
 
 use super::{
+    addressing::Names as Expanded,
     budget::keeping::Budget,
     counts::Counts,
     deaf::Deaf,
@@ -29,6 +30,7 @@ use super::{
     presence::Presence,
     rewriting::Rewriting,
     share::Claims,
+    turns::Turns,
     unchanged::keeping::Reports,
 };
 use crate::config::settings::Settings;
@@ -50,6 +52,10 @@ pub(super) struct Agent {
     fault: Mutex<Option<Fault>>,
     keys: Mutex<Keys>,
     rewriting: Rewriting,
+    /// Whom local names of queued messages stand for.
+    pub(super) expanded: Expanded,
+    /// Deliveries under way, by message.
+    pub(super) turns: Turns,
     /// The password for the relayhost, if one is in a file.
     password: Option<Mutex<Kept>>,
     /// Why the relayhost cannot be used, while it cannot.
@@ -91,6 +97,8 @@ impl Agent {
             fault: Mutex::new(settings.fault.clone()),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             rewriting: Rewriting::new(&settings),
+            expanded: Expanded::default(),
+            turns: Turns::default(),
             password: password(&settings),
             deaf,
             outages: Outages::open(&settings.spool, "outage"),

@@ -176,7 +176,7 @@ pub enum Event<D, O> {
         id: QueueId,
     },
     /// The warning that [`Action::Warn`] asked for is in the spool (or none is due: null sender,
-    /// NOTIFY without DELAY).
+    /// NOTIFY without DELAY); or the message takes the place of one whose sender was warned.
     Warned {
         id: QueueId,
     },

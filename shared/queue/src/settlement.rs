@@ -320,7 +320,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 
     /// The sender was warned: once for each message, restarts included.
     pub(crate) fn warned(&mut self, id: QueueId) {
-        if self.messages.contains_key(&id) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.warned = true;
             let event = spool::Event::Warned;
             self.actions.push_back(Action::Record { id, event });
         }

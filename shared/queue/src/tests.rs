@@ -477,4 +477,10 @@ fn the_sender_is_warned_once_of_mail_that_is_late_and_not_again_after_a_restart(
         let later = late.after(Schedule::default().minimal * 5);
         assert_eq!(warns(&clock::tried(&mut queue, id(2), later)), expected);
     }
+    // Nor does he hear again where another message has taken its place.
+    let flight = deliveries(&tell(&mut queue, accepted(3, &["dead"]), START)).remove(0);
+    tell(&mut queue, Event::Warned { id: id(3) }, START);
+    let (ticket, outcomes) = (flight.ticket, vec![replied(Stage::Recipient, 450)]);
+    let finished = Event::Finished { ticket, outcomes };
+    assert_eq!(warns(&tell(&mut queue, finished, late)), 0);
 }

@@ -9,7 +9,7 @@ use mail::{
     message::{Header, Splitter},
 };
 
-use super::{Draft, Spool, SpoolError, Stored};
+use super::{Draft, Entry, Spool, SpoolError, Stored, Waiting};
 
 impl Spool {
     /// A draft of `text`, which is complete and in canonical CRLF lines; with its header and what
@@ -30,6 +30,20 @@ impl Spool {
     pub fn draft_again(&self, stored: &Stored) -> Result<Draft, SpoolError> {
         let mut draft = self.draft()?;
         draft.copy(stored)?;
+        Ok(draft)
+    }
+
+    /// The same, to take the place of a queued message: as old as that is, and with what else is
+    /// known of it. `waiting`: who of its recipients, by index and in order, is not settled.
+    pub fn draft_in_place_of(
+        &self,
+        stored: &Stored,
+        entry: &Entry,
+        waiting: Vec<Waiting>,
+    ) -> Result<Draft, SpoolError> {
+        let mut draft = self.draft_again(stored)?;
+        draft.came(entry.arrival);
+        draft.known(entry.warned, waiting, entry.giver.clone());
         Ok(draft)
     }
 }

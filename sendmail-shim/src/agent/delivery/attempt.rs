@@ -23,24 +23,24 @@ use mail::{
     clock,
     envelope::Envelope,
     message::{Header, writer::Writer},
-    outcome::{Delivery as Delivered, Failure, Handover, Outcome},
+    outcome::{Failure, Outcome},
 };
 use queue::{
     deferring::{self, Found},
     notification::Occasion,
 };
 use smtp::client::Timeouts;
-use spool::{QueueId, Stored};
+use spool::{Hold, QueueId, Stored};
 use system::log::life;
 
-use super::{report, waiting::Waiting};
+use super::{replacement, report, waiting::Waiting};
 use crate::{
     agent::{
-        addressing,
         dispatch::{Delivery, Event},
         maillog, notices,
         showing::Showing,
         state::Agent,
+        turns::{Part, Turn},
     },
     relay,
 };
@@ -70,7 +70,12 @@ impl Attempts {
     pub(super) fn run(mut self, deliveries: &Receiver<Delivery>, done: impl Fn(Event)) {
         loop {
             match deliveries.recv_timeout(KEEP) {
-                Ok(delivery) => done(self.attempt(&delivery)),
+                Ok(delivery) => {
+                    let (event, part) = self.attempt(&delivery);
+                    done(event);
+                    // What became of it is recorded.
+                    drop(part);
+                }
                 Err(RecvTimeoutError::Timeout) => self.quit(),
                 Err(RecvTimeoutError::Disconnected) => return self.quit(),
             }
@@ -83,28 +88,53 @@ impl Attempts {
         }
     }
 
-    fn attempt(&mut self, delivery: &Delivery) -> Event {
+    fn attempt(&mut self, delivery: &Delivery) -> (Event, Option<Part>) {
         let (id, ticket) = (delivery.id, delivery.ticket);
-        let finished = |outcomes| Event::Finished { ticket, outcomes };
-        let count = delivery.recipients.len();
-        let stored = match self.agent.dispatch.spool.load(id) {
+        let agent = Arc::clone(&self.agent);
+        let deferred = |text: &str| {
+            let outcomes = all(delivery.recipients.len(), text);
+            Event::Finished { ticket, outcomes }
+        };
+        // Removed a moment ago: there is nothing to tell of, neither in the log.
+        let gone = || (deferred("the message is no longer queued"), None);
+        let stored = match agent.dispatch.spool.load(id) {
             Ok(Some(stored)) => stored,
-            // Removed a moment ago: there is nothing to tell of, neither in the log.
-            Ok(None) => return finished(all(count, "the message is no longer queued")),
+            Ok(None) => return gone(),
             Err(error) => {
-                notices::damaged(&self.agent);
-                return finished(all(count, &error.to_string()));
+                notices::damaged(&agent);
+                return (deferred(&error.to_string()), None);
             }
         };
-        let envelope = stored.envelope.with_numbers(&delivery.recipients);
-        if let Some(forwarded) = self.readdressed(&stored, &delivery.recipients) {
-            let outcomes = vec![forwarded; count];
-            self.tell(delivery, &stored, &envelope, &outcomes);
-            return finished(outcomes);
+        let changed = replacement::is_due(&agent, &stored.envelope, &delivery.recipients);
+        let turn = agent.turns.begin(id, changed);
+        let Some(entry) = agent.dispatch.spool.entry(id) else {
+            return gone();
+        };
+        match turn {
+            Turn::Wait => (deferred(replacement::WAIT), None),
+            Turn::Deliver(part) => (self.deliver(delivery, &stored), Some(part)),
+            // An order came meanwhile, which is not another message's.
+            Turn::Replace(part) if entry.hold != Hold::No => {
+                (Event::Withdrawn { ticket }, Some(part))
+            }
+            Turn::Replace(part) => {
+                let event = match replacement::replace(&agent, &stored, &entry) {
+                    Some(Ok(())) => Event::Withdrawn { ticket },
+                    Some(Err(error)) => deferred(&error.to_string()),
+                    None => self.deliver(delivery, &stored),
+                };
+                (event, Some(part))
+            }
         }
-        let (mut outcomes, unusable) = self.send(delivery, &stored, &envelope);
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, stored: &Stored) -> Event {
+        let (id, ticket, count) = (delivery.id, delivery.ticket, delivery.recipients.len());
+        let finished = |outcomes| Event::Finished { ticket, outcomes };
+        let envelope = stored.envelope.with_numbers(&delivery.recipients);
+        let (mut outcomes, unusable) = self.send(delivery, stored, &envelope);
         if self.agent.dispatch.halted().is_some() {
-            self.tell(delivery, &stored, &envelope, &outcomes);
+            self.tell(delivery, stored, &envelope, &outcomes);
             return Event::interrupted(ticket, outcomes);
         }
         let untold = self.agent.memory().take_untold();
@@ -122,7 +152,7 @@ impl Attempts {
             count,
             Failure::ours("no result for this recipient").outcome(),
         );
-        self.tell(delivery, &stored, &envelope, &outcomes);
+        self.tell(delivery, stored, &envelope, &outcomes);
         finished(outcomes)
     }
 
@@ -140,30 +170,6 @@ impl Attempts {
             }
             Found::Nothing | Found::Defers(_) => agent.outages.reached(),
         }
-    }
-
-    /// Where aliases or `admin` name others by now, a message to them is queued in its place.
-    fn readdressed(&self, stored: &Stored, recipients: &[u32]) -> Option<Outcome> {
-        let agent = &self.agent;
-        let recipients =
-            agent.with_rules(|rules| addressing::replaced(&stored.envelope, recipients, rules))?;
-        let envelope = Envelope {
-            recipients,
-            ..stored.envelope.clone()
-        };
-        Some(match agent.dispatch.copy(stored, &envelope) {
-            Ok(new) => {
-                if let Some(reports) = &agent.reports {
-                    reports.goes_on_as(stored.id, new);
-                }
-                Outcome::Delivered(Delivered {
-                    relay: "local".to_owned(),
-                    reply: format!("local names were looked up again: forwarded as {new}"),
-                    handover: Handover::Promised,
-                })
-            }
-            Err(error) => Failure::ours(&error.to_string()).outcome(),
-        })
     }
 
     /// Log, followers, and a sender who asked to hear of it.
