@@ -203,3 +203,43 @@ fn mail_for_any_name_of_the_machine_goes_to_the_administrator() {
         }
     }
 }
+
+/// As with Postfix, sendmail and Exim.
+#[test]
+fn the_others_of_a_list_get_its_mail_where_one_name_in_it_comes_back_to_itself() {
+    let sink = Sink::start();
+    for (admin, served) in [
+        ("", "ann@d.example bob@d.example"),
+        (
+            "admin = \"admins@example.org\"\n",
+            "ann@d.example bob@d.example admins@example.org",
+        ),
+    ] {
+        let nexthop = sink.nexthop();
+        let mut machine = Agent::prepare(&format!(
+            "relayhost = \"{nexthop}\"\ntls = \"none\"\naliases = \"$DIR/aliases\"\n{admin}"
+        ));
+        let aliases = "team: ann@d.example, ops, a\nops: bob@d.example, team\na: b\nb: a\n";
+        machine.file("aliases", aliases);
+        machine.run();
+        let before = sink.journal().messages().len();
+        let output = machine.sendmail(&["-v", "team"], "Subject: s\n\nx\n");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() && said.contains("but not to all"),
+            "{said}"
+        );
+        let received = sink.journal().wait_for(before + 1).remove(before);
+        assert_eq!(received.recipients.join(" "), served);
+        let looped = "comes back to itself: team -> ops -> team";
+        machine.daemon().wait_for_log(looped);
+        for told in [
+            machine.sendmail(&["-bv", "team"], "").stdout,
+            machine.admin(&["check"]).stdout,
+            machine.sendmail(&["-bi"], "").stderr,
+        ] {
+            let told = String::from_utf8(told).unwrap();
+            assert!(told.contains(looped), "{told}");
+        }
+    }
+}

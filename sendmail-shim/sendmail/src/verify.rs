@@ -4,7 +4,10 @@
 //! all can be mailed to, 67 if one cannot. The agent tells it, by what it has in force, which is
 //! not what a wrong or missing file says; where none answers, the files do.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::{
+    collections::HashMap,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+};
 
 use mail::{
     address::list,
@@ -165,14 +168,21 @@ pub fn told(
         Ok(rewritten) => rewritten,
         Err(error) => return (vec![format!("{text}: undeliverable: {error}")], false),
     };
-    let recipients = envelope.recipients.into_iter().map(|recipient| {
-        let address = recipient.address.as_str();
-        let because = changes
-            .iter()
-            .find(|change| change.what == "envelope recipient" && change.after == address)
-            .map(|change| format!(" ({})", change.because))
-            .unwrap_or_default();
-        format!("{text}: <{address}>{because}, {route}")
-    });
-    (recipients.collect(), true)
+    let left_out = changes.iter().filter(|it| it.what == rewrite::LEFT_OUT);
+    let mut lines: Vec<_> = left_out
+        .map(|it| format!("{text}: not all of it: {} ({})", it.after, it.because))
+        .collect();
+    let mut because = HashMap::new();
+    for change in changes.iter().filter(|it| it.what == "envelope recipient") {
+        because.entry(&change.after).or_insert(&change.because);
+    }
+    lines.extend(envelope.recipients.into_iter().map(|recipient| {
+        let address = recipient.address.to_string();
+        let because = because.get(&address).map(|because| format!(" ({because})"));
+        format!(
+            "{text}: <{address}>{}, {route}",
+            because.unwrap_or_default()
+        )
+    }));
+    (lines, true)
 }

@@ -11,7 +11,7 @@ use mail::{
     envelope::{Envelope, Mail, Rcpt},
     message::{
         Arrived, Incoming,
-        rewrite::{Caller, RewriteError, Rules},
+        rewrite::{self, Caller, Change, RewriteError, Rules},
         writer::Writer,
     },
     outcome::escape,
@@ -243,11 +243,12 @@ impl<'a> Transaction<'a> {
                     life::identified(id, &field.value());
                 }
                 self.count(size);
+                let left_out = left_out(id, &prepared.changes);
                 let note = self.taken(id, envelope, size, terms);
                 Verdict::AcceptWith(Reply::new(
                     250,
                     EnhancedStatus::new(2, 0, 0),
-                    format!("Ok: queued as {id}{note}"),
+                    format!("Ok: queued as {id}{note}{left_out}"),
                 ))
             }
             Err(error) => {
@@ -340,6 +341,22 @@ impl<'a> Transaction<'a> {
             prepare(&submitted, header, rules)
         })
     }
+}
+
+/// Logs and says what was left out of the aliases that a message goes to.
+fn left_out(id: QueueId, changes: &[Change]) -> String {
+    let mut first = None;
+    for change in changes.iter().filter(|it| it.what == rewrite::LEFT_OUT) {
+        let (name, place) = (change.before.escape_debug(), &change.because);
+        let looped = &change.after;
+        maillog::warning(&format!(
+            "{id}: {place}: `{name}` is followed without a part of it: {looped}"
+        ));
+        first.get_or_insert(looped);
+    }
+    first.map_or_else(String::new, |looped| {
+        format!(", but not to all: {}", escape(looped.as_bytes(), 200))
+    })
 }
 
 fn too_big() -> Reply {

@@ -4,8 +4,8 @@
 //! each result given once, in order.
 //! A name whose values hold itself means itself there, as in Postfix; `\\name` means that name, not
 //! followed. A catch-all is followed once on each way.
-//! Failures: a chain that comes back to itself, more results than allowed, or none; nothing is
-//! delivered by halves.
+//! Failures: a chain that comes back to itself, more results than allowed, or none. Whoever asks
+//! for what is left of a list gets the others of it, and which chains come back ([`expand_rest`]).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{borrow::Cow, collections::HashSet, fmt, path::Path, sync::Arc};
@@ -20,6 +20,8 @@ use crate::{
 const MAX_DEPTH: usize = 100;
 /// What is wrong with an alias that has entries, and no recipient.
 pub const NOBODY: &str = "it stands for nobody: what it includes names no recipient";
+/// Most chains of one name that are told.
+const LOOPS: usize = 5;
 /// Stands for the catch-all on a way; no name can be so.
 const CATCH_ALL: &str = "";
 
@@ -64,18 +66,52 @@ pub type Named = (Target, Option<Arc<Path>>);
 
 /// The same, each result with the file that names it; none for a name that has no entry.
 pub fn expand_with_files(table: &Table, name: &LocalPart) -> Result<Vec<Named>, ExpandError> {
+    let expansion = followed(table, name)?;
+    match expansion.loops.into_iter().next() {
+        Some(names) => Err(ExpandError::Loop(names)),
+        None => Ok(expansion.results),
+    }
+}
+
+/// What a name stands for without the chains that come back to themselves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rest {
+    pub targets: Vec<Target>,
+    /// These chains, if any do; the first few.
+    pub loops: Vec<ExpandError>,
+    /// The names that lead nowhere else.
+    pub unserved: Vec<LocalPart>,
+}
+
+/// Follows a name as [`expand`] does. A chain that comes back to itself is an error only if the
+/// name stands for nobody else.
+pub fn expand_rest(table: &Table, name: &LocalPart) -> Result<Rest, ExpandError> {
+    let expansion = followed(table, name)?;
+    let targets = expansion.results.into_iter().map(|(target, _)| target);
+    Ok(Rest {
+        targets: targets.collect(),
+        loops: expansion.loops.into_iter().map(ExpandError::Loop).collect(),
+        unserved: expansion.unserved,
+    })
+}
+
+fn followed<'a>(table: &'a Table, name: &LocalPart) -> Result<Expansion<'a>, ExpandError> {
     let mut expansion = Expansion {
         table,
         path: Vec::new(),
         followed: HashSet::new(),
         given: HashSet::new(),
         results: Vec::new(),
+        led: 0,
+        loops: Vec::new(),
+        unserved: Vec::new(),
     };
     expansion.follow(name)?;
-    if expansion.results.is_empty() {
-        return Err(ExpandError::Nobody);
+    if !expansion.results.is_empty() {
+        return Ok(expansion);
     }
-    Ok(expansion.results)
+    let first = expansion.loops.into_iter().next();
+    Err(first.map_or(ExpandError::Nobody, ExpandError::Loop))
 }
 
 struct Expansion<'a> {
@@ -85,6 +121,10 @@ struct Expansion<'a> {
     followed: HashSet<String>,
     given: HashSet<String>,
     results: Vec<Named>,
+    /// So often a way has led to somebody, known or not.
+    led: usize,
+    loops: Vec<Vec<String>>,
+    unserved: Vec<LocalPart>,
 }
 
 impl Expansion<'_> {
@@ -103,17 +143,21 @@ impl Expansion<'_> {
             return self.give(itself(), Some(&entry));
         }
         if let Some(start) = self.path.iter().position(|on_path| *on_path == key) {
-            let mut names = self.path.split_off(start);
-            names.push(key);
-            return Err(ExpandError::Loop(names));
+            if self.loops.len() < LOOPS {
+                let names = self.path.iter().skip(start).cloned();
+                self.loops.push(names.chain([key]).collect());
+            }
+            return Ok(());
         }
         if !self.followed.insert(key.clone()) {
+            self.led = self.led.saturating_add(1);
             return Ok(());
         }
         if self.path.len() >= MAX_DEPTH {
             return Err(ExpandError::TooMany);
         }
         self.path.push(key);
+        let before = (self.led, self.loops.len(), self.unserved.len());
         for target in &entry.targets {
             match target {
                 Target::Mailbox(Mailbox::Local(name)) => self.follow(name)?,
@@ -124,6 +168,11 @@ impl Expansion<'_> {
             }
         }
         self.path.pop();
+        if self.led == before.0 && self.loops.len() > before.1 {
+            // Instead of what leads nowhere behind it.
+            self.unserved.truncate(before.2);
+            self.unserved.push(name.clone());
+        }
         Ok(())
     }
 
@@ -132,6 +181,7 @@ impl Expansion<'_> {
             Target::Mailbox(mailbox) => mailbox.key(),
             other => other.to_string(),
         };
+        self.led = self.led.saturating_add(1);
         if self.given.insert(key) {
             let file = entry.map(|entry| Arc::clone(&entry.path));
             self.results.push((target, file));
@@ -200,6 +250,55 @@ mod tests {
         assert_eq!(
             expanded("root: \\root, a@x\nother: \\root", "other"),
             ["root"]
+        );
+    }
+
+    #[test]
+    fn the_others_of_a_list_are_found_where_one_of_its_names_comes_back_to_itself() {
+        let rest = |text: &str| {
+            let rest = expand_rest(&table(text), &LocalPart::new("team").unwrap())?;
+            let text = |loops: &[ExpandError]| loops.iter().map(ToString::to_string).collect();
+            let loops: Vec<String> = text(&rest.loops);
+            let targets: Vec<_> = rest.targets.iter().map(ToString::to_string).collect();
+            let unserved: Vec<_> = rest.unserved.iter().map(ToString::to_string).collect();
+            Ok::<_, ExpandError>((targets.join(" "), loops.join("; "), unserved.join(" ")))
+        };
+        let told = |chain: &str| format!("the alias comes back to itself: {chain}");
+        for (text, targets, chain, unserved) in [
+            (
+                "team: ann, bob, ops\nops: carl, team",
+                "ann bob carl",
+                "team -> ops -> team",
+                "",
+            ),
+            (
+                "team: a, b\na: b, ann\nb: a, bob",
+                "bob ann",
+                "a -> b -> a",
+                "",
+            ),
+            (
+                "team: ann, a, bob\na: b\nb: a",
+                "ann bob",
+                "a -> b -> a",
+                "a",
+            ),
+            (
+                "team: x, ann\nx: a, y\na: b\nb: a\ny: bob",
+                "bob ann",
+                "a -> b -> a",
+                "a",
+            ),
+        ] {
+            let expected = (targets.to_owned(), told(chain), unserved.to_owned());
+            assert_eq!(rest(text), Ok(expected), "{text}");
+            assert!(follow(&table(text), "team").is_err(), "{text}");
+        }
+        let none = rest("team: a\na: team").unwrap_err();
+        assert_eq!(none.to_string(), told("team -> a -> team"));
+        assert_eq!(
+            rest("team: ann"),
+            Ok(("ann".into(), String::new(), String::new()))
         );
     }
 

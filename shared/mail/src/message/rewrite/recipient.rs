@@ -4,7 +4,8 @@
 //! Contract: every recipient is one that was typed, or one that a table or a setting puts in its
 //! place; each once.
 //! Mail for a local name is never lost: an alias that leads to no address leads to `admin`, and
-//! without one it is an error.
+//! without one it is an error. The others of a list get it where a name in it comes back to itself:
+//! that goes to `admin`, and is told.
 //! Names at `localhost` and its kin or at a name of the machine (where that is not the domain), its
 //! short one too, are local names.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -15,8 +16,8 @@ use crate::{
     address::{Address, AddressError, LocalPart, Mailbox},
     envelope::{Rcpt, Recipient},
     limits,
-    maps::{Target, expand},
-    message::rewrite::rules::{A_LABELS, Change, RewriteError, Rules},
+    maps::{Rest, Target, expand_rest},
+    message::rewrite::rules::{A_LABELS, Change, LEFT_OUT, RewriteError, Rules},
 };
 
 /// The envelope's recipients.
@@ -53,6 +54,11 @@ pub fn local_name(recipient: &Recipient, rules: &Rules) -> Option<LocalPart> {
     };
     let name = given.unwrap_or(&recipient.address).local_name();
     local.then(|| LocalPart::new(&name).ok()).flatten()
+}
+
+fn unmailable(target: &Target) -> String {
+    let written = target.to_string();
+    format!("`{}` cannot be mailed to from here", written.escape_debug())
 }
 
 fn bad(text: &str, error: AddressError) -> RewriteError {
@@ -109,22 +115,31 @@ impl Resolver<'_> {
         let mut failure = "it leads to no address".to_owned();
         let expanded = LocalPart::new(name)
             .map_err(|error| error.to_string())
-            .and_then(|name| expand(&self.rules.aliases, &name).map_err(|error| error.to_string()));
+            .and_then(|name| {
+                expand_rest(&self.rules.aliases, &name).map_err(|error| error.to_string())
+            });
+        let mut unserved = Vec::new();
         match expanded {
-            Ok(targets) => {
+            Ok(Rest {
+                targets,
+                loops,
+                unserved: names,
+            }) => {
+                let told = loops.iter().map(|looped| Change {
+                    what: LEFT_OUT.into(),
+                    before: name.to_owned(),
+                    after: looped.to_string(),
+                    because: place.clone(),
+                });
+                self.changes.extend(told);
+                unserved = names;
                 for target in targets {
                     match target {
                         Target::Mailbox(mailbox) => mailboxes.push(mailbox),
                         Target::Refusal(reason) => {
                             return Err(RewriteError::Refused(format!("`{name}`: {reason}")));
                         }
-                        other => {
-                            let written = other.to_string();
-                            failure = format!(
-                                "`{}` cannot be mailed to from here",
-                                written.escape_debug()
-                            );
-                        }
+                        other => failure = unmailable(&other),
                     }
                 }
             }
@@ -146,6 +161,9 @@ impl Resolver<'_> {
                 }
                 local => self.unaliased(&local.local_name(), origin, &format!(" ({place})"))?,
             }
+        }
+        if let (Some(_), Some(name)) = (&self.rules.admin, unserved.first()) {
+            self.unaliased(name.as_str(), origin, &format!(" ({place})"))?;
         }
         Ok(())
     }
@@ -202,6 +220,10 @@ impl Resolver<'_> {
             hash_map::Entry::Occupied(place) => {
                 if let Some(known) = self.recipients.get_mut(*place.get()) {
                     known.notify = known.notify.or(rcpt.notify);
+                    // Who was named himself gets it whatever an alias says when it is sent.
+                    if origin.typed == address.as_str() {
+                        known.original = None;
+                    }
                 }
                 return Ok(());
             }

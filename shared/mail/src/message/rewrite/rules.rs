@@ -10,6 +10,9 @@ use crate::{
 /// Why an address with a domain in UTF-8 is changed.
 pub(super) const A_LABELS: &str = "domain in ASCII (RFC 5890)";
 
+/// [`Change::what`] of an alias that is followed without a name that comes back to itself.
+pub const LEFT_OUT: &str = "left out of an alias";
+
 /// Which user submitted; from the socket's credentials, never from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
