@@ -7,7 +7,7 @@ use tests::{
     session::Session,
     sink::{Received, Sink},
     smarthost::Smarthost,
-    wait::{free_address, until_true},
+    wait::{free_address, until, until_true},
 };
 
 fn status(output: &Output) -> (Option<i32>, String) {
@@ -234,6 +234,53 @@ fn a_digest_shows_none_of_several_recipients_and_one_alone_is_named() {
             assert!(!digest.text().contains("secret"), "{}", digest.text());
             let count = if bcc.is_empty() { 1 } else { 2 };
             assert_eq!(digest.recipients.len(), count, "{settings}");
+        }
+    }
+}
+
+/// He may be one of those who see the message.
+#[test]
+fn the_sender_who_hears_of_a_bad_address_is_told_of_no_blind_recipient_beside_it() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
+    for (header, told) in [
+        (
+            "To: seen@d.example, bad@@d.example\nBcc: secret@d.example\n",
+            "bad@@d.example",
+        ),
+        (
+            "To: seen@d.example\nBcc: secret@d.example, bad@@d.example\n",
+            "bad@@d.example",
+        ),
+        (
+            "To: seen@d.example\nBcc: secret@d.example, bad secret2\n",
+            "a bad address of blind recipients",
+        ),
+        (
+            "To: a@d.example Bcc: secret@d.example\nCc: bad@@d.example\n",
+            "bad@@d.example",
+        ),
+        (
+            "Resent-To: seen@d.example\nResent-Bcc: secret@d.example, bad@@d.example\nTo: a@d.example\n",
+            "bad@@d.example",
+        ),
+        ("To: bad@@d.example\nBcc: bad secret\n", "bad@@d.example"),
+    ] {
+        let before = sink.journal().messages().len();
+        let message = format!("{header}Subject: s\n\ntext\n");
+        let (code, said) = status(&machine.sendmail(&["-t", "-f", "seen@d.example"], message));
+        assert_eq!(code, Some(65), "{header:?}: {said}");
+        let news = until("the notice", || {
+            let messages = sink.journal().messages().split_off(before);
+            let mut news = messages.into_iter().filter(|it| it.sender.is_empty());
+            news.next()
+        });
+        let text = news.text().replace("=\r\n", "");
+        assert_eq!(news.recipients, ["seen@d.example"], "{text}");
+        assert!(text.contains(told) && !text.contains("secret"), "{text}");
+        if header.contains("seen@d.example") || header.contains("a@d.example") {
+            let sent = before + 2;
+            sink.journal().wait_for(sent);
         }
     }
 }

@@ -211,20 +211,25 @@ pub fn doubt(doubt: &Doubt) -> String {
     }
 }
 
-/// Recipients that were named where no field can be, for standard error: what was left out, and,
-/// where the header names recipients (`-t`), who is not among those that are served.
-pub fn misplaced(found: &[Misplaced], from_header: bool, served: &[Rcpt]) -> Vec<String> {
+/// Recipients that were named where no field can be, as far as somebody is to be told: what was
+/// left out, and, where the header names recipients (`-t`), who is not among those that are served.
+pub fn misplaced<'a>(
+    found: &'a [Misplaced],
+    from_header: bool,
+    served: &[Rcpt],
+) -> impl Iterator<Item = &'a Misplaced> {
     let served: HashSet<String> = served.iter().map(|rcpt| rcpt.to.key()).collect();
-    let is_served = |it: &Misplaced| {
+    let is_served = move |it: &Misplaced| {
         let list = list::parse(it.field.as_bytes());
         let mut keys = list.entries.iter().map(|entry| entry.target.key());
         !list.entries.is_empty() && keys.all(|key| served.contains(&key))
     };
-    let told = |it: &&Misplaced| it.withheld || from_header && !is_served(it);
-    found.iter().filter(told).map(not_served).collect()
+    let told = move |it: &&Misplaced| it.withheld || from_header && !is_served(it);
+    found.iter().filter(told)
 }
 
-fn not_served(misplaced: &Misplaced) -> String {
+/// The same for standard error.
+pub fn not_served(misplaced: &Misplaced) -> String {
     let field = misplaced.field.escape_debug();
     let what = if misplaced.withheld {
         "it was left out, and goes to nobody"

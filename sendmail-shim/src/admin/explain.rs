@@ -88,7 +88,7 @@ pub fn run(settings: &Settings, options: &Options) -> Result<Exit, CommandError>
     }
     let recipients = recipients(options, &message);
     for told in plan::misplaced(&message.misplaced, options.from_header, &recipients) {
-        complain("sendmail-shim", told);
+        complain("sendmail-shim", plan::not_served(told));
     }
     let submitted = Submitted {
         caller: &caller,

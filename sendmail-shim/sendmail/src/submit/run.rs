@@ -16,7 +16,8 @@ use system::{patient::Patient, sysexits::Exit};
 
 use super::{
     agent::{self, HandedOver},
-    direct, misread,
+    direct,
+    misread::{self, Misread},
     ready::Ready,
     report::Report,
 };
@@ -28,7 +29,7 @@ use crate::{
         tables::Tables,
     },
     identity,
-    plan::{self, Submission, malformed, misplaced},
+    plan::{self, Submission, misplaced},
     prepare::{Submitted, prepare},
 };
 
@@ -70,7 +71,7 @@ pub fn submit(submission: Submission) -> Report {
 }
 
 /// Whoever can be served is; the sender is told of the others.
-fn serve(ready: &Ready, config: &Lazy, problems: Vec<String>) -> Report {
+fn serve(ready: &Ready, config: &Lazy, problems: Vec<Misread>) -> Report {
     let served = !ready.recipients.is_empty();
     let mut report = Report {
         exit: Exit::Ok,
@@ -92,10 +93,10 @@ fn serve(ready: &Ready, config: &Lazy, problems: Vec<String>) -> Report {
             let _ = hand_over(&news, config);
         }
     }
-    report.with_problems(problems)
+    report.with_problems(problems.into_iter().map(|problem| problem.whole).collect())
 }
 
-fn ready(mut submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
+fn ready(mut submission: Submission) -> Result<(Ready, Lazy, Vec<Misread>), Report> {
     let config = Lazy::default();
     let mut limit = || {
         config
@@ -109,7 +110,8 @@ fn ready(mut submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Repor
         read::message(input, &mut limit)
     };
     let message = composed.map_err(|error| Report::fault(error.exit(), error.to_string()))?;
-    let mut problems: Vec<_> = submission.problems.iter().map(malformed).collect();
+    let arguments = submission.problems.iter();
+    let mut problems: Vec<_> = arguments.map(Misread::argument).collect();
     let mut recipients = submission.recipients.clone();
     if submission.from_header {
         let named = recipients::extract(&message.header);
@@ -120,14 +122,11 @@ fn ready(mut submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Repor
             notify: submission.notify,
             ..Rcpt::from(to)
         }));
-        problems.extend(named.problems.iter().map(malformed));
+        problems.extend(named.problems.iter().map(Misread::named));
     }
     let recipients = distinct(recipients);
-    problems.extend(misplaced(
-        &message.misplaced,
-        submission.from_header,
-        &recipients,
-    ));
+    let misplaced = misplaced(&message.misplaced, submission.from_header, &recipients);
+    problems.extend(misplaced.map(Misread::misplaced));
     match (recipients.len(), problems.first()) {
         (0, None) => Err(Report::fault(
             Exit::Usage,

@@ -189,6 +189,7 @@ impl Takeover<'_> {
             let message = read::message(queued.content.as_slice(), &mut most)
                 .map_err(|error| Stays::Left(error.to_string()))?;
             for told in plan::misplaced(&message.misplaced, false, &[]) {
+                let told = plan::not_served(told);
                 say(format_args!("{program} {name}: {told}"));
             }
             let aside = self.aside(place)?;

@@ -21,7 +21,7 @@ use crate::{
 pub struct Named {
     /// In order.
     pub recipients: Vec<Mailbox>,
-    /// What is no address.
+    /// What is no address; blind where its field is.
     pub problems: Vec<list::Problem>,
     /// Those of the recipients who may not be meant.
     pub doubts: Vec<list::Doubt>,
@@ -36,9 +36,18 @@ pub fn extract(header: &Header) -> Named {
         named
             .recipients
             .extend(list.entries.into_iter().map(|entry| entry.target));
-        named.problems.extend(list.problems);
+        let blind = is_blind(field);
+        let problems = list.problems.into_iter().map(|problem| list::Problem {
+            blind: problem.blind || blind,
+            ..problem
+        });
+        named.problems.extend(problems);
     }
     named
+}
+
+fn is_blind(field: &Field) -> bool {
+    BLIND.iter().any(|name| field.is(name))
 }
 
 fn fields(header: &Header) -> Vec<&Field> {
@@ -98,6 +107,17 @@ pub fn withhold(header: &mut Header) -> usize {
     names.map(|name| header.remove(name)).sum()
 }
 
+/// Leaves no field that names blind recipients, on another field's line either: for a header that
+/// is quoted as it was written.
+pub fn show_no_blind(header: &mut Header) {
+    header.remove_where(|field| {
+        let list = list::parse(field.body());
+        let entries = list.entries.iter().map(|entry| entry.blind);
+        let mut blind = entries.chain(list.problems.iter().map(|problem| problem.blind));
+        is_blind(field) || blind.any(|blind| blind)
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -136,6 +156,15 @@ mod tests {
         );
         assert_eq!(withhold(&mut header), 4);
         assert_eq!(header.to_bytes(), b"Subject: s\r\nTo: t@x\r\n");
+    }
+
+    #[test]
+    fn a_header_that_is_quoted_as_it_was_written_names_no_blind_recipient() {
+        let mut header = Header::parse(
+            b"To: a@x, b@@x\r\nBCC : hid@x\r\nCc: c@x Bcc: hid@x\r\nCc: d@x Bcc: hid@@x\r\nResent-Bcc: g:\r\n hid@x;\r\nSubject: s\r\n",
+        );
+        show_no_blind(&mut header);
+        assert_eq!(header.to_bytes(), b"To: a@x, b@@x\r\nSubject: s\r\n");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub struct Problem {
     pub text: String,
     /// What is wrong with it.
     pub error: AddressError,
-    /// It stands behind `Bcc:` in another field's line: told, and never shown.
+    /// It stands behind `Bcc:`: told, and never shown.
     pub blind: bool,
 }
 
