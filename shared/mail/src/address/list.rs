@@ -48,7 +48,8 @@ pub fn parse(bytes: &[u8]) -> List {
     let mut bracket = Bracket::Outside;
     let sound = closed(bytes, true);
     let unclosed = sound != bytes;
-    for token in tokens(&sound) {
+    let mut rest = tokens(&sound);
+    while let Some(token) = rest.next() {
         let before = bracket;
         bracket = before.after(token.kind);
         match token.kind {
@@ -58,7 +59,8 @@ pub fn parse(bytes: &[u8]) -> List {
             }
             // The name of a group: what it holds follows, up to the semicolon.
             Kind::Special(b':')
-                if before == Bracket::Outside && salvage::names_a_group(bytes, &element) =>
+                if before == Bracket::Outside
+                    && salvage::names_a_group(bytes, &element, rest.clone()) =>
             {
                 element.clear();
             }

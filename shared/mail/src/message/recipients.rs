@@ -215,6 +215,14 @@ mod tests {
             ("Bcc: b@x my team: d@x, e@x;", "b@x d@x e@x", "my"),
             ("To: g: a@x, b@x; c@x", "a@x b@x c@x", ""),
             ("To: a@x: b@x;", "a@x b@x", ""),
+            // A group's name of several words; without its end a line of another field.
+            ("Cc: the\r\n cc: b@x, c@x;", "b@x c@x", ""),
+            ("Cc: the\r\n cc: b@x;, d@x", "b@x d@x", ""),
+            ("To: All\r\n sender: b@x (x);", "b@x", ""),
+            ("Bcc: the\r\n to: b@x;", "b@x", ""),
+            ("Cc: ops\r\n Cc: b@x", "ops b@x", ""),
+            ("Cc: ops\r\n Cc: b@x; c@x", "ops b@x c@x", ""),
+            ("Cc: ops\r\n Cc: b@x;\r\n To: c@x;", "ops b@x c@x", ""),
             ("To: My Team: a@x, b;, c@x", "a@x b c@x", ""),
             ("To: =?utf-8?Q?M=C3=BC,_(J.)?= <a@x>", "a@x", ""),
         ] {

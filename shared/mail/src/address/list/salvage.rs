@@ -43,27 +43,43 @@ fn is_one_of(name: &str, fields: &[&str]) -> bool {
 }
 
 /// Whether what stands before a colon can be a group's name: without an address, and not the end of
-/// a line that holds the name of the next field.
-pub(super) fn names_a_group(bytes: &[u8], before: &[Token]) -> bool {
+/// a line that holds the name of the next field, unless what follows is written as a group to its
+/// end. What may be meant as a field of blind recipients never is one's name.
+pub(super) fn names_a_group(
+    bytes: &[u8],
+    before: &[Token],
+    behind: impl Iterator<Item = Token>,
+) -> bool {
     let at = |token: &Token| matches!(token.kind, Kind::Special(b'@' | b'<' | b'>' | b':'));
     // From the end, where the colon before is: no token is looked at for each of many colons.
     if before.iter().rev().any(at) {
         return false;
     }
     let mut words = before.iter().rev().filter(|t| t.kind != Kind::Comment);
-    let ends_with_field = match (words.next(), words.next()) {
-        (Some(last), Some(word)) => {
-            let name = last.meaning(bytes);
-            let gap = bytes.get(word.range.end..last.range.start);
-            let folded = gap.is_some_and(|gap| gap.contains(&b'\n'));
-            is_one_of(&name, RECIPIENTS)
-                || is_one_of(&name, FIELDS)
-                || (folded && name.contains('-'))
-        }
-        (Some(word), None) => is_one_of(&word.meaning(bytes), BLIND),
-        (None, _) => false,
+    let (Some(last), word) = (words.next(), words.next()) else {
+        return true;
     };
-    !ends_with_field
+    let name = last.meaning(bytes);
+    if is_one_of(&name, BLIND) {
+        return false;
+    }
+    let is_field = word.is_some_and(|word| {
+        let gap = bytes.get(word.range.end..last.range.start);
+        let folded = gap.is_some_and(|gap| gap.contains(&b'\n'));
+        is_one_of(&name, RECIPIENTS) || is_one_of(&name, FIELDS) || (folded && name.contains('-'))
+    });
+    !is_field || ends_as_a_group(behind)
+}
+
+/// Whether a semicolon ends what stands behind a colon, and nothing but a comma follows it.
+fn ends_as_a_group(behind: impl Iterator<Item = Token>) -> bool {
+    let mut behind = behind.filter(|token| token.kind != Kind::Comment);
+    // At the next colon, so that no token is looked at for each of many.
+    let end = behind.find(|token| matches!(token.kind, Kind::Special(b';' | b':')));
+    end.is_some_and(|token| token.kind == Kind::Special(b';'))
+        && behind
+            .next()
+            .is_none_or(|token| token.kind == Kind::Special(b','))
 }
 
 /// Whether the addresses of an element that cannot be read are picked out of it.

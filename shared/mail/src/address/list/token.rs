@@ -102,7 +102,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 /// Cuts the text into tokens.
-pub(super) fn tokens(bytes: &[u8]) -> impl Iterator<Item = Token> {
+pub(super) fn tokens(bytes: &[u8]) -> impl Iterator<Item = Token> + Clone {
     let mut position = 0usize;
     std::iter::from_fn(move || {
         let rest = bytes.get(position..)?;
