@@ -2,7 +2,7 @@
 //! it is sent gets it, and nobody gets it twice.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use tests::{
     agent::{Agent, config},
@@ -21,9 +21,7 @@ fn machine(nexthop: &str, aliases: &str) -> Agent {
 
 /// The alias file says this now, and the agent has read it: `name` leads to `to`.
 fn changed(machine: &Agent, aliases: &str, name: &str, to: &str) {
-    let path = machine.directory().join("aliases");
-    fs::write(path.with_extension("new"), aliases).unwrap();
-    fs::rename(path.with_extension("new"), &path).unwrap();
+    machine.file("aliases", aliases);
     until_true("the agent reads the aliases", || {
         let said = machine.sendmail(&["-bv", name], "").stdout;
         String::from_utf8(said).unwrap().contains(to)
