@@ -6,7 +6,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use settings::ConfigError;
@@ -36,13 +36,12 @@ pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
 /// pinned its key.
 fn left_behind(config: &Config, in_force: Option<&Path>) -> Result<(), ConfigError> {
     let in_force = in_force.filter(|it| !noted::is_same(it, &config.state));
-    let in_force = in_force.map(Path::to_owned);
-    let Some(before) = in_force.or_else(|| config.state_before()) else {
+    let before = in_force
+        .map(Path::to_owned)
+        .filter(|it| is_kept(it) && !is_kept(&config.state));
+    let Some(before) = before.or_else(|| kept_elsewhere(config)) else {
         return Ok(());
     };
-    if !is_kept(&before) || is_kept(&config.state) {
-        return Ok(());
-    }
     let (before, state) = (before.display(), config.state.display());
     let what = format!(
         "state: the key that clients pin, machines, limits and expected mail of this server are in \
@@ -50,6 +49,12 @@ fn left_behind(config: &Config, in_force: Option<&Path>) -> Result<(), ConfigErr
          {state}/) and start it; if all of it is to be forgotten, move {before} away"
     );
     Err(config.wrong("state", &what))
+}
+
+/// Where all of that is, if nothing of it is where this configuration wants it.
+pub(super) fn kept_elsewhere(config: &Config) -> Option<PathBuf> {
+    let before = config.state_before()?;
+    (is_kept(&before) && !is_kept(&config.state)).then_some(before)
 }
 
 /// Addresses that are listened on, or were handed over.

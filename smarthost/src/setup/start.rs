@@ -54,6 +54,14 @@ impl Setup {
             text: all.collect::<Vec<_>>().join("\n"),
             remembered: copy.is_some(),
         };
+        // What is known is used where it is: nothing is begun in a new directory, which would then
+        // pass for what was copied there.
+        if let Some(before) = places::kept_elsewhere(&salvaged) {
+            if salvaged.tls == KeyFiles::made_in(&salvaged.state) {
+                salvaged.tls = KeyFiles::made_in(&before);
+            }
+            salvaged.state = before;
+        }
         for (place, refuge) in [
             (&mut salvaged.spool, Config::refuge(path)),
             (&mut salvaged.state, Config::refuge_of_state(path)),
@@ -130,5 +138,53 @@ impl Setup {
     pub(super) fn remember(&self, path: &Path, layers: &[Layer]) {
         let refuge = Config::refuge_of_state(path);
         last_good::remember(&self.config.state, &refuge, path, layers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Noted;
+
+    #[test]
+    fn a_new_place_for_what_a_daemon_knows_is_not_begun_there_and_does_not_mend_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        let [spool, old, new] = ["spool", "old", "new"].map(place);
+        let configured = |file: &str, state: &Path| {
+            let text = format!(
+                "hostname = \"mx.example.org\"\nlisten = [\"127.0.0.1:0\"]\naliases = []\n\
+                 relayhost = \"[127.0.0.1]:9\"\nresolver = \"127.0.0.1\"\nspool = {spool:?}\n\
+                 state = {state:?}\n",
+            );
+            system::fs::replace(&place(file), text.as_bytes(), 0o600).unwrap();
+            place(file)
+        };
+        let (setup, fault) = Setup::start(&configured("first.toml", &old), &[]).unwrap();
+        assert!(fault.is_none(), "{fault:?}");
+        let pin = setup.identity.unwrap().pin;
+        let noted = Noted {
+            state: old.clone(),
+            control: place("control.sock"),
+        };
+        noted.write(&spool).unwrap();
+        let file = configured("second.toml", &new);
+        for _ in 0..2 {
+            let (setup, fault) = Setup::start(&file, &[]).unwrap();
+            assert!(!fault.unwrap().remembered);
+            assert_eq!(setup.config.state, old);
+            assert!(!new.exists());
+            let told = setup.wrong_now(&file, &[], true).unwrap().text;
+            assert!(told.contains("nothing of it is in"), "{told}");
+            assert_eq!(setup.identity.unwrap().pin, pin, "clients know it");
+        }
+        // Copied by an administrator.
+        system::fs::create_directory(&new, 0o700).unwrap();
+        for file in ["key.pem", "cert.pem"] {
+            std::fs::copy(old.join(file), new.join(file)).unwrap();
+        }
+        let (setup, fault) = Setup::start(&file, &[]).unwrap();
+        assert!(fault.is_none(), "{fault:?}");
+        assert_eq!(setup.config.state, new);
     }
 }
