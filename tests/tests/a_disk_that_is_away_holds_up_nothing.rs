@@ -1,6 +1,7 @@
-//! A file that the configuration names, or the configuration itself, lies on a file system that
-//! keeps each request to itself: mail is taken all the same, and each command of an administrator
-//! ends and says which file does not answer, though no process that has asked for it can.
+//! A file, a socket or a program that the configuration names, or the configuration itself, lies on
+//! a file system that keeps each request to itself: mail is taken all the same, and each command of
+//! an administrator ends and says which file does not answer, though no process that has asked for
+//! it can.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -141,4 +142,73 @@ fn a_command_whose_configuration_is_away_ends_and_names_it() {
             });
         }
     });
+}
+
+#[test]
+fn the_sockets_of_filters_and_policy_servers_that_are_away_hold_up_nobody_else() {
+    let Some(away) = Away::mounted().filter(|_| peers::find("nsenter").is_some()) else {
+        return;
+    };
+    let (sink, milter, policy) = (Sink::start(), away.file("milter"), away.file("policy"));
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\n\
+         milters = [{{ address = \"unix:{}\", on_failure = \"accept\", timeout = \"1s\" }}]\n\
+         restrictions = [\"reject_unauth_destination\", \"check_policy_service unix:{}\"]\n",
+        sink.nexthop(),
+        milter.display(),
+        policy.display(),
+    ));
+    smarthost.run_within(away.inside());
+    smarthost.run();
+    let (server, command) = (smarthost.address(), smarthost.command());
+    // More than the daemon has threads that must not wait.
+    let mut sessions: Vec<_> = (0..4).map(|_| Session::connect(server)).collect();
+    for session in &mut sessions {
+        session.reply();
+        session.send(b"EHLO client.example\r\n").unwrap();
+    }
+    let (code, told) = said(&away, &command, &["status"]);
+    assert_eq!(code, Some(0), "{told}");
+    for session in &mut sessions {
+        // The filter is done without; without the policy server nothing can be decided.
+        assert_eq!(session.reply().code, 250);
+        assert_eq!(session.say("MAIL FROM:<a@example.org>").code, 250);
+        assert_eq!(session.say("RCPT TO:<b@example.net>").code, 451);
+    }
+    until("the status names both", || {
+        let (_, told) = said(&away, &command, &["status"]);
+        let all = [&milter, &policy].map(|it| it.display().to_string());
+        all.iter().all(|it| told.contains(it)).then_some(())
+    });
+    drop(away);
+    assert!(smarthost.daemon().stop().success());
+}
+
+#[test]
+fn check_names_each_socket_program_and_directory_that_is_away() {
+    let Some(away) = Away::mounted().filter(|_| peers::find("nsenter").is_some()) else {
+        return;
+    };
+    let names = ["milter", "policy", "token", "directory"];
+    let files = names.map(|name| away.file(name));
+    let [milter, policy, token, directory] = files.each_ref().map(|it| it.display());
+    let smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"[127.0.0.1]:9\"\n\
+         relay_tls = {{ pins = [\"{PIN}\"] }}\n\
+         relay_auth = {{ user = \"u\", token = {{ command = [\"{token}\"] }} }}\n\
+         transports.list = {{ type = \"pipe\", command = [\"/bin/cat\"], directory = \"{directory}\" }}\n\
+         milters = [\"unix:{milter}\"]\n\
+         restrictions = [\"reject_unauth_destination\", \"check_policy_service unix:{policy}\"]\n",
+    ));
+    let (code, told) = said(&away, &smarthost.command(), &["check"]);
+    assert_eq!(code, Some(1), "{told}");
+    for file in files {
+        let file = file.display().to_string();
+        let is_named = |line: &str| {
+            line.starts_with("FAIL")
+                && line.contains(&file)
+                && line.contains("does not answer since")
+        };
+        assert!(told.lines().any(is_named), "{file}: {told}");
+    }
 }

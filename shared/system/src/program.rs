@@ -31,6 +31,8 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open},
 };
 
+use crate::read;
+
 /// Read at once.
 const PIECE_OF_OUTPUT: usize = 4096;
 /// What is run.
@@ -160,6 +162,11 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
     let Some((path, arguments)) = program.arguments.split_first() else {
         return Err(io::Error::other("no program is named"));
     };
+    // Whoever starts it waits until the kernel has found it, and so would whoever stops programs.
+    read::answers(Path::new(path))?;
+    let directory = program.directory;
+    read::answers(directory)
+        .map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", directory.display())))?;
     let random = getrandom::u64().map_err(io::Error::other)?;
     let mark = format!("{random:016x}");
     let (from, output, errors) = pipes(program.errors_apart)?;
@@ -174,7 +181,7 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
                 .map(|(name, value)| (name, value)),
         )
         .env(MARK, &mark)
-        .current_dir(program.directory)
+        .current_dir(directory)
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(output)

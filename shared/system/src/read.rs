@@ -20,7 +20,7 @@ use rustix::fs::Access;
 
 use crate::{
     open::{at_once, ready, regular},
-    within,
+    scout, within,
 };
 
 /// How long a pipe may take.
@@ -60,6 +60,15 @@ pub fn piped_bytes(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
     Ok((bytes?, about))
 }
 
+/// That a file or directory answers whoever opens it; what else may be wrong with it is told by who
+/// does.
+pub fn answers(path: &Path) -> io::Result<()> {
+    within::ask(path, |path| {
+        scout::look(path);
+        Ok(())
+    })
+}
+
 /// What is known of a file, or of what a link leads to.
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
     within::ask(path, |path| fs::metadata(path))
@@ -68,11 +77,6 @@ pub fn metadata(path: &Path) -> io::Result<Metadata> {
 /// Whether whoever asks may do this with a file.
 pub fn access(path: &Path, wanted: Access) -> io::Result<()> {
     within::ask(path, move |path| Ok(rustix::fs::access(path, wanted)?))
-}
-
-/// Whether a directory is there.
-pub fn is_directory(path: &Path) -> bool {
-    metadata(path).is_ok_and(|found| found.is_dir())
 }
 
 /// Whether something is there; what does not answer may be.

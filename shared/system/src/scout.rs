@@ -94,7 +94,7 @@ fn of(path: &[u8]) -> &Path {
 }
 
 /// As whoever reads it will; what comes of it does not matter.
-fn look(path: &Path) {
+pub(crate) fn look(path: &Path) {
     let _ = fs::symlink_metadata(path);
     match fs::metadata(path) {
         Ok(found) if found.is_file() => {

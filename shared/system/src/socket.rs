@@ -1,7 +1,8 @@
 //! Unix sockets: connecting within a time, and listening without taking anything else's place.
 //!
 //! Contract: `connect(2)` waits without end while the listener's backlog is full and its process
-//! stands still. Here the wait is bounded. unix(7), socket(7) `SO_SNDTIMEO`.
+//! stands still, and for a path on a disk that does not answer. Here the wait is bounded, and so is
+//! that of [`listen`]. unix(7), socket(7) `SO_SNDTIMEO`.
 //! Failures of [`listen`]: a text that names the path.
 
 use std::{
@@ -16,10 +17,15 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect as connect_to, socket_with,
-    sockopt::{Timeout, set_socket_timeout},
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect as connect_to, socket_with,
+        sockopt::{Timeout, set_socket_timeout},
+    },
 };
+
+use crate::within;
 
 /// Whether a connection failed for nobody listens there.
 pub fn is_of_nobody(error: &io::Error) -> bool {
@@ -29,28 +35,42 @@ pub fn is_of_nobody(error: &io::Error) -> bool {
 
 /// Connects within `patience`; `TimedOut` where the listener does not take the connection by then.
 pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
-    crate::within::answers_scout(path)?;
+    within::answers_scout(path)?;
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     set_socket_timeout(&socket, Timeout::Send, Some(patience))?;
-    match connect_to(&socket, &SocketAddrUnix::new(path)?) {
-        Ok(()) => {}
-        // So the kernel tells of the end of SO_SNDTIMEO.
-        Err(rustix::io::Errno::AGAIN) => {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "it does not take connections",
-            ));
-        }
-        Err(error) => return Err(error.into()),
-    }
+    connect_to(&socket, &SocketAddrUnix::new(path)?).map_err(not_connected)?;
     set_socket_timeout(&socket, Timeout::Send, None)?;
     Ok(UnixStream::from(socket))
+}
+
+/// Connects without waiting for the listener, and for the disk of its path for a while
+/// ([`within`]). The stream does not block.
+pub fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    within::ask(path, |path| {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect_to(&socket, &SocketAddrUnix::new(path)?).map_err(not_connected)?;
+        Ok(UnixStream::from(socket))
+    })
+}
+
+fn not_connected(error: Errno) -> io::Error {
+    match error {
+        // So the kernel tells of a full backlog, at once or at the end of SO_SNDTIMEO.
+        Errno::AGAIN => io::Error::new(io::ErrorKind::TimedOut, "it does not take connections"),
+        error => error.into(),
+    }
 }
 
 /// Makes a socket that listens, with these permissions. One that a process left behind is replaced;
 /// a socket that answers, or whose process stands still, stays, and so does whatever is no socket.
 pub fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
+    let listening = within::ask(path, move |path| Ok(listen_now(path, mode)));
+    listening.unwrap_or_else(|error| Err(format!("{}: {error}", path.display())))
+}
+
+fn listen_now(path: &Path, mode: u32) -> Result<UnixListener, String> {
     let told = |doing: &'static str| {
         move |error: io::Error| format!("{}: cannot {doing}: {error}", path.display())
     };
@@ -203,9 +223,13 @@ mod tests {
         assert!(!taken.is_empty() && taken.len() < 10);
         let error = connect(&path, patience).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let at_once = connect_at_once(&path).unwrap_err();
+        assert_eq!(at_once.to_string(), error.to_string());
         drop(listener);
-        let error = connect(&path, patience).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        for refused in [connect(&path, patience), connect_at_once(&path)] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
     }
 
     #[test]

@@ -23,11 +23,13 @@ use relay::{
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     task::JoinHandle,
     time,
 };
 use tokio_rustls::TlsConnector;
+
+use crate::link::local;
 
 /// Of one answer.
 const MOST: u64 = 16 * 1024 * 1024;
@@ -118,7 +120,7 @@ async fn dial(place: &Place, patience: Duration) -> Result<Connection, Unusable>
     match at.addr() {
         ConnectionAddr::Tcp(host, port) => log_in(at, tcp(host, *port).await?, patience).await,
         ConnectionAddr::Unix(path) => {
-            let stream = UnixStream::connect(path).await;
+            let stream = local::connect(path).await;
             log_in(at, stream.map_err(|error| fails(&error))?, patience).await
         }
         ConnectionAddr::TcpTls { host, port, .. } => {

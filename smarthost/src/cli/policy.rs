@@ -4,7 +4,6 @@
 use std::{
     io::{Read, Write},
     net::{IpAddr, TcpStream, ToSocketAddrs as _},
-    os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
 
@@ -202,8 +201,9 @@ impl<T: Read + Write> Socket for T {}
 fn reached(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
     match endpoint {
         Endpoint::Unix(path) => {
-            let socket = UnixStream::connect(path)?;
+            let socket = system::socket::connect(path, PATIENCE)?;
             socket.set_read_timeout(Some(PATIENCE))?;
+            socket.set_write_timeout(Some(PATIENCE))?;
             Ok(Box::new(socket))
         }
         Endpoint::Inet(place) => {
@@ -216,6 +216,7 @@ fn reached(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
             }
             let socket = last?;
             socket.set_read_timeout(Some(PATIENCE))?;
+            socket.set_write_timeout(Some(PATIENCE))?;
             Ok(Box::new(socket))
         }
     }

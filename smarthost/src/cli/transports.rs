@@ -292,7 +292,16 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
     if let Some(socket) = &pipe.socket {
         return unit(name, socket, findings);
     }
-    if !read::is_directory(&pipe.directory) {
+    let found = read::metadata(&pipe.directory);
+    if let Err(error) = &found
+        && error.kind() == io::ErrorKind::TimedOut
+    {
+        findings.fail(
+            "transports",
+            format!("{name}: {}: {error}", pipe.directory.display()),
+            "no program is started there until it answers; or name another with directory",
+        );
+    } else if !found.is_ok_and(|found| found.is_dir()) {
         findings.fail(
             "transports",
             format!("{name}: {} is not a directory", pipe.directory.display()),

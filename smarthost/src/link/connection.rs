@@ -23,11 +23,11 @@ use smtp::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     time,
 };
 
-use super::{Halt, Silence, Stream};
+use super::{Halt, Silence, Stream, local};
 
 #[cfg(test)]
 mod tests;
@@ -86,7 +86,7 @@ impl Connection {
         let (stream, relay) = match place {
             Place::Unix(path) => {
                 let relay = path.display().to_string();
-                let stream = UnixStream::connect(path)
+                let stream = local::connect(&path)
                     .await
                     .map_err(|error| unreachable(&relay, Blame::Local, &error))?;
                 (Stream::Unix(stream), relay)

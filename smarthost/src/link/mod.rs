@@ -6,6 +6,7 @@
 //! | [`MtaSts`] | policies of MTA-STS, fetched and remembered |
 //! | [`https`] | one small text over HTTPS |
 //! | [`Stream`] | TCP, TLS or unix socket, one type for both directions |
+//! | [`local`] | connecting to unix sockets |
 //! | [`Halt`] | when a delivery ends with what it knows |
 //! | [`Silence`] | a peer that says nothing, and others who wait for the connection |
 //! | [`Waiting`] | connections on which no request has come yet |
@@ -14,6 +15,7 @@
 mod connection;
 mod halt;
 mod https;
+pub(crate) mod local;
 mod mta_sts;
 mod silence;
 mod stream;

@@ -10,7 +10,7 @@
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -30,7 +30,7 @@ use system::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
     task::spawn_blocking,
     time,
 };
@@ -89,8 +89,10 @@ pub(super) struct Control {
 pub(super) const MODE: u32 = 0o600;
 
 /// Makes a socket; one that a dead daemon left behind is replaced.
-pub(super) fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
-    let socket = system::socket::listen(path, mode).map_err(anyhow::Error::msg)?;
+pub(super) async fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
+    let path = path.to_owned();
+    let listening = spawn_blocking(move || system::socket::listen(&path, mode)).await?;
+    let socket = listening.map_err(anyhow::Error::msg)?;
     socket.set_nonblocking(true)?;
     Ok(UnixListener::from_std(socket)?)
 }
@@ -105,20 +107,15 @@ pub(super) async fn serve(
 ) {
     let Some(mut socket) = socket else { return };
     let path = control.server.current.get().config.control.clone();
-    let mut name = Name::of(&path);
-    let mut look = time::interval(LOOK);
+    let (anew, mut again) = mpsc::channel(1);
+    let naming = tokio::spawn(keep_named(path, anew, ending.clone()));
     let [root, others] = [0; 2].map(|_| Arc::new(Semaphore::new(REQUESTS)));
     let mut waiting = Waiting::new(WAITING);
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            _ = look.tick() => {
-                if is_gone(&path) && let Ok(anew) = bind(&path, MODE) {
-                    let text = format_args!("made the control socket again: {}", path.display());
-                    line(Level::Warning, &text);
-                    socket = anew;
-                    name = Name::of(&path);
-                }
+            Some(anew) = again.recv() => {
+                socket = anew;
                 continue;
             }
             _ = ending.wait_for(|ending| *ending) => break,
@@ -153,10 +150,47 @@ pub(super) async fn serve(
             });
         });
     }
+    let _ = naming.await;
+}
+
+/// Makes the socket again whenever its name is gone; takes the name away at the end. Apart from who
+/// answers, for its disk may not answer.
+async fn keep_named(
+    path: PathBuf,
+    anew: mpsc::Sender<UnixListener>,
+    mut ending: watch::Receiver<bool>,
+) {
+    let mut name = at(&path, Name::of).await;
+    let mut look = time::interval(LOOK);
+    loop {
+        tokio::select! {
+            _ = look.tick() => {}
+            _ = ending.wait_for(|ending| *ending) => break,
+        }
+        let gone = at(&path, |path| Ok(is_gone(path))).await;
+        if gone.is_ok_and(|gone| gone)
+            && let Ok(socket) = bind(&path, MODE).await
+        {
+            let text = format!("made the control socket again: {}", path.display());
+            line(Level::Warning, &text);
+            name = at(&path, Name::of).await;
+            let _ = anew.send(socket).await;
+        }
+    }
     if let Ok(name) = name {
         // The name may be gone already.
-        let _ = name.remove();
+        let _ = at(&path, move |_| name.remove()).await;
     }
+}
+
+/// Works on a path on a thread that may wait.
+async fn at<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let path = path.to_owned();
+    let done = spawn_blocking(move || within::ask(&path, work)).await;
+    done.map_err(io::Error::other)?
 }
 
 /// Whether nothing lies there any more, and something could.
@@ -419,11 +453,11 @@ mod tests {
     async fn other_users_cannot_even_connect() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/control.sock");
-        let _socket = bind(&path, MODE).unwrap();
+        let _socket = bind(&path, MODE).await.unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(
-            bind(&path, MODE).is_err(),
+            bind(&path, MODE).await.is_err(),
             "a daemon that lives is not replaced"
         );
     }

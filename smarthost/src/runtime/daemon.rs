@@ -199,7 +199,7 @@ async fn live(
     let known = Arc::clone(&control.next_hops);
     send(&mut tasks, &dispatch, (&current, known), asked, &ending);
     page::serve(&mut tasks, (page, config.web.clone()), &control, &ending);
-    let socket = control_socket(&config);
+    let socket = control_socket(&config).await;
     tasks.spawn(administer(socket, control, ending));
     tasks.spawn(Arc::clone(&deaf).retry(Arc::clone(&server)));
     announce(&current, &addresses);
@@ -274,8 +274,8 @@ fn held(config: &Config, listeners: &[listen::Listener]) -> Vec<SocketAddr> {
 }
 
 /// Where administrators ask. Mail does not wait for them: without it the daemon goes on.
-fn control_socket(config: &Config) -> Option<UnixListener> {
-    let bound = control::bind(&config.control, control::MODE);
+async fn control_socket(config: &Config) -> Option<UnixListener> {
+    let bound = control::bind(&config.control, control::MODE).await;
     let told = |error: &anyhow::Error| {
         let text = format_args!("no control socket, so no orders are taken: {error:#}");
         line(Level::Error, &text);
@@ -295,7 +295,7 @@ async fn administer(
             () = time::sleep(ANEW) => {}
             _ = ending.wait_for(|ending| *ending) => return,
         }
-        socket = control::bind(&path, control::MODE).ok();
+        socket = control::bind(&path, control::MODE).await.ok();
         if socket.is_some() {
             let text = format_args!("made the control socket: {}", path.display());
             line(Level::Notice, &text);

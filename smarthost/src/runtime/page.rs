@@ -85,7 +85,7 @@ async fn later(
 async fn bind(page: &Web) -> anyhow::Result<web::Listener> {
     Ok(match page {
         Web::Tcp(address) => web::Listener::tcp(*address).await?,
-        Web::Unix(path) => web::Listener::Unix(control::bind(path, web::MODE)?),
+        Web::Unix(path) => web::Listener::Unix(control::bind(path, web::MODE).await?),
     })
 }
 

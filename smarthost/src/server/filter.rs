@@ -16,14 +16,14 @@ use mail::{limits, message::intake::Intake};
 use spool::Draft;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     task::block_in_place,
     time,
 };
 
 use super::standings::Standings;
 use crate::{
-    link::Stream,
+    link::{Stream, local},
     maillog,
     milter::{
         Action, Dialog, Edit, EditedHeader, Event, Macros, Milter, Outcome, Stage, packet::PAYLOAD,
@@ -428,6 +428,6 @@ async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
             let _ = stream.set_nodelay(true);
             Stream::Tcp(stream)
         }
-        Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+        Endpoint::Unix(path) => Stream::Unix(local::connect(path).await?),
     })
 }

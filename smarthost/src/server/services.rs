@@ -15,13 +15,16 @@ use control::status::Service;
 use system::log::{Level, line};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     sync::Semaphore,
     time,
 };
 
 use super::standings::Standings;
-use crate::policy::{endpoint::Endpoint, service};
+use crate::{
+    link::local,
+    policy::{endpoint::Endpoint, service},
+};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -193,7 +196,7 @@ fn entry<'a>(servers: &'a mut Known, endpoint: &Endpoint) -> &'a mut (Server, Ar
 async fn open(endpoint: &Endpoint) -> io::Result<Connection> {
     let socket: Box<dyn Socket> = match endpoint {
         Endpoint::Inet(place) => Box::new(TcpStream::connect(place).await?),
-        Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        Endpoint::Unix(path) => Box::new(local::connect(path).await?),
     };
     let now = Instant::now();
     Ok(Connection {

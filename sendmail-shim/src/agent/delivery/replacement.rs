@@ -81,6 +81,6 @@ fn queue(
         let uid = stored.envelope.uid;
         agent.attempts.tell(stored.id, uid, recipient, &outcome);
     }
-    life::ended(stored.id, 0);
+    life::ended(stored.id, 0, false);
     Ok(())
 }
