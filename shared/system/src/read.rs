@@ -3,16 +3,19 @@
 //! Contract: nothing is read without bound, neither of length nor of time ([`within`]), and nothing
 //! but regular files: what settings name is opened without waiting, and a FIFO, a device, a socket
 //! or a directory there is an error at once. Only what is named on a command line may be a pipe
-//! ([`piped`]), so that `--config <(…)` works; it is read to its end, for ten seconds at most.
+//! ([`piped`]), so that `--config <(…)` works; it is read to its end, for ten seconds at most, and
+//! for less after nobody wrote to it in that time.
 //! Failures: `io::Error`; what is too long is not cut but refused, and what does not answer is
 //! `TimedOut`.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     fs::{self, File, Metadata},
     io::{self, Read as _},
     os::unix::fs::FileTypeExt as _,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,6 +28,11 @@ use crate::{
 
 /// How long a pipe may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same of one that was waited for in vain, until it answers.
+const IMPATIENCE: Duration = Duration::from_millis(500);
+
+/// Pipes that were waited for in vain.
+static SILENT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The whole file, at most `most` bytes.
 pub fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
@@ -55,9 +63,24 @@ pub fn piped_bytes(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
         within::ask(path, move |_| all(&file, most))
     } else {
         // It waits for no disk, and is bounded by itself.
-        all(&file, most)
+        pipe(path, &file, most, PATIENCE)
     };
     Ok((bytes?, about))
+}
+
+fn pipe(path: &Path, file: &File, most: u64, patience: Duration) -> io::Result<Vec<u8>> {
+    let silent = || SILENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let patience = if silent().contains(path) {
+        IMPATIENCE.min(patience)
+    } else {
+        patience
+    };
+    let bytes = all_by(file, most, Instant::now() + patience);
+    match &bytes {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => silent().insert(path.to_owned()),
+        _ => silent().remove(path),
+    };
+    bytes
 }
 
 /// That a file or directory answers whoever opens it; what else may be wrong with it is told by who
@@ -125,7 +148,10 @@ impl NotUtf8 {
 
 /// What is left in an open file, at most `most` bytes.
 pub fn all(file: &File, most: u64) -> io::Result<Vec<u8>> {
-    let end = Instant::now() + PATIENCE;
+    all_by(file, most, Instant::now() + PATIENCE)
+}
+
+fn all_by(file: &File, most: u64, end: Instant) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if file.metadata()?.file_type().is_fifo() {
         // Where nobody has it open for writing yet, reading would find its end.
@@ -206,5 +232,17 @@ mod tests {
         });
         assert_eq!(piped(&fifo, 10).unwrap(), "one two");
         writer.join().unwrap();
+
+        // Whoever asks again for one that nobody filled waits less, until somebody does.
+        let is_silent = || SILENT.lock().unwrap().contains(&fifo);
+        let reader = at_once(&fifo).unwrap();
+        let unfilled = pipe(&fifo, &reader, 10, Duration::ZERO).unwrap_err();
+        assert_eq!(unfilled.kind(), io::ErrorKind::TimedOut);
+        assert!(is_silent());
+        let mut writer = OpenOptions::new().write(true).open(&fifo).unwrap();
+        writer.write_all(b"three").unwrap();
+        drop(writer);
+        assert_eq!(pipe(&fifo, &reader, 10, PATIENCE).unwrap(), b"three");
+        assert!(!is_silent());
     }
 }
