@@ -98,6 +98,14 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// Its `state`, unless that only stands in for one that is not known: then it is given up for
+    /// the one that a mended file names.
+    fn chosen_state(&self, path: &Path) -> Option<&Path> {
+        let state = self.config.state.as_path();
+        let stands_in = self.stands_in && state == Config::refuge_of_state(path);
+        (!stands_in).then_some(state)
+    }
+
     /// Loads everything that the files name, and keeps a copy of them; `before` lends its session
     /// tickets. `held`: addresses that are listened on, or were handed over.
     pub(crate) fn load(path: &Path, before: Option<&Self>, held: Held<'_>) -> anyhow::Result<Self> {
@@ -106,8 +114,8 @@ impl Setup {
             layers = last_good::present(&before.config.state, path, layers)?;
         }
         let config = Config::of_files(&layers)?;
-        let in_force = before.map(|before| before.config.state.as_path());
-        let placed = places::take(&config, held, in_force).map_err(Into::into);
+        let in_force = before.and_then(|before| before.chosen_state(path));
+        let placed = places::take(&config, held, in_force, before.is_some()).map_err(Into::into);
         let setup = match placed.and_then(|()| Self::taken(config.clone(), before)) {
             Ok(setup) => setup,
             // All that is wrong is told at once.

@@ -158,16 +158,19 @@ fn what_a_daemon_keeps_is_found_where_it_is_whatever_the_file_names_by_now() {
         assert_eq!(status["spool"]["path"], own.to_str().unwrap(), "{other}");
     }
     smarthost.daemon().stop();
+    for other in [&format!("{state}{spool}"), state] {
+        smarthost.configure(&format!("{kept}{other}"));
+        let (code, told) = asked(&smarthost, &["clients"]);
+        assert!(code == Some(0) && told.contains("127.0.0.1"), "{told}");
+    }
+    let never_ran = Smarthost::prepare(OWN);
     for line in [&["clients"][..], &["report", "rejected"]] {
-        let (code, told) = asked(&smarthost, line);
+        let (code, told) = asked(&never_ran, line);
         assert!(
             code == Some(1) && told.contains("no smarthost has kept anything in"),
             "{told}"
         );
     }
-    smarthost.configure(&format!("{kept}{state}"));
-    let (code, told) = asked(&smarthost, &["clients"]);
-    assert!(code == Some(0) && told.contains("127.0.0.1"), "{told}");
 }
 
 /// An agent's, that a smarthost has as its own by mistake.

@@ -107,11 +107,11 @@ fn what_postfix_could_not_deliver_is_taken_over_as_it_was_and_delivered_once() {
     });
 
     let agent = Agent::start(&config(&relay.nexthop()));
-    let root = Root::beside(&agent);
+    let path = postfix.directory().to_owned();
+    let root = Root { path };
     fs::create_dir_all(root.path.join("etc/postfix")).unwrap();
     let main = root.path.join("etc/postfix/main.cf");
-    write(&main, "queue_directory = /spool\n");
-    symlink(&queue, root.path.join("spool")).unwrap();
+    write(&main, "queue_directory = /queue\n");
     let (listed, told) = root.imported(&agent, &[], 0);
     assert!(
         listed.contains("<web@example.org> to later@example.net"),

@@ -223,10 +223,7 @@ impl Controlled<'_> {
                 report.alone.push(alone);
             } else if let Some(spent) = known.get(&id) {
                 report.everywhere.push((spent.sum(), limit));
-                let under = |most| {
-                    let free_in = spent.free_in(most)?;
-                    Some(now.after(Duration::from_millis(free_in)))
-                };
+                let under = |most| Some(now.after(Duration::from_millis(spent.free_in(most)?)));
                 if spent.sum() >= limit.window.limit {
                     let free_at = self.limits().free_at(client, &limit, under, now);
                     report.next_slot = report.next_slot.max(free_at);

@@ -35,7 +35,6 @@ use crate::{
 };
 
 pub(crate) use seen::sums;
-use told::was_forgotten;
 
 /// How often the store is told what changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -336,7 +335,7 @@ impl Budget {
             return self.lose(&why);
         }
         self.compare(&heard, &limits);
-        if was_forgotten(&heard) {
+        if heard.was_forgotten() {
             // What is known here is waited for again.
             self.site().lost();
         }

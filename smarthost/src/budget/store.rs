@@ -49,6 +49,24 @@ pub(super) struct Heard {
     pub(super) nodes: HashMap<String, String>,
 }
 
+impl Heard {
+    /// Whether this node was thought to be gone for good.
+    pub(super) fn was_forgotten(&self) -> bool {
+        said(&self.other).0 == FORGOTTEN
+    }
+}
+
+/// In the place of its process: a node that is gone for good.
+pub(super) const FORGOTTEN: &str = "forgotten";
+
+/// Who a node's process is, when it was there last, and its limits.
+pub(super) fn said(text: &str) -> (&str, Millis, &str) {
+    let mut words = text.splitn(3, ' ');
+    let process = words.next().unwrap_or_default();
+    let at = words.next().and_then(|at| at.parse().ok()).unwrap_or(0);
+    (process, at, words.next().unwrap_or_default())
+}
+
 /// Cheap to clone: all clones share the connection.
 #[derive(Clone)]
 pub(super) struct Store {

@@ -62,16 +62,19 @@ impl Noted {
 
 impl Config {
     /// Where the daemon that has the spool, or had an earlier one, has kept what it knows until
-    /// now, if that is elsewhere.
+    /// now, if that is elsewhere. What only stood in for an unknown place is none.
     pub fn state_before(&self) -> Option<PathBuf> {
         // The spool may have another name, too.
         let file = self.layers.first().map(|(path, _)| path);
+        let stood_in = file.filter(|path| *path != Path::new(Self::PATH));
+        let stood_in = stood_in.map(|path| Self::refuge_of_state(path));
         let lists = file.map(|path| self.notes_of_spools(path));
         let earlier = lists.map(|lists| spool::earlier(&lists, &self.spool));
         let earlier = earlier.into_iter().flatten();
         let mut spools = iter::once(self.spool.clone()).chain(earlier);
         let before = spools.find_map(|spool| Noted::read(&spool))?.state;
-        (!is_same(&before, &self.state)).then_some(before)
+        let is_chosen = stood_in.is_none_or(|it| !is_same(&it, &before));
+        (is_chosen && !is_same(&before, &self.state)).then_some(before)
     }
 }
 

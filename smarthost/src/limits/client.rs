@@ -1,5 +1,6 @@
 //! One client: a ring for each limit, what is under way, and which notices were sent.
 
+mod raised;
 mod terms;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use mail::clock::Timestamp;
 use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 
+pub(super) use raised::Raised;
 pub(super) use terms::Terms;
 use terms::attempts;
 
@@ -33,30 +35,6 @@ pub(super) struct Client {
     everywhere: Vec<(Limit, u32, Timestamp)>,
     /// Who wrote it there.
     pub(super) who: Who,
-}
-
-/// Another limit for a while, by an order of the administrator.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct Raised {
-    pub(super) limit: u32,
-    pub(super) until: Timestamp,
-    /// When it was given; before versions that note it: long ago.
-    #[serde(default)]
-    pub(super) given: Timestamp,
-}
-
-impl Raised {
-    /// One that was given while the clock was ahead lasts from now on for as long as was said.
-    /// Whether it was.
-    pub(super) fn heed(&mut self, now: Timestamp) -> bool {
-        let lasts = self.until.since(self.given);
-        let ahead = self.given > now;
-        if ahead {
-            self.until = now.after(lasts);
-        }
-        self.given.noted(now);
-        ahead
-    }
 }
 
 /// As kept by [`crate::state`]: JSON, to be read with any `SQLite` tool.

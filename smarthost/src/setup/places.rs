@@ -61,15 +61,16 @@ pub(super) fn kept_elsewhere(config: &Config) -> Option<PathBuf> {
 pub(crate) type Held<'a> = &'a [SocketAddr];
 
 /// All of it, for who goes on with this configuration.
-/// `in_force`: the `state` of the daemon that is to go on with it, where one runs.
+/// `in_force`: the `state` of the daemon that is to go on with it.
 pub(super) fn take(
     config: &Config,
     held: Held<'_>,
     in_force: Option<&Path>,
+    all: bool,
 ) -> Result<(), ConfigError> {
     left_behind(config, in_force)?;
     make(config)?;
-    listen(config, held, in_force.is_some())
+    listen(config, held, all)
 }
 
 /// The same for who starts with it: the directories are there afterwards.

@@ -34,7 +34,7 @@ impl Setup {
         };
         let (mut salvaged, unread) = Config::load_or_salvage(path)?;
         // First with a copy of what the files name, then with one of the files.
-        let placed = |config: &Config| places::take(config, held, None).is_ok();
+        let placed = |config: &Config| places::take(config, held, None, false).is_ok();
         let read = unread.is_none().then(|| salvaged.clone()).filter(placed);
         let copy = read.and_then(Self::standing_in);
         let mut recalled = None;

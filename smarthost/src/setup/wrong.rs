@@ -67,7 +67,7 @@ impl Setup {
             Ok(config) => {
                 let examined = Self::wrong(&config, None);
                 let placed = match examined {
-                    None => places::take(&config, held, Some(state)),
+                    None => places::take(&config, held, self.chosen_state(path), true),
                     Some(_) => Ok(()),
                 };
                 let password = if anew { Ok(()) } else { has_password(&config) };

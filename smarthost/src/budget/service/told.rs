@@ -6,7 +6,7 @@ use system::log::{Level, line};
 
 use super::{Budget, locked};
 use crate::{
-    budget::{protocol::Millis, store::Heard},
+    budget::store::{FORGOTTEN, Heard, said},
     config::OnOutage,
 };
 
@@ -14,17 +14,6 @@ use crate::{
 const MOMENT: u64 = 5000;
 /// Longest text of another node's limits, characters.
 const SHOWN: usize = 200;
-
-/// In the place of its process: a node that is gone for good.
-const FORGOTTEN: &str = "forgotten";
-
-/// Who a node's process is, when it was there last, and its limits.
-fn said(text: &str) -> (&str, Millis, &str) {
-    let mut words = text.splitn(3, ' ');
-    let process = words.next().unwrap_or_default();
-    let at = words.next().and_then(|at| at.parse().ok()).unwrap_or(0);
-    (process, at, words.next().unwrap_or_default())
-}
 
 /// What passes at worst, where so many share a limit and each takes it for a part of `nodes`.
 fn bound(on_outage: OnOutage, nodes: u32, seen: u32) -> String {
@@ -45,11 +34,6 @@ fn surplus_text((names, nodes): &(Vec<String>, u32)) -> String {
          them, and ten seconds later say smarthost limits forget-node NAME",
         names.join(", ")
     )
-}
-
-/// Whether this node was thought to be gone for good.
-pub(super) fn was_forgotten(heard: &Heard) -> bool {
-    said(&heard.other).0 == FORGOTTEN
 }
 
 impl Budget {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mail::clock::Timestamp;
 use queue::rate::Window;
 
-use super::Raised;
+use super::raised::Raised;
 use crate::limits::{
     Limit,
     rules::{longest, ordered},
