@@ -84,7 +84,6 @@ mod intake;
 mod item;
 mod journal;
 mod known;
-mod lately;
 mod layout;
 mod listed;
 mod lock;

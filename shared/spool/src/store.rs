@@ -21,7 +21,6 @@ use super::{
     id::Ids,
     item::{Accept, Done, New},
     journal::{self, Level},
-    lately::Lately,
     layout::Layout,
     lock,
     log::Log,
@@ -70,7 +69,6 @@ pub(super) struct Open {
     pub(super) closed: Mutex<bool>,
     lock: Mutex<Option<File>>,
     pub(super) root: Root,
-    pub(super) lately: Mutex<Lately>,
     /// Where there are threads.
     pub(super) look: OnceLock<Arc<Look>>,
 }
@@ -149,7 +147,6 @@ impl Spool {
             threads: Mutex::default(),
             closed: Mutex::default(),
             root,
-            lately: Mutex::default(),
             look: OnceLock::new(),
             lock: Mutex::new(Some(lock)),
             committer: Arc::new(committer),
