@@ -254,19 +254,24 @@ fn a_raw_utf8_subject_is_delivered_by_a_relay_that_lacks_smtputf8() {
 
 #[test]
 fn a_command_line_that_cannot_be_used_has_its_own_status_and_a_wrong_configuration_is_temporary() {
-    let machine = Agent::prepare("relayhsot = \"x\"\n");
-    for (arguments, expected) in [
-        (&[][..], 64),
-        (&["-bd"][..], 64),
-        (&["a@@b"][..], 65),
-        (&["-f", "a\nb@example.org", "root"][..], 75),
-        (&["root"][..], 75),
-        (&["--help"][..], 0),
-        (&["-bV"][..], 0),
-    ] {
-        let (code, told) = status(&machine.sendmail(arguments, "Subject: x\n\ntext\n"));
-        assert_eq!(code, Some(expected), "{arguments:?}: {told}");
-    }
+    let machine = &Agent::prepare("relayhsot = \"x\"\n");
+    // Some wait a while for an agent: all at once.
+    std::thread::scope(|scope| {
+        for (arguments, expected) in [
+            (&[][..], 64),
+            (&["-bd"][..], 64),
+            (&["a@@b"][..], 65),
+            (&["-f", "a\nb@example.org", "root"][..], 75),
+            (&["root"][..], 75),
+            (&["--help"][..], 0),
+            (&["-bV"][..], 0),
+        ] {
+            scope.spawn(move || {
+                let (code, told) = status(&machine.sendmail(arguments, "Subject: x\n\ntext\n"));
+                assert_eq!(code, Some(expected), "{arguments:?}: {told}");
+            });
+        }
+    });
 }
 
 #[test]
