@@ -112,14 +112,18 @@ fn a_refused_token_is_fetched_once_more_and_a_good_one_is_kept_in_the_smarthost(
 #[test]
 fn without_a_good_token_the_mail_waits_and_says_why() {
     for (tokens, refusal, told) in [
-        ("bad1 bad2 bad3 bad4", OBJECTION, "\"status\":\"401\""),
         (
-            "bad1 bad2 bad3 bad4",
+            "wrong-1 wrong-2 wrong-3 wrong-4",
+            OBJECTION,
+            "\"status\":\"401\"",
+        ),
+        (
+            "wrong-1 wrong-2 wrong-3 wrong-4",
             "535 5.7.3 Authentication unsuccessful [X.PROD.OUTLOOK.COM]",
             "535 5.7.3 Authentication unsuccessful",
         ),
         (
-            "bad1 bad2 bad3 bad4",
+            "wrong-1 wrong-2 wrong-3 wrong-4",
             "550 5.7.30 Basic authentication is not supported for Client Submission.",
             "5.7.30",
         ),
@@ -138,7 +142,10 @@ fn without_a_good_token_the_mail_waits_and_says_why() {
             log.contains("status=deferred") && log.contains(told),
             "{log}"
         );
-        assert!(!log.contains("bad1") && !log.contains("bad2"), "{log}");
+        assert!(
+            !log.contains("wrong-1") && !log.contains("wrong-2"),
+            "{log}"
+        );
         // Once more, and no flood.
         assert_eq!(
             runs(&directory),
