@@ -41,7 +41,7 @@ pub mod trail;
 pub mod import;
 // edges
 mod arriving;
-mod budget;
+pub mod budget;
 pub mod dispatch;
 pub mod dns;
 mod draining;

@@ -15,10 +15,16 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 #[path = "../fuzz/bodies/address.rs"]
 mod address;
+#[path = "../fuzz/bodies/budget.rs"]
+mod budget;
 #[path = "../fuzz/bodies/certificate.rs"]
 mod certificate;
 #[path = "../fuzz/bodies/client.rs"]
 mod client;
+#[path = "../fuzz/bodies/control.rs"]
+mod control_sockets;
+#[path = "../fuzz/bodies/import.rs"]
+mod import;
 #[path = "../fuzz/bodies/message.rs"]
 mod message;
 #[path = "../fuzz/bodies/milter.rs"]
@@ -31,6 +37,8 @@ mod session;
 mod spool_damage;
 #[path = "../fuzz/bodies/tables.rs"]
 mod tables;
+#[path = "../fuzz/bodies/web.rs"]
+mod web;
 
 /// What is done to an input.
 #[derive(Clone, Debug)]
@@ -125,11 +133,15 @@ macro_rules! promises {
 
 promises! {
     addresses_are_read_back_as_they_are_written: "address", address::run;
+    a_store_that_lies_is_read_within_bounds: "budget", budget::run;
     certificates_and_pins_are_read_without_trust: "certificate", certificate::run;
     no_server_makes_a_client_lose_or_double_a_recipient: "client", client::run;
     what_programs_pipe_becomes_canonical_lines_once_and_for_all: "message", message::run;
     no_filter_breaks_a_message: "milter", milter::run;
     front_ends_policy_servers_and_dns_are_read_within_bounds: "network", network::run;
+    no_configuration_of_postfix_becomes_one_that_is_not_understood: "import", import::run;
+    no_browser_sees_or_orders_what_wants_the_token: "web", web::run;
+    orders_and_answers_are_read_back_and_steer_no_terminal: "control", control_sockets::run;
     no_clients_packets_change_what_a_session_means: "session", session::run;
     a_damaged_spool_opens_and_says_the_same_when_opened_again: "spool", spool_damage::run;
     faulty_tables_and_configurations_are_told_with_their_place: "tables", tables::run;

@@ -41,6 +41,8 @@ mod wire;
 
 pub(crate) use moment::{changes, sequence};
 pub(crate) use orders::What;
-pub(crate) use protocol::{Everywhere, Id};
+pub(crate) use protocol::Everywhere;
+pub use protocol::Id;
 pub(crate) use service::{Budget, look, sums};
 pub(crate) use site::{Site, Terms};
+pub use wire::Answer;

@@ -19,7 +19,7 @@ pub(crate) const TOLERANCE: Millis = 5000;
 
 /// What is shared: what one client sends within one window.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub(crate) struct Id {
+pub struct Id {
     pub(crate) client: ClientId,
     counts: Counted,
     seconds: u64,
@@ -38,7 +38,7 @@ impl Id {
     }
 
     /// As [`fmt::Display`] writes it.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (window, client) = text.split_once(' ')?;
         let (counts, seconds) = window.split_once('/')?;
         let counts = [Counted::Messages, Counted::Recipients]

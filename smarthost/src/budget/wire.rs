@@ -205,7 +205,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
 
 /// How far an answer has come. Pure.
 #[derive(Debug, Default)]
-struct Answer {
+pub struct Answer {
     /// Bytes of it, with those that it has announced.
     bytes: u64,
     /// Values of it that are to come; 0: the next one begins an answer.
@@ -218,7 +218,7 @@ struct Answer {
 
 impl Answer {
     /// Reads on; `false`: it is too long, or none.
-    fn goes_on(&mut self, mut bytes: &[u8]) -> bool {
+    pub fn goes_on(&mut self, mut bytes: &[u8]) -> bool {
         while let Some((&byte, rest)) = bytes.split_first() {
             if self.text > 0 {
                 let here = usize::try_from(self.text).unwrap_or(usize::MAX);

@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
     pub(super) fn say(
         &mut self,
         verdict: Verdict,
-        place: String,
+        place: impl AsRef<str>,
         key: &str,
         text: impl AsRef<str>,
     ) {
@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
         };
         self.import.notes.push(Note {
             verdict,
-            place,
+            place: plain(place.as_ref(), TEXT),
             key: plain(key, 120),
             text: plain(text.as_ref(), TEXT),
         });
@@ -354,7 +354,7 @@ impl<'a> Reader<'a> {
             let text = format!(
                 "has bytes that are no UTF-8: the copy {name} has {REPLACEMENT_CHARACTER} there, write these lines by hand"
             );
-            self.say(Verdict::Decide, from.to_owned(), name, text);
+            self.say(Verdict::Decide, from, name, text);
         }
         self.import.files.push(NewFile {
             name: name.to_owned(),

@@ -111,17 +111,12 @@ fn put_all(
                 .settings
                 .retain(|(key, _)| !key.starts_with(&prefix));
             let text = format!("{why}; write [transports.{}] by hand", service.name);
-            reader.say(
-                Verdict::NotSupported,
-                place.to_owned(),
-                &service.title(),
-                text,
-            );
+            reader.say(Verdict::NotSupported, place, &service.title(), text);
             return false;
         }
     }
     let text = format!("[transports.{}]", service.name);
-    reader.say(Verdict::Mapped, place.to_owned(), &service.title(), text);
+    reader.say(Verdict::Mapped, place, &service.title(), text);
     true
 }
 
@@ -156,12 +151,7 @@ fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
     let runs = !service.argv().is_empty();
     if !runs {
         let text = "it names no program: argv is missing";
-        reader.say(
-            Verdict::NotSupported,
-            place.to_owned(),
-            &service.title(),
-            text,
-        );
+        reader.say(Verdict::NotSupported, place, &service.title(), text);
     }
     if !runs || !put_all(reader, service, place, settings) {
         let text = "this transport could not be taken over";
@@ -172,7 +162,7 @@ fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
         reader.note_if_set(Verdict::Mapped, &limit, text);
     }
     let tell = |reader: &mut Reader<'_>, verdict, text: String| {
-        reader.say(verdict, place.to_owned(), &service.title(), text);
+        reader.say(verdict, place, &service.title(), text);
     };
     if let Some(user) = service.attribute("user") {
         let name = &service.name;

@@ -33,7 +33,9 @@ mod search;
 mod site;
 
 pub(crate) use listen::{Listener, serve};
-pub(crate) use site::Daemon;
+pub use request::Asked;
+pub use respond::to as answer;
+pub use site::{Daemon, Site};
 
 /// Of a unix socket: whoever is in the daemon's group may ask.
 pub(crate) const MODE: u32 = 0o660;

@@ -21,15 +21,15 @@ const NAMED: usize = 32;
 /// Longest path with its query.
 const TARGET: usize = 2048;
 
-/// A request.
+/// A request, as hyper has read it.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) method: Method,
-    pub(super) version: Version,
-    pub(super) path: String,
-    pub(super) query: String,
-    pub(super) fields: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub struct Asked {
+    pub method: Method,
+    pub version: Version,
+    pub path: String,
+    pub query: String,
+    pub fields: HeaderMap,
+    pub body: Vec<u8>,
 }
 
 /// What a form or a query says.

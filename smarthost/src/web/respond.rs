@@ -36,7 +36,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; 
     base-uri 'none'; frame-ancestors 'none'";
 
 /// Answers a request.
-pub(super) fn to(site: &Site, asked: &Asked) -> Response<String> {
+pub fn to(site: &Site, asked: &Asked) -> Response<String> {
     if let Err(refusal) = asked.is_for_us(&site.daemon.hostname()) {
         return refused(refusal);
     }

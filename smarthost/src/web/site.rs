@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What is shown, and who does what is ordered.
-pub(crate) trait Daemon: Send + Sync + 'static {
+pub trait Daemon: Send + Sync + 'static {
     /// As whom the relay is known.
     fn hostname(&self) -> String;
     /// How it stands, or stood a moment ago.
@@ -29,14 +29,14 @@ pub(crate) trait Daemon: Send + Sync + 'static {
 }
 
 /// All that requests are answered from.
-pub(super) struct Site {
+pub struct Site {
     pub(super) daemon: Arc<dyn Daemon>,
     pub(super) access: Access,
 }
 
 impl Site {
     /// `state`: where the token is.
-    pub(super) fn new(daemon: Arc<dyn Daemon>, state: &Path) -> Self {
+    pub fn new(daemon: Arc<dyn Daemon>, state: &Path) -> Self {
         Self {
             daemon,
             access: Access::new(state),

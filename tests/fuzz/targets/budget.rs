@@ -1,0 +1,5 @@
+//! Under libFuzzer.
+#![no_main]
+#[path = "../bodies/budget.rs"]
+mod body;
+libfuzzer_sys::fuzz_target!(|input: &[u8]| body::run(input));
