@@ -35,6 +35,8 @@ use crate::{
 };
 
 const START: Timestamp = Timestamp::from_secs(1_000_000_000);
+/// Days that are lived at the same time.
+const WORKERS: usize = 4;
 const TOTAL: usize = 40;
 /// Deliveries at once to one destination.
 const EACH: usize = 8;
@@ -410,8 +412,15 @@ fn thousands_of_destinations_get_their_mail_in_turn_in_time_and_never_over_too_m
         set.map_or(default, |text| text.parse().unwrap())
     };
     let (first, seeds) = (number("QUEUE_FIRST", 0), number("QUEUE_SEEDS", 200));
-    for seed in first..first + seeds {
-        let lived = std::panic::catch_unwind(|| live(seed));
-        lived.unwrap_or_else(|_| panic!("seed {seed}"));
-    }
+    let all_of = |start: u64| {
+        for seed in (start..first + seeds).step_by(WORKERS) {
+            let lived = std::panic::catch_unwind(|| live(seed));
+            lived.unwrap_or_else(|_| panic!("seed {seed}"));
+        }
+    };
+    std::thread::scope(|scope| {
+        for start in (first..).take(WORKERS) {
+            scope.spawn(move || all_of(start));
+        }
+    });
 }

@@ -390,19 +390,24 @@ fn where_nothing_fails_nearly_all_of_a_limit_can_be_used_and_never_more() {
 
 #[test]
 fn each_rule_that_is_left_out_is_noticed() {
-    for mistake in [
-        Mistake::ForgetsEarly,
-        Mistake::NoSequence,
-        Mistake::GrantsBeforeAllHaveTold,
-        Mistake::LeasesLiveLong,
-        Mistake::LossIsNotNoticed,
-        Mistake::ForgetsAnyName,
-    ] {
+    let notice = |mistake| {
         let found = seeds(2000).position(|seed| {
             let (most, _) = World::new(seed, OnOutage::Defer, mistake).run(true, 600);
             most > LIMIT as usize
         });
         println!("{mistake:?}: found by seed number {found:?}");
         assert!(found.is_some(), "{mistake:?} is not noticed");
-    }
+    };
+    std::thread::scope(|scope| {
+        for mistake in [
+            Mistake::ForgetsEarly,
+            Mistake::NoSequence,
+            Mistake::GrantsBeforeAllHaveTold,
+            Mistake::LeasesLiveLong,
+            Mistake::LossIsNotNoticed,
+            Mistake::ForgetsAnyName,
+        ] {
+            scope.spawn(move || notice(mistake));
+        }
+    });
 }
