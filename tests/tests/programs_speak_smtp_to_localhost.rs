@@ -4,9 +4,11 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     process::{Child, ChildStdout, Stdio},
 };
 
+use rustix::process::Signal;
 use tests::{
     agent::Agent,
     session::Session,
@@ -198,6 +200,40 @@ fn messages_sent_in_one_packet_to_localhost_are_all_answered() {
     assert_eq!(codes, [250, 250, 354, 250, 250, 250, 354, 250, 221]);
     assert_eq!(subjects(&sink, 2), ["1", "2"]);
     drop(machine);
+}
+
+#[test]
+fn mail_on_a_connection_that_was_closed_before_its_owner_could_be_seen_is_refused_and_counts_for_nobody()
+ {
+    let (sink, address) = (Sink::start(), free_address());
+    let mut machine = machine(
+        &sink,
+        &format!("listen = [\"{address}\"]\nbudget = \"20/day\"\n"),
+    );
+    // Whoever connects and is gone when the agent comes to it.
+    machine.daemon().signal(Signal::STOP);
+    let gone = format!("EHLO x\r\n{}QUIT\r\n", message("gone", "\r\n"));
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(gone.as_bytes()).unwrap();
+    drop(client);
+    machine.daemon().signal(Signal::CONT);
+    machine
+        .daemon()
+        .wait_for_log("reject: from a connection that was closed at once: 421 4.7.0");
+    // Who waits for the replies is served.
+    let mut session = Session::greeted(address);
+    session.delivers(
+        "a@example.org",
+        &["b@example.net"],
+        b"Subject: stays\r\n\r\nx\r\n",
+    );
+    assert_eq!(subjects(&sink, 1), ["stays"]);
+    let status = machine.admin(&["status"]);
+    let told = String::from_utf8(status.stdout).unwrap();
+    assert!(
+        !told.contains("nobody") && !told.contains("65534"),
+        "{told}"
+    );
 }
 
 /// A session of `sendmail -bs`, of which so much was typed and answered up to a line that begins

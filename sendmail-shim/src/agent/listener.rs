@@ -29,7 +29,6 @@ use smtp::reply::Reply;
 
 use super::{
     loopback, maillog,
-    owners::Owners,
     presence::{Connection, Presence},
     quota::NoPlace,
 };
@@ -52,18 +51,18 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// The next connection, and whose it is.
-    fn accept(&self) -> io::Result<(UnixStream, u32)> {
+    /// The next connection, and whose it is, if it is anybody's.
+    fn accept(&self) -> io::Result<(UnixStream, Option<u32>)> {
         match self {
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
                 let uid = Asker::of(&stream)?.uid;
-                Ok((stream, uid))
+                Ok((stream, Some(uid)))
             }
             Self::Loopback(listener) => {
-                let (stream, _) = listener.accept()?;
+                let (stream, client) = listener.accept()?;
                 stream.set_nodelay(true)?;
-                let uid = loopback::peer(&stream)?;
+                let uid = loopback::peer(&stream, client)?;
                 // Reading, writing and waiting are the same calls for every stream socket.
                 Ok((OwnedFd::from(stream).into(), uid))
             }
@@ -237,30 +236,41 @@ impl Acceptor {
             return Ok(None);
         }
         let (stream, uid) = self.socket.accept()?;
+        let Some(uid) = uid else {
+            drop(turn);
+            maillog::nobodys(&say(&stream, NOBODYS));
+            return Ok(None);
+        };
         let entered = Arc::clone(&self.presence).enter(stream, uid);
         drop(turn);
         match entered {
             Ok(connection) => Ok(Some(connection)),
             Err((stream, no_place)) => {
-                refuse(&stream, uid, no_place, &self.presence.owners);
+                let reply = match no_place {
+                    NoPlace::User => OVER_THE_USERS,
+                    NoPlace::All => OVER_ALL,
+                };
+                maillog::rejected(&self.presence.owners, uid, &say(&stream, reply));
                 Ok(None)
             }
         }
     }
 }
 
-/// Refuses a connection over the quota, in SMTP.
-fn refuse(stream: &UnixStream, uid: u32, no_place: NoPlace, owners: &Owners) {
-    let reply = Reply::literal(match no_place {
-        NoPlace::User => "421 4.7.0 too many connections of this user; try again later",
-        NoPlace::All => "421 4.3.2 all connections are in use; try again later",
-    });
+const OVER_THE_USERS: &str = "421 4.7.0 too many connections of this user; try again later";
+const OVER_ALL: &str = "421 4.3.2 all connections are in use; try again later";
+const NOBODYS: &str =
+    "421 4.7.0 whose connection this is cannot be seen; keep it open until the last reply";
+
+/// Refuses a connection, in SMTP; the text of that.
+fn say(stream: &UnixStream, reply: &'static str) -> String {
+    let reply = Reply::literal(reply);
     let mut out = Vec::new();
     reply.encode(&mut out);
     // A client that is gone, or whose buffer is full, does not read it; nobody waits for that.
     let _ = stream.set_nonblocking(true);
     let _ = (&mut &*stream).write_all(&out);
-    maillog::rejected(owners, uid, &reply.text());
+    reply.text()
 }
 
 /// A lock whose holder panicked guards nothing that could be half done.

@@ -1,7 +1,8 @@
 //! Who is at the other end of a loopback connection, as the kernel's table of connections tells.
 //!
-//! Contract: pure and total. A connection that is not in the table, or has no owner any more, is
-//! [`UNKNOWN`]'s: the number by which the kernel itself calls users that it cannot name. See
+//! Contract: pure and total but for reading that table. A connection whose owner cannot be found is
+//! nobody's, and nothing can be taken from it: its process has closed it already, so that it could
+//! hear no reply, and whoever it was would not pay for it with his own shares and budget. See
 //! `proc_net_tcp` in the documentation of Linux.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -10,41 +11,46 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
 };
 
-/// The user of a connection whose owner cannot be found.
-pub(crate) const UNKNOWN: u32 = 65534;
+/// The table of IPv6 sockets also has those that speak IPv4.
+const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+/// How often the tables are read: while others come and go, one reading may miss a connection.
+const READINGS: usize = 2;
+/// State of a socket that is still connecting: whoever connected is not this one.
+const CONNECTING: &str = "02";
 
-/// The user at the other end.
-pub(super) fn peer(stream: &TcpStream) -> io::Result<u32> {
-    let (client, server) = (stream.peer_addr()?, stream.local_addr()?);
+/// The user at the other end of a connection that was accepted from `client`, if there is one.
+pub(super) fn peer(stream: &TcpStream, client: SocketAddr) -> io::Result<Option<u32>> {
+    let server = stream.local_addr()?;
     if !client.ip().to_canonical().is_loopback() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!("{client} is not on this machine"),
         ));
     }
-    // The table of IPv6 sockets also has those that speak IPv4.
-    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+    for table in [TABLES; READINGS].concat() {
+        // One that the kernel does not have is no error: it may know IPv4 alone.
         let table = fs::read_to_string(table).unwrap_or_default();
         if let Some(uid) = owner(&table, client, server) {
-            return Ok(uid);
+            return Ok(Some(uid));
         }
     }
-    Ok(UNKNOWN)
+    Ok(None)
 }
 
 /// Whose socket is bound to `client` and connected to `server`.
-pub(crate) fn owner(table: &str, client: SocketAddr, server: SocketAddr) -> Option<u32> {
+fn owner(table: &str, client: SocketAddr, server: SocketAddr) -> Option<u32> {
     table.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace().skip(1);
         let (own, other) = (words.next()?, words.next()?);
         if address(own)? != canonical(client) || address(other)? != canonical(server) {
             return None;
         }
-        // State, queues, timer, retransmits; then user, timeout, inode.
-        let uid: u32 = words.nth(4)?.parse().ok()?;
+        let state = words.next()?;
+        // Queues, timer, retransmits; then user, timeout, inode.
+        let uid: u32 = words.nth(3)?.parse().ok()?;
         let inode: u64 = words.nth(1)?.parse().ok()?;
         // A socket that its process has closed has no inode, and its user reads as root.
-        (inode != 0).then_some(uid)
+        (inode != 0 && state != CONNECTING).then_some(uid)
     })
 }
 
@@ -86,10 +92,11 @@ mod tests {
                 continue;
             };
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (stream, _) = listener.accept().unwrap();
-            assert_eq!(peer(&stream).unwrap(), rustix::process::getuid().as_raw());
+            let (stream, from) = listener.accept().unwrap();
+            let own = rustix::process::getuid().as_raw();
+            assert_eq!(peer(&stream, from).unwrap(), Some(own));
             drop(client);
-            assert_eq!(peer(&stream).unwrap(), UNKNOWN, "closed by its process");
+            assert_eq!(peer(&stream, from).unwrap(), None, "closed by its process");
         }
     }
 
@@ -99,7 +106,8 @@ mod tests {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
             0: 0100007F:C001 0100007F:0019 01 00000000:00000000 00:00000000 00000000    33        0 4711 1\n\
             1: 0100007F:C002 0100007F:0019 06 00000000:00000000 03:00000000 00000000     0        0 0 3\n\
-            2: 0000000000000000FFFF00000100007F:C003 0000000000000000FFFF00000100007F:0019 01 0:0 0:0 0 1000 0 99\n";
+            2: 0000000000000000FFFF00000100007F:C003 0000000000000000FFFF00000100007F:0019 01 0:0 0:0 0 1000 0 99\n\
+            3: 0100007F:C005 0100007F:0019 02 0:0 0:0 0 1001 0 98\n";
         let owner = |port| {
             owner(
                 table,
@@ -108,8 +116,8 @@ mod tests {
             )
         };
         assert_eq!(
-            [0xc001, 0xc002, 0xc003, 0xc004].map(owner),
-            [Some(33), None, Some(1000), None]
+            [0xc001, 0xc002, 0xc003, 0xc004, 0xc005].map(owner),
+            [Some(33), None, Some(1000), None, None]
         );
     }
 

@@ -105,6 +105,16 @@ pub(super) fn rejected(owners: &Owners, uid: u32, reply: &str) {
     );
 }
 
+/// The same of a connection that its process had closed before anybody could see whose it is.
+pub(super) fn nobodys(reply: &str) {
+    line_about(
+        "a connection of nobody",
+        Role::Smtpd,
+        Level::Notice,
+        &format_args!("NOQUEUE: reject: from a connection that was closed at once: {reply}"),
+    );
+}
+
 /// Whoever connects and goes away can do so thousands of times a second.
 pub(super) fn lost(owners: &Owners, uid: u32, why: &dyn Display) {
     line_about(
