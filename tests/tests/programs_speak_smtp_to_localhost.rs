@@ -310,6 +310,82 @@ fn an_agent_that_is_started_again_while_a_program_thinks_costs_it_nothing() {
 }
 
 #[test]
+fn a_program_that_says_quit_and_waits_for_the_end_with_its_pipe_open_hears_that_all_is_well() {
+    let sink = Sink::start();
+    let machine = machine(&sink, "");
+    let (mut session, _output, _) = typed(&machine, "EHLO x\nQUIT\n", "221 ");
+    let stdin = session.stdin.take();
+    assert!(session.wait().unwrap().success());
+    drop(stdin);
+}
+
+/// As long as somebody is connected, it waits some seconds.
+#[test]
+fn an_agent_that_starts_anew_ends_no_session_without_a_word_and_refuses_no_connection() {
+    let (sink, address) = (Sink::start(), free_address());
+    let mut machine = machine(&sink, &format!("listen = [\"{address}\"]\n"));
+    let mut idle = Session::greeted(address);
+    let mut busy = Session::greeted(address);
+    assert_eq!(busy.say("MAIL FROM:<a@example.org>").code, 250);
+    let (mut shell, mut output, mut said) = typed(&machine, "EHLO x\n", "250 ");
+    for _ in 0..3 {
+        machine.daemon().signal(Signal::HUP);
+    }
+    let told = idle.reply();
+    assert!(
+        told.code == 421 && told.text().contains("4.3.2"),
+        "{told:?}"
+    );
+    // Its message is waited for.
+    assert_eq!(busy.say("RCPT TO:<b@example.net>").code, 250);
+    assert_eq!(busy.say("DATA").code, 354);
+    assert_eq!(busy.say("Subject: under way\r\n\r\nx\r\n.").code, 250);
+    assert_eq!(busy.reply().code, 421);
+    until_true("it has started anew", || {
+        let mut greeting = String::new();
+        let stream = TcpStream::connect(address).expect("nobody is refused");
+        BufReader::new(stream).read_line(&mut greeting).unwrap();
+        assert!(
+            ["220 ", "421 "].iter().any(|it| greeting.starts_with(it)),
+            "{greeting:?}"
+        );
+        machine.daemon().log().matches("listening on").count() > 1
+    });
+    // And so does what is typed into `sendmail -bs`.
+    let mut stdin = shell.stdin.take().unwrap();
+    let next = format!("{}QUIT\n", message("thought about", "\n"));
+    stdin.write_all(next.as_bytes()).unwrap();
+    output.read_to_string(&mut said).unwrap();
+    assert!(
+        shell.wait().unwrap().success() && !said.contains("421"),
+        "{said}"
+    );
+    assert_eq!(subjects(&sink, 2), ["thought about", "under way"]);
+    let log = machine.daemon().log();
+    assert_eq!(log.matches("SIGHUP: starting anew").count(), 1, "{log}");
+    assert_eq!(log.matches("listening on").count(), 2, "{log}");
+}
+
+#[test]
+fn a_program_in_the_middle_of_a_message_is_told_when_the_agent_ends() {
+    let (sink, address) = (Sink::start(), free_address());
+    let mut machine = machine(&sink, &format!("listen = [\"{address}\"]\n"));
+    let mut session = Session::greeted(address);
+    assert_eq!(session.say("MAIL FROM:<a@example.org>").code, 250);
+    assert_eq!(session.say("RCPT TO:<b@example.net>").code, 250);
+    assert_eq!(session.say("DATA").code, 354);
+    session.send(b"Subject: half\r\n").unwrap();
+    machine.daemon().signal(Signal::TERM);
+    let told = session.reply();
+    assert!(
+        told.code == 421 && told.text().contains("4.3.2"),
+        "{told:?}"
+    );
+    until_true("it has ended", || machine.daemon().ended().is_some());
+    assert!(sink.journal().is_empty());
+}
+
+#[test]
 fn a_program_whose_message_was_under_way_when_the_agent_ended_hears_it() {
     let sink = Sink::start();
     let mut machine = machine(&sink, "");

@@ -13,9 +13,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver},
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
+    time::Duration,
 };
 
 use nix::sys::signal::{SigSet, Signal};
@@ -24,6 +25,8 @@ use signal_hook::{
     flag,
     iterator::Signals,
 };
+
+use super::sockets::Own;
 
 /// What a signal says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,13 +39,35 @@ pub(super) enum Told {
 /// the write.
 const IGNORED: [i32; 4] = [SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM];
 
+/// What came while the agent serves.
+pub(super) struct Heard {
+    told: Receiver<Told>,
+    /// A SIGHUP came since the files were read.
+    anew: Arc<AtomicBool>,
+}
+
+impl Heard {
+    /// What came next, within so long. Of several that want the files to be read anew, those before
+    /// the last have what they want with it.
+    pub(super) fn next(&self, within: Duration) -> Option<Told> {
+        match self.told.recv_timeout(within) {
+            Ok(Told::ReadAnew) => self
+                .anew
+                .swap(false, Ordering::SeqCst)
+                .then_some(Told::ReadAnew),
+            Ok(Told::End) | Err(RecvTimeoutError::Disconnected) => Some(Told::End),
+            Err(RecvTimeoutError::Timeout) => None,
+        }
+    }
+}
+
 /// Hears of it.
 pub(super) struct Ending {
     /// Nothing is served.
     idle: Arc<AtomicBool>,
     /// A signal came.
     wanted: Arc<AtomicBool>,
-    told: Receiver<Told>,
+    heard: Heard,
 }
 
 impl Ending {
@@ -54,6 +79,8 @@ impl Ending {
             flag::register(signal, Arc::clone(&wanted)).map_err(failed)?;
             flag::register_conditional_shutdown(signal, 0, Arc::clone(&idle)).map_err(failed)?;
         }
+        let anew = Arc::<AtomicBool>::default();
+        flag::register(SIGHUP, Arc::clone(&anew)).map_err(failed)?;
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(failed)?;
         for ignored in IGNORED {
             flag::register(ignored, Arc::default()).map_err(failed)?;
@@ -72,13 +99,23 @@ impl Ending {
                 }
             }
         });
-        Ok(Self { idle, wanted, told })
+        let heard = Heard { told, anew };
+        Ok(Self {
+            idle,
+            wanted,
+            heard,
+        })
+    }
+
+    /// The files are read now, as all wanted who said so before.
+    pub(super) fn reads_anew(&self) {
+        self.heard.anew.store(false, Ordering::SeqCst);
     }
 
     /// The agent serves from now on; a message for each signal.
-    pub(super) fn serving(&self) -> &Receiver<Told> {
+    pub(super) fn serving(&self) -> &Heard {
         self.idle.store(false, Ordering::SeqCst);
-        &self.told
+        &self.heard
     }
 
     /// It does not any more. Whether the end was wanted.
@@ -90,11 +127,11 @@ impl Ending {
 
 /// Starts anew, or tells why not. Until the next one watches, nobody handles a signal, which would
 /// be the end: a blocked one stays pending over execve(2).
-pub(super) fn start_anew(sockets: usize) -> String {
+pub(super) fn start_anew(handed: usize, own: &Own) -> String {
     let blocked = all();
     // Signals are delivered as before if that fails.
     let _ = blocked.thread_block();
-    let why = system::again::start(sockets);
+    let why = system::again::start(handed, &own.in_place());
     let _ = blocked.thread_unblock();
     why
 }

@@ -1,7 +1,8 @@
 //! Who is connected, and what must be answered before the agent may end.
 //!
 //! Contract: each connection is counted from its acceptance on, until its end. The quota may close
-//! an idle one for another.
+//! an idle one for another. Before the agent ends, sessions are told to leave: first those that
+//! wait for a command, and others as soon as their message is answered; at last all of them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,18 +22,32 @@ pub(super) struct Presence {
     /// Whose the numbers of users are.
     pub(super) owners: Owners,
     now: Mutex<Now>,
-    /// A connection has become idle or has ended, or a commit is answered.
+    /// A connection has ended, or a commit is answered.
     quieter: Condvar,
 }
 
 struct Now {
     quota: Quota,
     streams: HashMap<ConnectionId, Arc<UnixStream>>,
-    /// Those that do not wait for a command outside of a transaction.
-    busy: HashSet<ConnectionId>,
+    /// Those that wait for a command outside of a transaction.
+    idle: HashSet<ConnectionId>,
+    /// Those whose end is waited for.
+    awaited: HashSet<ConnectionId>,
+    leaving: Leaving,
+    /// Those that read their end, and are to leave whatever follows.
+    sent_off: HashSet<ConnectionId>,
     /// Messages being committed and answered.
     commits: usize,
     last: Instant,
+}
+
+/// Who is to leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    Nobody,
+    /// Whoever is between two messages.
+    Idle,
+    All,
 }
 
 impl Presence {
@@ -43,7 +58,10 @@ impl Presence {
             now: Mutex::new(Now {
                 quota: Quota::default(),
                 streams: HashMap::new(),
-                busy: HashSet::new(),
+                idle: HashSet::new(),
+                awaited: HashSet::new(),
+                leaving: Leaving::Nobody,
+                sent_off: HashSet::new(),
                 commits: 0,
                 last: Instant::now(),
             }),
@@ -69,7 +87,7 @@ impl Presence {
         }
         let (id, stream) = (granted.id, Arc::new(stream));
         now.streams.insert(id, Arc::clone(&stream));
-        now.busy.insert(id);
+        now.awaited.insert(id);
         drop(now);
         Ok(Connection {
             presence: self,
@@ -94,9 +112,36 @@ impl Presence {
         self.lock().quota.total() == 0
     }
 
-    /// Waits until whoever is connected waits for nothing, at most this long.
-    pub(super) fn wait_until_quiet(&self, most: Duration) {
-        self.wait_while(most, |now| !now.busy.is_empty());
+    /// Has all sessions end that are between two messages, or come there, and waits for that so
+    /// long; whether none is left.
+    pub(super) fn dismiss_idle(&self, most: Duration) -> bool {
+        self.dismiss(Leaving::Idle, most)
+    }
+
+    /// Has all sessions end, wherever they are; the same.
+    pub(super) fn dismiss_all(&self, most: Duration) -> bool {
+        self.dismiss(Leaving::All, most)
+    }
+
+    /// Nobody else is to leave any more.
+    pub(super) fn keep(&self) {
+        self.lock().leaving = Leaving::Nobody;
+    }
+
+    fn dismiss(&self, leaving: Leaving, most: Duration) -> bool {
+        let mut locked = self.lock();
+        let now = &mut *locked;
+        now.leaving = leaving;
+        for (&id, stream) in &now.streams {
+            if leaving == Leaving::All || now.idle.contains(&id) {
+                // Its thread reads the end, and then looks whether it is to leave.
+                let _ = stream.shutdown(Shutdown::Read);
+                now.sent_off.insert(id);
+            }
+        }
+        drop(locked);
+        self.wait_while(most, |now| !now.awaited.is_empty());
+        self.lock().awaited.is_empty()
     }
 
     /// Waits until every commit is answered, at most this long.
@@ -135,11 +180,28 @@ impl Connection {
     pub(super) fn set_idle(&self, idle: bool) {
         let mut now = self.presence.lock();
         now.quota.set_idle(self.id, idle.then(Instant::now));
-        if !idle {
-            now.busy.insert(self.id);
-        } else if now.busy.remove(&self.id) {
-            self.presence.quieter.notify_all();
+        if idle {
+            now.idle.insert(self.id);
+        } else {
+            now.idle.remove(&self.id);
         }
+    }
+
+    /// Whether it is to end now; `between`: it is between two messages.
+    pub(super) fn is_to_leave(&self, between: bool) -> bool {
+        let now = self.presence.lock();
+        let is_meant = match now.leaving {
+            Leaving::Nobody => false,
+            Leaving::Idle => between,
+            Leaving::All => true,
+        };
+        is_meant || now.sent_off.contains(&self.id)
+    }
+
+    /// Its end is waited for no longer: it brings nothing that could be lost.
+    pub(super) fn may_be_cut_off(&self) {
+        self.presence.lock().awaited.remove(&self.id);
+        self.presence.quieter.notify_all();
     }
 }
 
@@ -168,7 +230,9 @@ impl Drop for Connection {
         now.last = Instant::now();
         now.quota.close(self.id);
         now.streams.remove(&self.id);
-        now.busy.remove(&self.id);
+        now.idle.remove(&self.id);
+        now.sent_off.remove(&self.id);
+        now.awaited.remove(&self.id);
         self.presence.quieter.notify_all();
     }
 }

@@ -1,22 +1,21 @@
 //! The agent from start to end: spool, sockets, threads, signals.
 //!
 //! Contract: the sockets answer only when the spool is open. SIGTERM and SIGINT: no new
-//! connections, what was accepted and what is being delivered gets a few seconds, what is being
-//! committed is committed and answered, the rest waits in the spool. An agent that systemd started
-//! for a connection ends after a time without connections and with an empty queue: it stops
-//! accepting, looks again, and goes on if anybody was accepted or anything queued meanwhile; who
-//! connects then is systemd's, which starts the next one. An agent whose configuration is wrong, or
-//! with mail that waits, looks at the files again and again, and starts anew with those that were
-//! mended or changed, if they are right; and when a part of the queue can be read that the start
-//! could not. SIGHUP: the same, whatever waits.
+//! connections, sessions are told 421 between two messages, what is coming and what is being
+//! delivered gets a few seconds, what is being committed is committed and answered, the rest waits
+//! in the spool. An agent that systemd started for a connection ends after a time without
+//! connections and with an empty queue: it stops accepting, looks again, and goes on if anybody was
+//! accepted or anything queued meanwhile; who connects then is systemd's, which starts the next
+//! one. An agent whose configuration is wrong, or with mail that waits, looks at the files again
+//! and again, and starts anew with those that were mended or changed, if they are right; and when a
+//! part of the queue can be read that the start could not. SIGHUP: the same, whatever waits. While
+//! it starts anew its sockets stay open, and who connects is served by the next one; messages that
+//! are coming are waited for, for a minute at most.
 
 use std::{
     io, mem,
     path::Path,
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, RecvTimeoutError},
-    },
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -30,13 +29,13 @@ use super::{
     delivery::driver::Driver,
     digests,
     dispatch::Signal,
-    ending::{Ending, Told, start_anew},
+    ending::{Ending, Heard, Told, start_anew},
     listener::{Listeners, Serve, Socket},
     maillog, notices,
     owners::Owners,
     presence::Connection,
     release, session,
-    sockets::Sockets,
+    sockets::{Own, Sockets},
     state::Agent,
     supervision,
 };
@@ -52,8 +51,11 @@ const FINISH: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long programs that are connected may keep an agent from starting anew.
 const POLITE: Duration = Duration::from_secs(10);
-/// The same for deliveries under way.
+/// The same for deliveries under way, and for programs that are in the middle of a message.
 const UNDERWAY: Duration = Duration::from_mins(1);
+/// How long those who connect meanwhile wait for sessions to end, at a time. Whoever hands over a
+/// message waits two seconds for an agent.
+const BRIEF: Duration = Duration::from_secs(1);
 /// Size of a spool segment, bytes: a machine's own mail is little, and two segments are reserved on
 /// its disk.
 const SEGMENT: u64 = 4 * 1024 * 1024;
@@ -66,6 +68,8 @@ pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     let lines = log::write_apart();
     let ending = Ending::watch()?;
     system::descriptors::raise();
+    // Files that change after that were not read.
+    ending.reads_anew();
     let before = places::last_good(config);
     let read = places::for_agent_known(config).map_err(|error| error.to_string())?;
     if let Some(before) = before.filter(|_| read.0.fault.is_none()) {
@@ -74,7 +78,7 @@ pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     let end = serve(read, config, idle, &ending)?;
     drop(lines);
     match end {
-        End::Mended { sockets } if !ending.was_wanted() => Err(start_anew(sockets)),
+        End::Mended { handed, own } if !ending.was_wanted() => Err(start_anew(handed, &own)),
         End::Mended { .. } | End::Told => Ok(()),
     }
 }
@@ -90,8 +94,8 @@ fn tell_changes(before: &Settings, now: &Settings) {
 enum End {
     /// By a signal, or because there is nothing to do.
     Told,
-    /// Files or queue are right again; so many sockets are systemd's.
-    Mended { sockets: usize },
+    /// Files or queue are right again; so many sockets are systemd's, and the others our own.
+    Mended { handed: usize, own: Own },
 }
 
 fn serve(
@@ -131,6 +135,7 @@ fn serve(
     );
     let mut sockets = Sockets::open(&settings)?;
     let (handed, deaf) = (sockets.handed, mem::take(&mut sockets.deaf));
+    let mut own = mem::take(&mut sockets.own);
     let (agent, signals) = Agent::new(settings, spool, deaf);
     let agent = Arc::new(agent);
     let heard = ending.serving();
@@ -159,13 +164,14 @@ fn serve(
         wrong: &|| places::wrong(config),
         state: &state,
     };
-    let ended = match wait(&agent, &mut listeners, heard, idle, (&files, known)) {
+    let doors = (&mut listeners, &mut own);
+    let ended = match wait(&agent, doors, heard, idle, (&files, known)) {
         Why::Told | Why::Idle => {
             // Not where it starts anew: systemd would wait for an end, and then make one.
             supervision::stopping();
             End::Told
         }
-        Why::Mended => End::Mended { sockets: handed },
+        Why::Mended => End::Mended { handed, own },
     };
     end(&agent, &listeners);
     system::program::stop();
@@ -198,8 +204,9 @@ fn served(agent: &Arc<Agent>, serve: fn(&Agent, &Connection) -> io::Result<()>) 
 }
 
 /// Listens on addresses that have become free.
-fn listen_late(agent: &Arc<Agent>, listeners: &mut Listeners) {
+fn listen_late(agent: &Arc<Agent>, listeners: &mut Listeners, own: &mut Own) {
     for listener in agent.deaf.opened() {
+        own.keep(&listener);
         let served = served(agent, session::serve);
         if let Err(error) = listeners.serve(Socket::Loopback(listener), &served) {
             maillog::warning(&format!("listen: {error}"));
@@ -208,6 +215,7 @@ fn listen_late(agent: &Arc<Agent>, listeners: &mut Listeners) {
 }
 
 fn administration(agent: &Agent, connection: &Connection) -> io::Result<()> {
+    connection.may_be_cut_off();
     control::serve(agent, &connection.stream, connection.uid)
 }
 
@@ -299,8 +307,8 @@ struct Files<'a, S> {
 /// Until it is time to end; `idle`: how long after there is nothing to do, if ever.
 fn wait<S: PartialEq>(
     agent: &Arc<Agent>,
-    listeners: &mut Listeners,
-    signals: &Receiver<Told>,
+    (listeners, own): (&mut Listeners, &mut Own),
+    signals: &Heard,
     idle: Option<Duration>,
     (files, mut known): (&Files<'_, S>, S),
 ) -> Why {
@@ -324,17 +332,17 @@ fn wait<S: PartialEq>(
         |password: &Option<String>| waits() || password.is_some() || !agent.deaf.is_empty();
     let mut asked = false;
     loop {
-        match signals.recv_timeout(look(asked || is_short(&password))) {
-            Ok(Told::ReadAnew) => asked = read_anew(files),
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(Told::End) | Err(RecvTimeoutError::Disconnected) => return Why::Told,
+        match signals.next(look(asked || is_short(&password))) {
+            Some(Told::ReadAnew) => asked = read_anew(files, asked),
+            Some(Told::End) => return Why::Told,
+            None => {}
         }
         if idle.is_some_and(|idle| agent.presence.idle() >= idle) && is_over(agent, listeners) {
             return Why::Idle;
         }
         look_at_tables(agent, &mut tables);
         look_at_password(agent, &mut password);
-        listen_late(agent, listeners);
+        listen_late(agent, listeners, own);
         let now = waits().then(|| (files.state)());
         if let Some(now) = now.filter(|now| *now != known) {
             // Wrong ones are looked at again when they have changed again.
@@ -352,7 +360,7 @@ fn wait<S: PartialEq>(
             let nobody = !agent.presence.idle().is_zero() || waited >= POLITE;
             // What is cut off at its last dot may arrive twice.
             let nothing = agent.dispatch.in_flight() == 0 || waited >= UNDERWAY;
-            if nobody && nothing {
+            if nobody && nothing && are_gone(agent, listeners, waited) {
                 let what = match (faulty, changed) {
                     _ if whole => "a part of the queue can be read again",
                     (true, _) => "the configuration is mended",
@@ -370,20 +378,37 @@ fn wait<S: PartialEq>(
     }
 }
 
-/// Whether the agent is to start anew with its files, as somebody wants it; wrong ones change
-/// nothing.
-fn read_anew<S>(files: &Files<'_, S>) -> bool {
+/// Whether the agent is to start anew with its files, as somebody wants it, or wanted it before;
+/// wrong ones change nothing.
+fn read_anew<S>(files: &Files<'_, S>, before: bool) -> bool {
     if (files.right)() {
-        line(
-            Level::Notice,
-            &"SIGHUP: starting anew with the files as they are",
-        );
+        if !before {
+            let text = "SIGHUP: starting anew with the files as they are";
+            line(Level::Notice, &text);
+        }
         return true;
     }
     let wrong = (files.wrong)().unwrap_or_else(|| "not known what".to_owned());
     let text = format_args!("SIGHUP: the configuration is wrong, all stays as it was: {wrong}");
     line(Level::Error, &text);
     false
+}
+
+/// Whether no session is left. Then nothing more is accepted; else all goes on, unless they were
+/// waited for long enough.
+fn are_gone(agent: &Agent, listeners: &Listeners, waited: Duration) -> bool {
+    listeners.pause();
+    // Who has just come is not sent away.
+    let gone = if waited < POLITE {
+        agent.presence.is_empty()
+    } else {
+        agent.presence.dismiss_idle(BRIEF) || waited >= UNDERWAY
+    };
+    if !gone {
+        agent.presence.keep();
+        listeners.resume();
+    }
+    gone
 }
 
 /// Whether there is nothing to do. Then nothing more is accepted, so that it remains so.
@@ -405,7 +430,9 @@ fn is_over(agent: &Agent, listeners: &Listeners) -> bool {
 
 fn end(agent: &Agent, listeners: &Listeners) {
     listeners.pause();
-    agent.presence.wait_until_quiet(FINISH);
+    if !agent.presence.dismiss_idle(FINISH) {
+        agent.presence.dismiss_all(BRIEF);
+    }
     let (done, finished) = mpsc::channel();
     agent.dispatch.signal(Signal::Stop(done));
     // Either they finish or they are tried again at the next start.

@@ -2,7 +2,8 @@
 //!
 //! Contract: the caller is who the kernel says (`SO_PEERCRED`), whatever the session claims. A slow
 //! or silent client costs one of its user's connections, never more than the machine's deadline,
-//! and little where these are nearly all in use. 250 to a message means: on disk.
+//! and little where these are nearly all in use. 250 to a message means: on disk. An agent that
+//! ends says 421, to a message that is coming only if that takes too long.
 
 use std::{
     io::{self, Read, Write},
@@ -60,6 +61,7 @@ pub(super) fn serve(agent: &Agent, connection: &Connection) -> io::Result<()> {
         transaction: None,
         out: Vec::new(),
         committing: None,
+        leaves: false,
     };
     driver.run(now)
 }
@@ -78,6 +80,8 @@ struct Driver<'a> {
     out: Vec<u8>,
     /// From a message's commit until its reply is written.
     committing: Option<Committing>,
+    /// It is told that the agent ends.
+    leaves: bool,
 }
 
 impl Driver<'_> {
@@ -97,10 +101,22 @@ impl Driver<'_> {
                 self.stream.set_read_timeout(Some(wait))?;
                 armed = wait;
             }
-            self.connection.set_idle(self.transaction.is_none());
-            let read = (&mut &*self.stream).read(&mut buffer);
-            self.connection.set_idle(false);
+            let between = self.transaction.is_none();
+            let (connection, mut stream) = (self.connection, self.stream);
+            connection.set_idle(between);
+            let read = if connection.is_to_leave(between) {
+                Ok(0)
+            } else {
+                stream.read(&mut buffer)
+            };
+            connection.set_idle(false);
             let event = match read {
+                _ if connection.is_to_leave(between) => {
+                    self.leaves = true;
+                    self.session.handle(Event::Shutdown, Instant::now());
+                    // If a message is coming, it was waited for long enough.
+                    Event::TimedOut
+                }
                 Ok(0) => Event::Closed,
                 Ok(count) => Event::Received(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -138,6 +154,8 @@ impl Driver<'_> {
                 }
                 Action::Abort => self.transaction = None,
                 Action::Refused { follows: true, .. } => {}
+                // Nothing of his is refused.
+                Action::Refused { .. } if self.leaves && self.transaction.is_none() => {}
                 Action::Refused { reply, .. } => {
                     maillog::rejected(self.agent.owners(), self.uid, &reply);
                 }

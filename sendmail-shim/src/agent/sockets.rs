@@ -1,17 +1,24 @@
 //! The agent's two sockets: where mail comes in, and where administrators ask. Made here, or handed
-//! over by systemd.
+//! over by systemd, or by the agent before this one that started anew.
 //!
 //! Contract: a socket that somebody still listens on is never taken away. Both are open to
 //! everybody; the kernel tells who is at the other end, and that decides.
 //! Failures: text for the administrator. The control socket and loopback addresses may be lacking.
 
-use std::{net::TcpListener, os::unix::net::UnixListener, path::Path};
+use std::{
+    net::{SocketAddr, TcpListener},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixListener,
+    },
+    path::Path,
+};
 
 use listenfd::ListenFd;
 use system::{
     again,
     log::{Level, line},
-    socket::listen,
+    socket::{Name, listen},
 };
 
 use super::deaf::Deaf;
@@ -29,6 +36,8 @@ pub(crate) struct Sockets {
     pub(crate) loopback: Vec<TcpListener>,
     /// Where nothing listens yet.
     pub(crate) deaf: Deaf,
+    /// Those that were made here.
+    pub(crate) own: Own,
     /// How many are systemd's: if any is, the agent may end when it is idle, and comes back with
     /// the next connection.
     pub(crate) handed: usize,
@@ -43,6 +52,7 @@ impl Sockets {
             control: Vec::new(),
             loopback: Vec::new(),
             deaf: Deaf::default(),
+            own: Own::default(),
             handed: handed.len(),
         };
         for number in 0..handed.len() {
@@ -67,13 +77,21 @@ impl Sockets {
                 sockets.submit.push(listener);
             }
         }
+        let mut left = Left::taken();
         if sockets.submit.is_empty() {
-            sockets.submit.push(listen(&settings.socket, OPEN)?);
+            let listener = left.unix(&settings.socket);
+            let listener = listener.map_or_else(|| listen(&settings.socket, OPEN), Ok)?;
+            sockets.own.keep_at(&settings.socket, &listener);
+            sockets.submit.push(listener);
         }
         if sockets.control.is_empty() {
+            let listener = left.unix(&settings.control);
             // Mail does not wait for administrators.
-            match listen(&settings.control, OPEN) {
-                Ok(listener) => sockets.control.push(listener),
+            match listener.map_or_else(|| listen(&settings.control, OPEN), Ok) {
+                Ok(listener) => {
+                    sockets.own.keep_at(&settings.control, &listener);
+                    sockets.control.push(listener);
+                }
                 Err(error) => line(
                     Level::Error,
                     &format_args!("no control socket, so no orders are taken: {error}"),
@@ -83,11 +101,87 @@ impl Sockets {
         let handed = sockets.loopback.iter();
         let handed: Vec<_> = handed.filter_map(|it| it.local_addr().ok()).collect();
         let others = settings.listen.iter().copied();
-        let others = others.filter(|address| !handed.contains(address));
-        let (own, deaf) = Deaf::listen(others);
+        let mut others: Vec<_> = others.filter(|it| !handed.contains(it)).collect();
+        let mut own = left.tcp(&others);
+        // What nobody wants any more is closed: it may be in another's way.
+        drop(left);
+        let open: Vec<_> = own.iter().filter_map(|it| it.local_addr().ok()).collect();
+        others.retain(|address| !open.contains(address));
+        let (new, deaf) = Deaf::listen(others.into_iter());
+        own.extend(new);
+        for listener in &own {
+            sockets.own.keep(listener);
+        }
         sockets.loopback.extend(own);
         sockets.deaf = deaf;
         Ok(sockets)
+    }
+}
+
+/// Sockets that were made here, for the agent that takes the place of this one: who connects
+/// meanwhile is not refused.
+#[derive(Debug, Default)]
+pub(crate) struct Own(Vec<(OwnedFd, Option<Name>)>);
+
+impl Own {
+    /// One that can be had again without it, if it cannot be kept.
+    pub(crate) fn keep(&mut self, listener: &TcpListener) {
+        if let Ok(copy) = listener.try_clone() {
+            self.0.push((copy.into(), None));
+        }
+    }
+
+    fn keep_at(&mut self, path: &Path, listener: &UnixListener) {
+        if let (Ok(copy), Ok(name)) = (listener.try_clone(), Name::of(path)) {
+            self.0.push((copy.into(), Some(name)));
+        }
+    }
+
+    /// Those that are reached by their names still.
+    pub(crate) fn in_place(&self) -> Vec<BorrowedFd<'_>> {
+        let own = self.0.iter();
+        let own = own.filter(|(_, name)| name.as_ref().is_none_or(Name::is_own));
+        own.map(|(socket, _)| socket.as_fd()).collect()
+    }
+}
+
+/// What the agent before this one left.
+struct Left {
+    unix: Vec<UnixListener>,
+    tcp: Vec<TcpListener>,
+}
+
+impl Left {
+    fn taken() -> Self {
+        let mut left = Self {
+            unix: Vec::new(),
+            tcp: Vec::new(),
+        };
+        for socket in again::left() {
+            let listener = UnixListener::from(socket);
+            if listener.local_addr().is_ok() {
+                left.unix.push(listener);
+            } else {
+                left.tcp.push(OwnedFd::from(listener).into());
+            }
+        }
+        left
+    }
+
+    fn unix(&mut self, path: &Path) -> Option<UnixListener> {
+        let is_there = |it: &UnixListener| {
+            let address = it.local_addr();
+            address.is_ok_and(|address| address.as_pathname() == Some(path))
+        };
+        let at = self.unix.iter().position(is_there)?;
+        Some(self.unix.swap_remove(at))
+    }
+
+    fn tcp(&mut self, wanted: &[SocketAddr]) -> Vec<TcpListener> {
+        let is_wanted = |it: &TcpListener| it.local_addr().is_ok_and(|it| wanted.contains(&it));
+        let (wanted, others) = self.tcp.drain(..).partition(is_wanted);
+        self.tcp = others;
+        wanted
     }
 }
 

@@ -6,24 +6,31 @@
 //! what follows it (DATA, QUIT) is answered before more is taken. BDAT chunks are counted bytes:
 //! where lines end as those of Unix, a chunk is held until its end, and counted anew. A command
 //! without a line end is one where standard input ends. Between transactions the other side may be
-//! exchanged for another one, which is greeted as the first was.
+//! exchanged for another one, which is greeted as the first was; commands of which it has answered
+//! none are said again. One that says so because it is going down is not heard.
 //! RFC 5321 §2.3.8, §4.5.2; RFC 3030.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+mod ahead;
 #[cfg(test)]
 mod tests;
 
 use mail::limits::COMMAND_LINE;
 use smtp::command::{self, Chunk, Verb};
 
+use ahead::Ahead;
+
 /// The largest chunk that is held to be counted anew.
 const HELD: u64 = 64 << 20;
 
 /// Codes of the agent's after which it closes, and says no more.
 const ENDS: [[u8; 3]; 2] = [*b"421", *b"521"];
+
+/// What an agent says that is going down, before it has answered anything of a transaction.
+const GOES_DOWN: &[u8] = b"421 4.3.2";
 
 /// One session, in both directions.
 #[derive(Debug)]
@@ -48,6 +55,9 @@ pub struct Dialogue {
     over: bool,
     /// The last EHLO or HELO.
     hello: Vec<u8>,
+    ahead: Ahead,
+    /// It goes down and was not heard.
+    away: bool,
     /// MAIL was said, and what ends the transaction was not.
     in_transaction: bool,
     /// Replies to what was said by ourselves, which nobody else is to hear.
@@ -117,6 +127,8 @@ impl Default for Dialogue {
             reply: Vec::new(),
             over: false,
             hello: Vec::new(),
+            ahead: Ahead::default(),
+            away: false,
             in_transaction: false,
             unheard: 0,
             code: None,
@@ -184,18 +196,46 @@ impl Dialogue {
     pub fn hear<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let mut heard = bytes;
         let mut rest = bytes;
+        // What of a line came before was told already.
+        let mut line = self.reply.is_empty().then_some(bytes);
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;
             if byte == b'\n' {
                 if self.unheard > 0 {
                     heard = rest;
+                } else if let Some(line) = line.filter(|_| self.goes_down()) {
+                    self.away = true;
+                    self.reply.clear();
+                    let told = heard.len().saturating_sub(line.len());
+                    return heard.get(..told).unwrap_or_default();
                 }
+                line = Some(rest);
                 self.reply_line();
-            } else if self.reply.len() < 4 {
+            } else if self.reply.len() < GOES_DOWN.len() {
                 self.reply.push(byte);
             }
         }
         if self.unheard > 0 { &[] } else { heard }
+    }
+
+    /// Whether it says that it is going down, and has answered all, or nothing.
+    fn goes_down(&self) -> bool {
+        self.reply == GOES_DOWN && self.greeted && self.may_go_on()
+    }
+
+    /// Whether the other side may be exchanged for one that is told what is not answered.
+    pub fn may_go_on(&self) -> bool {
+        self.is_between() || self.is_ahead()
+    }
+
+    /// Whether commands wait to be said again.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead.is_all_of(self.owed.saturating_sub(self.unheard)) && !self.over
+    }
+
+    /// Whether it said that it is going down, so that it hears nothing more.
+    pub fn is_away(&self) -> bool {
+        self.away
     }
 
     /// Whether the other side may be exchanged: everything was answered, no line and no transaction
@@ -214,12 +254,14 @@ impl Dialogue {
     pub fn begin_again(&mut self, out: &mut Vec<u8>) {
         self.owed = 1;
         self.greeted = false;
+        self.away = false;
         if !self.hello.is_empty() {
             self.owed = 2;
             out.extend_from_slice(&self.hello);
             out.extend_from_slice(b"\r\n");
         }
         self.unheard = self.owed;
+        self.owed = self.owed.saturating_add(self.ahead.say_again(out));
     }
 
     /// Whether the one that was to go on did not let us in.
@@ -358,6 +400,7 @@ impl Dialogue {
 
     fn end_command(&mut self, lenient: bool, out: &mut Vec<u8>) {
         let line = std::mem::take(&mut self.command);
+        self.ahead.say(&line, self.in_transaction);
         match command::split(&line) {
             Ok((Verb::Data, _)) => self.place = Place::Data,
             Ok((Verb::Quit, _)) => self.place = Place::Quit,
@@ -404,6 +447,7 @@ impl Dialogue {
         self.over |= self.owed == 0 || ENDS.contains(&code) || self.unwelcome;
         if self.unheard == 0 {
             self.code = Some(code);
+            self.ahead.answered(self.owed);
         }
         self.unheard = self.unheard.saturating_sub(1);
         self.owed = self.owed.saturating_sub(1);

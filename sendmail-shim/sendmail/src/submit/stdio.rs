@@ -2,11 +2,11 @@
 //!
 //! Contract: the agent decides all; on the way line ends become CRLF
 //! ([`dialogue`](super::dialogue)). Exit status 0 means that everything typed was answered. An
-//! agent that goes away between transactions (it is started again, say) is followed by the next
-//! one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421; where
-//! it goes away otherwise, or is silent while it owes a reply or the end of the session, or where
-//! the input ends within a message, a 421 ends the session. The exit status is 75 then: nothing
-//! that was not answered is taken.
+//! agent that goes away between transactions (it is started again, say), or before it has answered
+//! anything of one, is followed by the next one, as soon as more is typed. Where no agent answers,
+//! or greets, the greeting is a 421; where it goes away otherwise, or is silent while it owes a
+//! reply or the end of the session, or where the input ends within a message, a 421 ends the
+//! session. The exit status is 75 then: nothing that was not answered is taken.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -108,8 +108,11 @@ impl Relay {
             }
             let (typed, heard, room) = self.wait(told)?;
             if heard && !self.hear()? {
-                if !self.at_end && self.dialogue.is_between() && self.more_is_typed()? {
+                let ahead = self.dialogue.is_ahead();
+                let may_go_on = ahead || !self.at_end && self.dialogue.is_between();
+                if may_go_on && (ahead || self.more_is_typed()?) {
                     self.connect_again()?;
+                    told = false;
                     continue;
                 }
                 self.look_for_more();
@@ -127,7 +130,8 @@ impl Relay {
 
     /// Whether everything was answered, and no message is under way for which more would have come.
     fn is_complete(&self) -> bool {
-        self.dialogue.is_complete(&self.input) && (self.at_end || self.dialogue.is_between())
+        let over = self.dialogue.is_between() || self.dialogue.is_told_of_its_end();
+        self.dialogue.is_complete(&self.input) && (self.at_end || over)
     }
 
     /// Whether the input ended within a message, and no fault of the agent's ended the session.
@@ -240,8 +244,8 @@ impl Relay {
                 let said = buffer.get(..count).unwrap_or_default();
                 let heard = self.dialogue.hear(said);
                 patient::write_all(io::stdout(), heard)?;
-                // One that did not welcome us says nothing that is for others.
-                Ok(!self.dialogue.is_unwelcome())
+                // One that did not welcome us, or goes down, says nothing more that is for others.
+                Ok(!self.dialogue.is_unwelcome() && !self.dialogue.is_away())
             }
         }
     }

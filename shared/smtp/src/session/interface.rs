@@ -106,6 +106,7 @@ pub enum Event<'a> {
     /// The deadline has passed.
     TimedOut,
     /// The server is going down: a message that is coming is finished, anything else ends with 421.
+    /// Such a message ends in the same way with [`Event::TimedOut`].
     Shutdown,
     /// The answer to the last [`Action::Ask`].
     Verdict(Verdict),

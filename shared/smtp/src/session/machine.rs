@@ -129,10 +129,14 @@ impl Session {
                 self.greet(None);
             }
             Event::TimedOut if !matches!(self.mode, Mode::Ended) => {
-                let reply = format!(
-                    "421 4.4.2 {} Error: timeout exceeded",
-                    self.settings.hostname
-                );
+                let reply = if self.going_down {
+                    self.goes_down()
+                } else {
+                    format!(
+                        "421 4.4.2 {} Error: timeout exceeded",
+                        self.settings.hostname
+                    )
+                };
                 // The driver logs it as a timeout.
                 self.put(reply.as_bytes());
                 self.end();
@@ -277,10 +281,7 @@ impl Session {
             );
             self.finish(&reply);
         } else if self.going_down {
-            let reply = format!(
-                "421 4.3.2 {} Error: server is going down, try again later",
-                self.settings.hostname
-            );
+            let reply = self.goes_down();
             self.finish(&reply);
         } else if rest.starts_with(&[0x16, 0x03]) {
             self.finish("521 5.5.1 Error: TLS handshake received, but this port begins in clear text (STARTTLS)");
@@ -306,6 +307,13 @@ impl Session {
             }
         }
         true
+    }
+
+    fn goes_down(&self) -> String {
+        format!(
+            "421 4.3.2 {} Error: server is going down, try again later",
+            self.settings.hostname
+        )
     }
 
     /// Longest line that the client may send now, with its end.

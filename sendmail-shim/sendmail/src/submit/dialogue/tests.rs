@@ -184,7 +184,7 @@ fn between_transactions_another_agent_can_go_on_and_nobody_hears_its_greeting() 
 
 #[test]
 fn a_421_or_521_ends_the_session_whatever_it_answers_and_nothing_more_is_told() {
-    for ends in ["421 4.3.2 going down\r\n", "521 5.5.2 Error: bare <CR>\r\n"] {
+    for ends in ["421 4.4.2 timeout\r\n", "521 5.5.2 Error: bare <CR>\r\n"] {
         for typed in ["MAIL FROM:<a@b>\n", "MAIL FROM:<a@b>\nNOOP\nNOOP\n", ""] {
             let (mut dialogue, mut out) = (Dialogue::default(), Vec::new());
             dialogue.hear(b"220 x\r\n");
@@ -194,6 +194,81 @@ fn a_421_or_521_ends_the_session_whatever_it_answers_and_nothing_more_is_told() 
             assert!(dialogue.is_told_of_its_end(), "{typed:?}: {ends}");
         }
     }
+}
+
+#[test]
+fn an_agent_that_goes_down_is_not_heard_and_the_next_one_is_told_what_is_not_answered() {
+    const DOWN: &[u8] = b"421 4.3.2 vm1 Error: server is going down, try again later\r\n";
+    for (typed, heard, again) in [
+        ("", "220 x\r\n", ""),
+        ("EHLO x\n", "220 x\r\n", "EHLO x\r\nEHLO x\r\n"),
+        ("MAIL FROM:<a@b>\nRC", "220 x\r\n", "MAIL FROM:<a@b>\r\n"),
+        (
+            "MAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\n",
+            "220 x\r\n250 x\r\n",
+            "",
+        ),
+        (
+            "NOOP\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\n",
+            "220 x\r\n250 x\r\n",
+            "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+        ),
+        (
+            "MAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\n",
+            "220 x\r\n",
+            "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+        ),
+        ("QUIT\n", "220 x\r\n", "QUIT\r\n"),
+    ] {
+        let (mut dialogue, mut out) = (Dialogue::default(), Vec::new());
+        assert_eq!(dialogue.hear(b"220 x\r\n"), b"220 x\r\n");
+        let pipelined = dialogue.take(typed.as_bytes(), &mut out).is_empty();
+        let before = heard.strip_prefix("220 x\r\n").unwrap();
+        let all = [before.as_bytes(), DOWN].concat();
+        let told = str::from_utf8(dialogue.hear(&all)).unwrap().to_owned();
+        if again.is_empty() && !typed.is_empty() {
+            assert_eq!(told.as_bytes(), all, "some of it is answered: {typed}");
+            assert!(dialogue.is_told_of_its_end() && !dialogue.may_go_on());
+            continue;
+        }
+        assert_eq!(told, before, "{typed}");
+        assert!(pipelined && dialogue.is_away() && dialogue.may_go_on());
+        assert_eq!(dialogue.is_ahead(), !typed.is_empty(), "{typed}");
+        // The next one may go away before it says anything.
+        dialogue.begin_again(&mut Vec::new());
+        assert_eq!(dialogue.is_ahead(), !typed.is_empty(), "{typed}");
+        let mut out = Vec::new();
+        dialogue.begin_again(&mut out);
+        assert_eq!(str::from_utf8(&out).unwrap(), again, "{typed}");
+        assert_eq!(dialogue.hear(b"220 y\r\n"), b"");
+        if typed == "QUIT\n" {
+            dialogue.hear(b"221 Bye\r\n");
+            assert!(dialogue.is_complete(b""));
+        }
+    }
+    // The last message is answered, and what was said behind it is not.
+    let (mut dialogue, ..) = pass(b"MAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nx\n", 5);
+    let next = b".\nMAIL FROM:<e@f>\nRCPT TO:<c@d>\n";
+    assert!(dialogue.take(next, &mut Vec::new()).is_empty());
+    assert!(!dialogue.may_go_on());
+    assert_eq!(
+        dialogue.hear(b"250 queued\r\n421 4.3.2 down\r\n"),
+        b"250 queued\r\n"
+    );
+    let mut out = Vec::new();
+    dialogue.begin_again(&mut out);
+    assert_eq!(out, b"MAIL FROM:<e@f>\r\nRCPT TO:<c@d>\r\n");
+    // One that is always going down is not tried without end.
+    let mut dialogue = Dialogue::default();
+    dialogue.hear(b"220 x\r\n");
+    dialogue.take(b"MAIL FROM:<a@b>\n", &mut Vec::new());
+    let mut tries = 0;
+    while dialogue.is_ahead() {
+        tries += 1;
+        dialogue.begin_again(&mut Vec::new());
+        dialogue.hear(b"220 x\r\n");
+    }
+    assert_eq!(tries, 5);
 }
 
 #[test]
