@@ -27,6 +27,27 @@ fn a_blind_recipient_behind_a_line_of_blanks_is_served_and_not_shown() {
     assert_eq!(received.body(), "text\r\n");
 }
 
+/// The relayhost gets them in several transactions.
+#[test]
+fn a_message_to_thousands_is_taken_as_one_and_beyond_the_bound_it_goes_to_nobody() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
+    let all: Vec<_> = (0..2500).map(|n| format!("u{n}@d.example")).collect();
+    let message = format!("Bcc: {}\nSubject: s\n\nx\n", all.join(",\n "));
+    let (code, told) = status(&machine.sendmail(&["-t"], message));
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    let mut expected = all.clone();
+    expected.sort();
+    assert_eq!(sink.recipients(2500), expected);
+    let many: Vec<_> = (0..50_001).map(|n| format!("u{n}@d.example")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let (code, told) = status(&machine.sendmail(&many, "Subject: s\n\nx\n"));
+    assert_eq!(code, Some(65), "{told}");
+    let why = "50001 recipients, and one message may have 50000; send it in several parts";
+    assert!(told.contains(why), "{told}");
+    assert!(machine.mailq().contains("empty"));
+}
+
 /// No line may be the empty one, and no field can hold another.
 #[test]
 fn a_blind_recipient_where_no_field_is_is_never_shown_and_whoever_is_left_out_is_told() {

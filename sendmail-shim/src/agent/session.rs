@@ -47,6 +47,8 @@ pub(super) fn serve(agent: &Agent, connection: &Connection) -> io::Result<()> {
         hostname: agent.settings.hostname.to_string(),
         max_size: agent.settings.message_size,
         local: true,
+        // As many as aliases may make of one. The relayhost gets them in several transactions.
+        max_recipients: limits::EXPANDED,
         command_timeout: COMMAND,
         ..Settings::default()
     };
@@ -209,6 +211,7 @@ impl Driver<'_> {
             }
             Question::Recipient(rcpt) => {
                 if let Some(transaction) = &mut self.transaction {
+                    // A fault is told at the end: it is one of the whole message.
                     transaction.recipient(rcpt);
                 }
                 Verdict::Accept

@@ -103,8 +103,19 @@ impl<'a> Transaction<'a> {
         self.agent.counts().add(who, &self.unit, bytes);
     }
 
+    /// RCPT. Those that are beyond the user's share are not kept, and nobody gets the message.
     pub(super) fn recipient(&mut self, rcpt: &Rcpt) {
-        self.recipients.push(rcpt.clone());
+        let one = Usage {
+            bytes: 0,
+            recipients: 1,
+        };
+        if self.fault.is_some() {
+            return;
+        }
+        match self.claim.grow(&self.agent.dispatch.spool, one) {
+            Ok(()) => self.recipients.push(rcpt.clone()),
+            Err(fault) => self.fault = Some(fault),
+        }
     }
 
     /// DATA.
@@ -168,9 +179,11 @@ impl<'a> Transaction<'a> {
             prepared.header.append(Writer { test, ..writer }.field());
         }
         let (spool, header) = (&self.agent.dispatch.spool, &prepared.header);
+        // Beyond those that were named: aliases stand for several.
+        let (all, named) = (prepared.envelope.recipients.len(), self.recipients.len());
         let more = Usage {
             bytes: 0,
-            recipients: prepared.envelope.recipients.len() as u64,
+            recipients: all.saturating_sub(named) as u64,
         };
         if let Err(reply) = self.claim.grow(spool, more) {
             return Verdict::Refuse(reply);

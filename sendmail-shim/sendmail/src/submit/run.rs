@@ -132,11 +132,11 @@ fn ready(mut submission: Submission) -> Result<(Ready, Lazy, Vec<Misread>), Repo
             Exit::Usage,
             "no recipients: neither on the command line nor in To, Cc or Bcc",
         )),
-        (count, _) if count > limits::RECIPIENTS => Err(Report::fault(
+        (count, _) if count > limits::EXPANDED => Err(Report::fault(
             Exit::DataErr,
             format!(
-                "{count} recipients; at most {} go into one message",
-                limits::RECIPIENTS
+                "not sent to anybody: {count} recipients, and one message may have {}; send it in several parts",
+                limits::EXPANDED
             ),
         )),
         _ => Ok((
