@@ -26,7 +26,7 @@ use element::{apart, read, span, without_commas};
 use token::{Bracket, Kind, Token, closed, tokens};
 
 pub(crate) use salvage::{BLIND, RECIPIENTS};
-pub(crate) use token::text as decode;
+pub(crate) use token::{is_encoded, text as decode};
 
 /// A list, as far as it can be read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -192,7 +192,7 @@ pub fn display_name(name: &str) -> String {
 
 /// A display name that may hold encoded words (RFC 2047 §5 (3)): those stand outside of quotes.
 pub fn phrase(name: &str) -> String {
-    let encoded = |word: &str| token::is_encoded(word) && word.chars().all(is_atext);
+    let encoded = |word: &str| is_encoded(word) && word.chars().all(is_atext);
     let bare = |word: &str| encoded(word.trim_end_matches(','));
     if !name.split_whitespace().any(bare) {
         return display_name(name);
@@ -206,17 +206,32 @@ pub fn phrase(name: &str) -> String {
     words.join(" ")
 }
 
-/// The bytes with what is not ASCII in comments, and with `phrases` in words, as `encode` writes
-/// it.
-pub(crate) fn map_text(bytes: &[u8], phrases: bool, encode: impl Fn(&str) -> String) -> Vec<u8> {
+/// Whether an encoded word stands in a phrase as one; in quotes it is none (RFC 2047 §5 (3)).
+pub(crate) fn has_encoded_word(bytes: &[u8]) -> bool {
+    tokens(bytes).any(|token| is_encoded_word(&token, bytes))
+}
+
+fn is_encoded_word(token: &Token, bytes: &[u8]) -> bool {
+    token.kind == Kind::Atom && is_encoded(&token.written(bytes))
+}
+
+/// The bytes with what is not ASCII in comments as `comment` writes it, and with `phrases` in words
+/// as `word` does.
+pub(crate) fn map_text(
+    bytes: &[u8],
+    phrases: bool,
+    word: impl Fn(&str) -> String,
+    comment: impl Fn(&str) -> String,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut kept = 0usize;
     let mut word_before = false;
-    for token in tokens(bytes) {
+    let mut tokens = tokens(bytes).peekable();
+    while let Some(token) = tokens.next() {
         let written = bytes.get(token.range.clone()).unwrap_or_default();
         let is_word = phrases && matches!(token.kind, Kind::Atom | Kind::Quoted);
         if written.is_ascii() || !(is_word || token.kind == Kind::Comment) {
-            word_before = false;
+            word_before = is_encoded_word(&token, bytes);
             continue;
         }
         let gap = bytes.get(kept..token.range.start).unwrap_or_default();
@@ -228,8 +243,13 @@ pub(crate) fn map_text(bytes: &[u8], phrases: bool, encode: impl Fn(&str) -> Str
         } else {
             ""
         };
-        let text = encode(&format!("{blank}{text}"));
-        let text = if is_word { text } else { format!("({text})") };
+        let before_word = tokens.peek().is_some_and(|it| is_encoded_word(it, bytes));
+        let text = if is_word {
+            let end = if before_word { " " } else { "" };
+            word(&format!("{blank}{text}{end}"))
+        } else {
+            format!("({})", comment(&text))
+        };
         out.extend_from_slice(text.as_bytes());
         word_before = is_word;
         kept = token.range.end;

@@ -128,8 +128,8 @@ fn encoded(field: &Field) -> Option<Field> {
     };
     let (phrase, rest) = field.body().split_at_checked(phrase).unwrap_or_default();
     let body = [
-        list::map_text(phrase, true, folded),
-        list::map_text(rest, false, folded),
+        list::map_text(phrase, true, folded, mixed),
+        list::map_text(rest, false, folded, mixed),
     ]
     .concat();
     (!sealed && body != field.body()).then(|| field.with_body(&body))
@@ -138,23 +138,44 @@ fn encoded(field: &Field) -> Option<Field> {
 /// Unstructured text: runs of words that are not ASCII.
 fn text(field: &Field) -> Field {
     let value = list::decode(&field.value());
+    Field::new(field.name(), &runs(&value).join(" "))
+}
+
+/// All of a comment as encoded words, unless some of it is written so already.
+fn mixed(text: &str) -> String {
+    let is_plain = !text.contains(['(', ')', '\\']);
+    if is_plain && text.split_whitespace().any(list::is_encoded) {
+        runs(text).join(" ")
+    } else {
+        folded(text)
+    }
+}
+
+/// Runs of words that are not ASCII as encoded words, and all others as they are.
+fn runs(text: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut run: Vec<&str> = Vec::new();
-    for word in value.split_whitespace() {
+    // Readers drop the blanks between two encoded words (RFC 2047 §6.2): where one stands already,
+    // the run beside it has the blank.
+    let mut before = "";
+    for word in text.split_whitespace() {
         if !word.is_ascii() {
             run.push(word);
             continue;
         }
-        flush(&mut run, &mut out);
+        let after = if list::is_encoded(word) { " " } else { "" };
+        flush(&mut run, (before, after), &mut out);
         out.push(word.to_owned());
+        before = after;
     }
-    flush(&mut run, &mut out);
-    Field::new(field.name(), &out.join(" "))
+    flush(&mut run, (before, ""), &mut out);
+    out
 }
 
-fn flush(run: &mut Vec<&str>, out: &mut Vec<String>) {
+fn flush(run: &mut Vec<&str>, (before, after): (&str, &str), out: &mut Vec<String>) {
     if !run.is_empty() {
-        out.push(words(&run.join(" ")).join(" "));
+        let text = format!("{before}{}{after}", run.join(" "));
+        out.push(words(&text).join(" "));
         run.clear();
     }
 }
@@ -162,12 +183,14 @@ fn flush(run: &mut Vec<&str>, out: &mut Vec<String>) {
 /// Names and comments of the mailboxes, and what stands around these: names of groups, comments.
 fn addresses(field: &Field) -> Option<Field> {
     let body = field.body();
-    let around = |bytes: &[u8]| list::map_text(bytes, true, folded);
+    let around = |bytes: &[u8]| list::map_text(bytes, true, folded, mixed);
     let mut out = Vec::with_capacity(body.len());
     let mut kept = 0usize;
     for entry in list::parse(body).entries {
         let mailbox = body.get(entry.mailbox.clone()).unwrap_or_default();
         let spec = body.get(entry.spec.clone()).unwrap_or_default();
+        let name = body.get(entry.mailbox.start..entry.spec.start);
+        let name = name.unwrap_or_default();
         let rest_is_ascii = mailbox.iter().filter(|b| !b.is_ascii()).count()
             == spec.iter().filter(|b| !b.is_ascii()).count();
         out.extend_from_slice(&around(
@@ -175,6 +198,12 @@ fn addresses(field: &Field) -> Option<Field> {
         ));
         if rest_is_ascii {
             out.extend_from_slice(mailbox);
+        } else if list::has_encoded_word(name) {
+            // What is encoded already stays so, beside the rest.
+            let rest = body.get(entry.spec.end..entry.mailbox.end);
+            out.extend_from_slice(&around(name));
+            out.extend_from_slice(spec);
+            out.extend_from_slice(&around(rest.unwrap_or_default()));
         } else {
             out.extend_from_slice(&mailbox_with_words(&entry, spec));
         }
@@ -203,7 +232,7 @@ fn mailbox_with_words(entry: &Entry, spec: &[u8]) -> Vec<u8> {
         None => out.extend_from_slice(spec),
     }
     if let Some(comment) = entry.comment.as_ref().filter(|comment| !comment.is_ascii()) {
-        out.extend_from_slice(format!(" ({})", folded(comment)).as_bytes());
+        out.extend_from_slice(format!(" ({})", mixed(comment)).as_bytes());
     }
     out
 }
@@ -263,6 +292,38 @@ mod tests {
             repaired(b"Subject: caf\xe9\r\n"),
             "Subject: =?utf-8?q?caf=C3=A9?=\r\n"
         );
+    }
+
+    #[test]
+    fn what_is_encoded_already_stays_so_beside_raw_text_and_the_blank_between_them_is_kept() {
+        for (raw, expected) in [
+            (
+                "From: =?utf-8?q?J=C3=B6rg?= \"M\u{fc}ller\" <j@x>\r\n",
+                "From: =?utf-8?q?J=C3=B6rg?= =?utf-8?q?_M=C3=BCller?= <j@x>\r\n",
+            ),
+            (
+                "To: a@x, \u{e9} =?utf-8?b?SsO2cmc=?= J. <j@x> (B\u{fc}ro), b@x\r\n",
+                "To: a@x, =?utf-8?q?=C3=A9_?= =?utf-8?b?SsO2cmc=?= J. <j@x> (=?utf-8?q?B=C3=BCro?=), b@x\r\n",
+            ),
+            (
+                "Cc: \"=?utf-8?q?x?=\" \u{e9} <j@x>\r\n",
+                "Cc: =?utf-8?q?=3D=3Futf-8=3Fq=3Fx=3F=3D_=C3=A9?= <j@x>\r\n",
+            ),
+            (
+                "To: root (=?utf-8?q?a?= \u{fc})\r\n",
+                "To: root (=?utf-8?q?a?= =?utf-8?q?_=C3=BC?=)\r\n",
+            ),
+            (
+                "To: =?utf-8?q?a?= \u{fc}: b@x;\r\n",
+                "To: =?utf-8?q?a?= =?utf-8?q?_=C3=BC?=: b@x;\r\n",
+            ),
+            (
+                "Subject: \u{fc} =?utf-8?q?a?= \u{fc} x\r\n",
+                "Subject: =?utf-8?q?=C3=BC_?= =?utf-8?q?a?= =?utf-8?q?_=C3=BC?= x\r\n",
+            ),
+        ] {
+            assert_eq!(repaired(raw.as_bytes()), expected);
+        }
     }
 
     /// What a mail program shows: encoded words decoded, the blanks between two of them dropped.

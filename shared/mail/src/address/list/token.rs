@@ -243,7 +243,7 @@ pub(super) fn q_word(text: &[u8]) -> Option<usize> {
 }
 
 /// Whether a word is meant as an encoded word: text, and never an address (RFC 2047 §5).
-pub(super) fn is_encoded(word: &str) -> bool {
+pub(crate) fn is_encoded(word: &str) -> bool {
     word.starts_with("=?") && word.ends_with("?=") && word.matches('?').count() == 4
 }
 
