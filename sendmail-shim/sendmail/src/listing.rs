@@ -76,19 +76,26 @@ pub fn flush(settings: &Settings, selector: Option<&Selector>) -> Result<Exit, C
     Ok(exit)
 }
 
-/// A message that is named is wanted; of a part of the queue, none may wait. Another user's is as
-/// unknown as one that is not there.
+/// A message that is named is wanted; of a part of the queue, none may wait, as with Postfix and
+/// Sendmail. Another user's is as unknown as one that is not there.
 fn none_selected(selector: &Selector) -> Exit {
     let Selector { part, text, others } = selector;
-    if *part != Part::QueueId || *others {
-        return Exit::Ok;
-    }
-    let text = text.escape_debug();
+    let (not, text) = (if *others { "!" } else { "" }, text.escape_debug());
+    let (letter, place) = match part {
+        Part::QueueId => ('I', "its id"),
+        Part::Recipient => ('R', "a recipient"),
+        Part::Sender => ('S', "its sender"),
+    };
+    let with = if *others { "without" } else { "with" };
     let told = format_args!(
-        "-qI{text}: no message with that in its id is in the queue, or it is not yours"
+        "-q{not}{letter}{text}: no message {with} that in {place} is in the queue, or it is not yours"
     );
     complain("sendmail", told);
-    Exit::Unavailable
+    if *part == Part::QueueId && !others {
+        Exit::Unavailable
+    } else {
+        Exit::Ok
+    }
 }
 
 fn selected(settings: &Settings, selector: &Selector) -> Result<Selection, CommandError> {
