@@ -135,7 +135,12 @@ mod tests {
         let read: Vec<_> = read.try_iter().collect();
         let (told, kept) = (read.len() - 2, given - usize::try_from(missed).unwrap());
         assert_eq!(told, kept);
-        assert!((0..kept).all(|number| read[number] == number.to_string()));
+        // Which ones are missing depends on when the thread took the first.
+        let numbers = read
+            .iter()
+            .take(told)
+            .map(|it| it.parse::<usize>().unwrap());
+        assert!(numbers.is_sorted_by(|one, next| one < next));
         assert_eq!(read[told..], [tell(missed), "the end".to_owned()]);
     }
 }
