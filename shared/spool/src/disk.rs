@@ -35,8 +35,8 @@ pub(super) trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     fn truncate(&self, path: &Path, size: u64) -> io::Result<()>;
-    /// Opens a regular file to be read; nobody keeps it open for long. Anything else is
-    /// [`io::ErrorKind::InvalidData`].
+    /// Opens a regular file to be read; nobody keeps it open for long. Anything else, a symbolic
+    /// link, too, is [`io::ErrorKind::InvalidData`].
     fn open(&self, path: &Path) -> io::Result<Source>;
     /// Writes a new file; content and name last.
     fn save(&self, path: &Path, content: &[u8]) -> io::Result<()>;
@@ -93,7 +93,7 @@ impl Disk for Native {
     fn reopen(&self, path: &Path, size: u64) -> io::Result<File> {
         let found = path.symlink_metadata()?;
         if !found.is_file() {
-            return Err(no_file());
+            return Err(no_file(&found));
         }
         let file = File::options().read(true).write(true).open(path)?;
         // A copy of it has holes.
@@ -135,8 +135,9 @@ impl Disk for Native {
 
     fn open(&self, path: &Path) -> io::Result<Source> {
         // A pipe would wait for its other end for ever.
-        if !path.symlink_metadata()?.is_file() {
-            return Err(no_file());
+        let found = path.symlink_metadata()?;
+        if !found.is_file() {
+            return Err(no_file(&found));
         }
         File::open(path).map(Source::new)
     }
@@ -159,8 +160,13 @@ impl Disk for Native {
     }
 }
 
-fn no_file() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it is no regular file")
+fn no_file(found: &Metadata) -> io::Error {
+    let why = if found.is_symlink() {
+        "it is no regular file, but a symbolic link: put the file itself there"
+    } else {
+        "it is no regular file"
+    };
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// Reserves space up to a length.

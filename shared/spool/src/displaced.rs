@@ -1,5 +1,5 @@
-//! Segments that are removed, or replaced by a copy, while the program runs: what is written to
-//! them then would be gone with the program.
+//! Segments that are removed, or replaced by a copy or a symbolic link, while the program runs:
+//! what is written to them then would be gone with the program.
 //!
 //! Contract: a commit is confirmed only when the segment that it went to lies at its path
 //! ([`Log::keep_place`] before, and a look after the sync). One that does not is left; mail goes on
@@ -63,8 +63,11 @@ impl Log {
             segment.displaced = true;
         }
         self.displaced.push(active);
-        // These may lie elsewhere, too.
-        (self.ready, self.spare) = (None, None);
+        // These may lie elsewhere, too. What has the name of the next one holds nothing.
+        if let Some(ready) = self.ready.take() {
+            self.remove(&ready);
+        }
+        self.spare = None;
     }
 }
 
@@ -118,9 +121,9 @@ impl Committer {
                 .map(|(number, it)| (*number, it.path.clone()))
                 .collect()
         };
-        let is_gone = |path: &std::path::Path| {
-            let found = path.symlink_metadata();
-            found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        let is_gone = |path: &std::path::Path| match path.symlink_metadata() {
+            Ok(found) => !found.is_file(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         let mut gone = segments;
         gone.retain(|(_, path)| is_gone(path));

@@ -63,7 +63,7 @@ pub(super) fn lock(layout: &Layout) -> Result<File, SpoolError> {
 pub fn take(at: &Path) -> Result<Option<File>, SpoolError> {
     let file = open(at).map_err(SpoolError::io("cannot open", at))?;
     match file.try_lock() {
-        Ok(()) if place::is_at(&file, at).map_err(SpoolError::io("cannot look at", at))? => {
+        Ok(()) if place::is_behind(&file, at).map_err(SpoolError::io("cannot look at", at))? => {
             Ok(Some(file))
         }
         // Removed meanwhile by who took it for left behind.

@@ -168,7 +168,7 @@ impl Log {
     }
 
     /// Removes a segment that nothing was written to; if that fails, the next start does.
-    fn remove(&self, empty: &Active) {
+    pub(super) fn remove(&self, empty: &Active) {
         let _ = self.disk.remove(&empty.path);
     }
 

@@ -19,9 +19,18 @@ pub(super) fn of(metadata: &Metadata) -> Place {
     (metadata.dev(), metadata.ino())
 }
 
-/// Whether this file is what lies there.
+/// Whether this file itself lies there: the next start follows no symbolic link to it.
 pub(super) fn is_there(file: Place, path: &Path) -> io::Result<bool> {
-    match path.metadata() {
+    is(file, path.symlink_metadata())
+}
+
+/// Whether a name leads to this file, through symbolic links, too.
+fn is_reached(file: Place, path: &Path) -> io::Result<bool> {
+    is(file, path.metadata())
+}
+
+fn is(file: Place, found: io::Result<Metadata>) -> io::Result<bool> {
+    match found {
         Ok(found) => Ok(of(&found) == file),
         Err(error) if is_absence(&error) => Ok(false),
         Err(error) => Err(error),
@@ -31,6 +40,11 @@ pub(super) fn is_there(file: Place, path: &Path) -> io::Result<bool> {
 /// The same of one that is open.
 pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     is_there(of(&file.metadata()?), path)
+}
+
+/// Whether a name leads to one that is open, as a lock may be reached.
+pub(super) fn is_behind(file: &File, path: &Path) -> io::Result<bool> {
+    is_reached(of(&file.metadata()?), path)
 }
 
 fn is_absence(error: &io::Error) -> bool {
@@ -61,7 +75,7 @@ impl Root {
     /// Whether it is still there.
     pub(super) fn check(&self) -> Result<(), SpoolError> {
         let lock = &self.layout.lock;
-        let found = self.lock.map_or(Ok(false), |it| is_there(it, lock));
+        let found = self.lock.map_or(Ok(false), |it| is_reached(it, lock));
         // A disk that fails, or what is not allowed, says nothing about that.
         if found.map_err(SpoolError::io("cannot look for", lock))? {
             return Ok(());

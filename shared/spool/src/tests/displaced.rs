@@ -26,6 +26,17 @@ fn remove(directory: &Path) {
     }
 }
 
+/// They are moved to where there is more room.
+fn link(directory: &Path) {
+    let aside = directory.join("aside");
+    fs::create_dir(&aside).unwrap();
+    for name in names(directory, "segments") {
+        let (path, to) = (segments(directory).join(&name), aside.join(&name));
+        fs::rename(&path, &to).unwrap();
+        std::os::unix::fs::symlink(&to, &path).unwrap();
+    }
+}
+
 fn swap(directory: &Path) {
     let aside = directory.join("aside");
     fs::rename(segments(directory), &aside).unwrap();
@@ -33,7 +44,7 @@ fn swap(directory: &Path) {
 }
 
 type Change = fn(&Path);
-const CHANGES: [Change; 3] = [restore, remove, swap];
+const CHANGES: [Change; 4] = [restore, remove, link, swap];
 
 #[test]
 fn mail_that_is_taken_after_segments_were_removed_or_replaced_is_there_after_a_restart() {
@@ -69,8 +80,8 @@ fn mail_that_is_taken_after_segments_were_removed_or_replaced_is_there_after_a_r
             }
             let (spool, recovery) = open(directory.path());
             assert_eq!(
-                (recovery.quarantined, recovery.lost),
-                (0, 0),
+                (recovery.quarantined, recovery.lost, recovery.unopened),
+                (0, 0, 0),
                 "{recovery:?}"
             );
             ledger.check_running(&spool);
@@ -102,30 +113,35 @@ fn what_was_queued_is_written_anew_with_no_new_mail_as_soon_as_it_is_to_be_read_
 
 #[test]
 fn messages_of_older_segments_that_were_removed_are_told_as_damaged_and_whole_when_they_are_back() {
-    let directory = tempfile::tempdir().unwrap();
-    let (spool, _) = open(directory.path());
-    let old = accept(&spool, 1, 10_000).unwrap();
-    // Of another segment.
-    let new = accept(&spool, 1, 10_000).unwrap();
-    let first = &names(directory.path(), "segments")[0];
-    let (path, aside) = (
-        segments(directory.path()).join(first),
-        directory.path().join(first),
-    );
-    fs::rename(&path, &aside).unwrap();
-    restore(directory.path());
-    let later = accept(&spool, 1, 10).unwrap();
-    spool.flush().unwrap();
-    assert_eq!(spool.damaged(), [old]);
-    for id in [new, later] {
-        check_content(&spool, id);
+    for is_linked in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (spool, _) = open(directory.path());
+        let old = accept(&spool, 1, 10_000).unwrap();
+        // Of another segment.
+        let new = accept(&spool, 1, 10_000).unwrap();
+        let first = &names(directory.path(), "segments")[0];
+        let (path, aside) = (
+            segments(directory.path()).join(first),
+            directory.path().join(first),
+        );
+        fs::rename(&path, &aside).unwrap();
+        restore(directory.path());
+        if is_linked {
+            std::os::unix::fs::symlink(&aside, &path).unwrap();
+        }
+        let later = accept(&spool, 1, 10).unwrap();
+        spool.flush().unwrap();
+        assert_eq!(spool.damaged(), [old]);
+        for id in [new, later] {
+            check_content(&spool, id);
+        }
+        assert!(spool.load(old).is_err_and(|error| error.is_damage()));
+        fs::rename(&aside, &path).unwrap();
+        check_content(&spool, old);
+        assert_eq!(spool.damaged(), []);
+        spool.close();
+        check_content(&open(directory.path()).0, old);
     }
-    assert!(spool.load(old).is_err_and(|error| error.is_damage()));
-    fs::rename(&aside, &path).unwrap();
-    check_content(&spool, old);
-    assert_eq!(spool.damaged(), []);
-    spool.close();
-    check_content(&open(directory.path()).0, old);
 }
 
 #[test]
