@@ -15,7 +15,6 @@
 //! most one segment more lies there than without.
 
 use std::{
-    fs::File,
     io::{self, IoSlice},
     iter,
     path::PathBuf,
@@ -23,6 +22,7 @@ use std::{
 
 use super::{
     disk::{self, Disk},
+    holder::Own,
     layout::Layout,
 };
 
@@ -39,7 +39,7 @@ pub(super) struct Active {
     pub(super) number: u64,
     pub(super) mark: u64,
     pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) file: Own,
     pub(super) size: u64,
     /// What is synced ends here.
     pub(super) end: u64,
@@ -51,7 +51,7 @@ pub(super) struct Active {
 
 impl Active {
     /// One whose space is reserved.
-    pub(super) fn new(number: u64, mark: u64, path: PathBuf, file: File, size: u64) -> Self {
+    pub(super) fn new(number: u64, mark: u64, path: PathBuf, file: Own, size: u64) -> Self {
         Self {
             number,
             mark,
@@ -99,7 +99,7 @@ impl Next {
     /// Makes it, name and all; nothing is left of one that fails.
     pub(super) fn make(self, disk: &dyn Disk, layout: &Layout) -> io::Result<Active> {
         let path = layout.segment(self.number, self.mark);
-        let file = disk.create(&path, self.size)?;
+        let file = Own::new(disk.create(&path, self.size)?);
         let mut made = Active::new(self.number, self.mark, path, file, self.size);
         match made.fill(disk, layout) {
             Ok(()) => Ok(made),

@@ -96,7 +96,7 @@ impl Committer {
                 break;
             };
             any = true;
-            if let Err(error) = self.copy_needed(taken.number, taken.mark, &taken.file) {
+            if let Err(error) = self.copy_needed(taken.number, taken.mark, &*taken.file) {
                 lock(&self.log).displaced.push(taken);
                 return Err(error);
             }

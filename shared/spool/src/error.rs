@@ -24,8 +24,8 @@ pub enum SpoolError {
         path: PathBuf,
         error: io::Error,
     },
-    /// Another process has it open.
-    Locked(PathBuf),
+    /// Another process has it open, and has locked this file of it.
+    Locked(PathBuf, PathBuf),
     /// It was closed.
     Stopped,
 }
@@ -84,7 +84,7 @@ impl SpoolError {
                     error,
                 }
             }
-            Self::Locked(path) => Self::Locked(path.clone()),
+            Self::Locked(path, file) => Self::Locked(path.clone(), file.clone()),
             Self::Stopped => Self::Stopped,
         }
     }
@@ -119,10 +119,11 @@ impl fmt::Display for SpoolError {
                 f.write_str("; free space on its file system")
             }
             Self::Io { doing, path, error } => write!(f, "{doing} {}: {error}", path.display()),
-            Self::Locked(path) => write!(
+            Self::Locked(path, file) => write!(
                 f,
-                "spool {}: in use by another process; stop it (`fuser {0}/lock` names it) or set another `spool`",
-                path.display()
+                "spool {}: in use by another process; stop it (`fuser {}` names it) or set another `spool`",
+                path.display(),
+                file.display()
             ),
             Self::Stopped => f.write_str("the spool is closed"),
         }

@@ -1,12 +1,16 @@
-//! Which process has a spool open, as the kernel's table of locks tells; nothing is locked to find
-//! out, which a daemon that starts could meet.
+//! Which process has a spool open: one alone. It has the lock, and locks what the mail lies in, the
+//! folders and the files that it writes: so that the lock may be taken away, and no other process
+//! comes by another name (a bind mount, a symbolic link, hard links).
 //!
-//! Contract: but for the lock itself, two small reads of `/proc`; `None` where nobody has it, or
-//! the kernel does not tell. See `proc_locks` in the documentation of Linux.
+//! Contract: which process that is tells the kernel's table of locks; nothing is locked to find
+//! out, which a daemon that starts could meet: two small reads of `/proc`; `None` where nobody has
+//! it, or the kernel does not tell. See `proc_locks` in the documentation of Linux.
+//! Failures: a file system that locks no folders (NFS) leaves that to the lock and the files.
 
 use std::{
     fs::{self, File, Metadata, TryLockError},
     io,
+    ops::Deref,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
@@ -20,7 +24,9 @@ const MODE: u32 = 0o600;
 
 /// The number of the process of this name that has the spool in a directory.
 pub fn holder(directory: &Path, program: &str) -> Option<u32> {
-    holder_of(&Layout::new(directory).lock, program)
+    let layout = Layout::new(directory);
+    let mut locked = [&layout.lock, &layout.segments].into_iter();
+    locked.find_map(|path| holder_of(path, program))
 }
 
 /// The same of a lock that is not a spool's.
@@ -36,8 +42,15 @@ pub fn holder_of(lock: &Path, program: &str) -> Option<u32> {
 
 /// Whether another process has the lock that a file is; where there is no file, nobody has it.
 pub fn is_taken(lock: &Path) -> bool {
-    let file = system::open::at_once(lock);
-    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    system::open::at_once(lock).is_ok_and(|file| is_held(&file))
+}
+
+/// The same of a file that is open.
+pub(super) fn is_held(file: &File) -> bool {
+    let taken = file.try_lock_shared();
+    // It was only looked at.
+    let _ = taken.is_ok().then(|| file.unlock());
+    matches!(taken, Err(TryLockError::WouldBlock))
 }
 
 /// Whether a process has this file open, not one with the same number on another file system; of
@@ -53,9 +66,67 @@ fn may_have(pid: u32, lock: &Path, found: &Metadata) -> bool {
     })
 }
 
-/// Takes the lock of a spool; it is held while the file is open.
-pub(super) fn lock(layout: &Layout) -> Result<File, SpoolError> {
-    take(&layout.lock)?.ok_or_else(|| SpoolError::Locked(layout.root.clone()))
+/// A file that no other process has locked, as far as its file system tells; until it is closed.
+pub(super) struct Own(File);
+
+impl Own {
+    pub(super) fn new(file: File) -> Self {
+        // Who has it already would not have let this process start.
+        let _ = file.try_lock();
+        Self(file)
+    }
+}
+
+impl Deref for Own {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // A program that is being started has it open, too, for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+/// What is locked as long as a spool is open.
+pub(super) struct Held {
+    pub(super) lock: Own,
+    /// Nobody else can open it, if the lock is taken away, either.
+    pub(super) alone: bool,
+    /// Where the mail lies, as far as folders can be locked.
+    _folders: Vec<Own>,
+}
+
+/// Locks a spool.
+pub(super) fn lock(layout: &Layout) -> Result<Held, SpoolError> {
+    let locked = |path: &Path| SpoolError::Locked(layout.root.clone(), path.to_owned());
+    let lock = take(&layout.lock)?.ok_or_else(|| locked(&layout.lock))?;
+    let mut folders = Vec::new();
+    let places = [&layout.segments, &layout.bodies];
+    for path in places {
+        // Whoever can open it can lock it. Another user's stays as it is.
+        let _ = system::fs::close_to_others(path);
+        let folder = File::open(path).ok();
+        let taken = folder.map(|folder| (folder.try_lock(), folder));
+        match taken {
+            Some((Ok(()), folder)) => folders.push(Own(folder)),
+            Some((Err(TryLockError::WouldBlock), _)) => return Err(locked(path)),
+            _ => {}
+        }
+    }
+    // It is there always, so that a copy of hard links has it, too.
+    if is_taken(&layout.spare) {
+        return Err(locked(&layout.spare));
+    }
+    Ok(Held {
+        lock: Own(lock),
+        alone: folders.len() == places.len(),
+        _folders: folders,
+    })
 }
 
 /// Takes the lock that a file is; it is held while the file is open. `None`: another process has

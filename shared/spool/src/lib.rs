@@ -13,7 +13,8 @@
 //! # In the directory
 //!
 //! ```text
-//! lock                  flock of the one process that has the spool open
+//! lock                  flock of the one process that has the spool open, which locks the two
+//!                       folders of mail and the segments that it has open, too (holder.rs)
 //! segments/NUMBER-MARK  records, appended; the highest number is the active one        (form: record.rs)
 //!                       a clean close ends the active one with a record that says so
 //!                       one above it may lie there, empty: the next one (ahead.rs)

@@ -20,6 +20,7 @@ use super::{
     ahead::{self, Active, Next},
     disk::{self, Disk},
     error::is_full,
+    holder::Own,
     index::{Index, Location, Segment},
     journal::{self, Level},
     layout::Layout,
@@ -96,7 +97,7 @@ impl Log {
         self.reserve(made);
     }
 
-    /// The same after a start, and at an end: what is there is used on.
+    /// The same after a start: what is there is used on.
     pub(super) fn keep_reserve_over_restarts(&mut self) {
         if self.spare.is_some() {
             return;
@@ -104,6 +105,12 @@ impl Log {
         let (size, least) = (self.segment_size, self.wanted_room().saturating_mul(2));
         let kept = Spare::keep(self.disk.as_ref(), &self.layout, size, least);
         self.reserve(kept);
+    }
+
+    /// The same, and leaves it to the next start.
+    pub(super) fn leave_reserve(&mut self) {
+        self.keep_reserve_over_restarts();
+        self.spare = None;
     }
 
     fn reserve(&mut self, made: Result<Spare, SpoolError>) {
@@ -344,7 +351,7 @@ impl Log {
         let path = self.layout.segment(number, mark);
         let size = self.segment_size.max(length);
         let (file, size) = match self.disk.create(&path, size) {
-            Ok(file) => (file, size),
+            Ok(file) => (Own::new(file), size),
             Err(error) if is_full(&error) && vital => {
                 let Some(spare) = self.spare.take_if(|spare| length <= spare.size) else {
                     return Err(SpoolError::full(&self.layout.root));

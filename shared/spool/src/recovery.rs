@@ -17,6 +17,7 @@ use super::{
     SpoolError, Waiting, bodies,
     closed::{self, Closed},
     disk::Disk,
+    holder,
     index::{Location, Message, Segment},
     journal::{self, Level},
     layout::{self, Layout},
@@ -59,6 +60,10 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
         let promised = closed.as_ref().and_then(|closed| closed.end(mark));
         let found = read_segment(disk, &mut recovered, number, mark, path.clone());
         match found.map(|found| Found { promised, ..found }) {
+            // Hard links to what another process writes.
+            Ok(found) if holder::is_held(found.file.file()) => {
+                return Err(SpoolError::Locked(layout.root.clone(), found.path));
+            }
             Ok(found) if found.scanned.end == 0 && found.scanned.damaged.is_empty() => {
                 salvage::segment(disk, layout, &found, false, &mut recovered, &mut damage);
             }

@@ -6,11 +6,11 @@
 
 use std::fs::File;
 
-use super::{SpoolError, disk::Disk, error::is_full, layout::Layout, scan};
+use super::{SpoolError, disk::Disk, error::is_full, holder::Own, layout::Layout, scan};
 
 /// The reserve.
 pub(super) struct Spare {
-    pub(super) file: File,
+    pub(super) file: Own,
     pub(super) size: u64,
 }
 
@@ -23,7 +23,10 @@ impl Spare {
         // One that is left from before could not be used.
         let _ = disk.remove(&layout.spare);
         match disk.create(&layout.spare, size) {
-            Ok(file) => Ok(Self { file, size }),
+            Ok(file) => Ok(Self {
+                file: Own::new(file),
+                size,
+            }),
             Err(error) if is_full(&error) => Err(SpoolError::full(&layout.root)),
             Err(error) => Err(SpoolError::io("cannot reserve", &layout.spare)(error)),
         }
@@ -42,7 +45,10 @@ impl Spare {
             && found >= least
             && is_empty(&file)
         {
-            return Ok(Self { file, size: found });
+            return Ok(Self {
+                file: Own::new(file),
+                size: found,
+            });
         }
         let error = match Self::make(disk, layout, size) {
             Err(error @ SpoolError::Full { .. }) => error,

@@ -1,7 +1,6 @@
 //! The spool as its callers see it.
 
 use std::{
-    fs::File,
     io::ErrorKind,
     path::Path,
     sync::{Arc, Mutex, OnceLock, mpsc},
@@ -17,7 +16,7 @@ use super::{
     disk::{Disk, Native},
     draft::{Content, Known},
     free::{self, Look},
-    holder,
+    holder::{self, Held},
     id::Ids,
     item::{Accept, Done, New},
     journal::{self, Level},
@@ -67,7 +66,7 @@ pub(super) struct Open {
     pub(super) minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) closed: Mutex<bool>,
-    lock: Mutex<Option<File>>,
+    held: Mutex<Option<Held>>,
     pub(super) root: Root,
     /// Where there are threads.
     pub(super) look: OnceLock<Arc<Look>>,
@@ -118,8 +117,8 @@ impl Spool {
             let text = format_args!("spool: cannot create {path}: {error}");
             journal::line(Level::Error, &text);
         }
-        let lock = holder::lock(&layout)?;
-        let root = Root::new(&layout, &lock);
+        let held = holder::lock(&layout)?;
+        let root = Root::new(&layout, &held.lock, held.alone);
         let recovered = recovery::recover(disk.as_ref(), &layout)?;
         let segment = options.segment.clamp(4096, 1 << 30);
         let mut log = Log::new(
@@ -148,7 +147,7 @@ impl Spool {
             closed: Mutex::default(),
             root,
             look: OnceLock::new(),
-            lock: Mutex::new(Some(lock)),
+            held: Mutex::new(Some(held)),
             committer: Arc::new(committer),
         };
         let spool = Self {
@@ -437,8 +436,8 @@ impl Open {
             &lock(&committer.index),
         );
         // With what the last segment has given back.
-        lock(&committer.log).keep_reserve_over_restarts();
-        drop(lock(&self.lock).take());
+        lock(&committer.log).leave_reserve();
+        drop(lock(&self.held).take());
     }
 }
 

@@ -85,13 +85,13 @@ fn like(path: &Path, other: &std::fs::Metadata) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Takes from a file what its group and others may do with it. It is not opened, for closing it
-/// again would end the locks that this process has on it.
+/// Takes from a file or a directory what its group and others may do with it. It is not opened, for
+/// closing it again would end the locks that this process has on it.
 pub fn close_to_others(path: &Path) -> io::Result<()> {
     let found = std::fs::symlink_metadata(path)?;
     let mode = found.mode() & 0o7777;
     let others = mode & 0o077;
-    if !found.is_file() || others == 0 {
+    if !(found.is_file() || found.is_dir()) || others == 0 {
         return Ok(());
     }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & !0o077))

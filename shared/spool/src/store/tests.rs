@@ -34,15 +34,23 @@ fn what_is_recorded_while_the_spool_closes_is_kept_and_keeps_nobody_waiting() {
 fn a_disk_that_fails_is_not_said_to_be_a_directory_that_was_removed() {
     let directory = tempfile::tempdir().unwrap();
     let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
-    let lock = directory.path().join("lock");
-    std::fs::remove_file(&lock).unwrap();
+    let (lock, segments) = (
+        &spool.open.committer.layout.lock,
+        &spool.open.committer.layout.segments,
+    );
+    std::fs::remove_file(lock).unwrap();
+    rustix::fs::rename(segments, segments.with_extension("old")).unwrap();
     let gone = spool.has_room(0).unwrap_err().to_string();
     assert!(gone.contains("removed, renamed or replaced"), "{gone}");
     // It cannot be told whether it is there.
-    std::os::unix::fs::symlink(&lock, &lock).unwrap();
+    std::os::unix::fs::symlink(lock, lock).unwrap();
     let failing = spool.has_room(0).unwrap_err().to_string();
     assert!(
         failing.contains("cannot look for") && !failing.contains("removed"),
         "{failing}"
     );
+    // And it is.
+    std::fs::remove_file(lock).unwrap();
+    rustix::fs::rename(segments.with_extension("old"), segments).unwrap();
+    assert!(spool.has_room(0).is_ok());
 }

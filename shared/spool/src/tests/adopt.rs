@@ -49,14 +49,6 @@ impl Two {
     }
 }
 
-fn copied(from: &Path, to: &Path) {
-    let copy = std::process::Command::new("cp")
-        .arg("-a")
-        .args([from, to])
-        .status();
-    assert!(copy.unwrap().success());
-}
-
 #[test]
 fn mail_of_another_spool_is_taken_over_as_it_is_and_only_once() {
     let two = Two::new();

@@ -102,7 +102,8 @@ fn a_second_process_is_told_who_is_in_the_way_and_gets_in_after_close() {
     let error = Spool::open(directory.path(), QUIET).err().unwrap();
     let text = error.to_string();
     assert!(
-        matches!(error, SpoolError::Locked(_)) && text.contains(directory.path().to_str().unwrap()),
+        matches!(error, SpoolError::Locked(..))
+            && text.contains(directory.path().to_str().unwrap()),
         "{text}"
     );
     spool.close();

@@ -72,13 +72,17 @@ fn mail_that_is_taken_after_segments_were_removed_or_replaced_is_there_after_a_r
                 check_content(&spool, *id);
             }
             assert!(spool.has_room(0).is_ok());
-            if orderly {
+            let after = if orderly {
                 spool.close();
+                directory.path().to_owned()
             } else {
-                // Its lock is the process's, which lives on.
-                fs::remove_file(directory.path().join("lock")).unwrap();
-            }
-            let (spool, recovery) = open(directory.path());
+                // What it has open is the process's, which lives on.
+                let after = directory.path().join("after");
+                copied(&segments(directory.path()), &segments(&after));
+                copied(&directory.path().join("bodies"), &after.join("bodies"));
+                after
+            };
+            let (spool, recovery) = open(&after);
             assert_eq!(
                 (recovery.quarantined, recovery.lost, recovery.unopened),
                 (0, 0, 0),

@@ -11,6 +11,7 @@ mod failing;
 mod faults;
 mod framing;
 mod ledger;
+mod locked;
 mod model;
 mod older;
 mod remains;
@@ -137,4 +138,14 @@ fn names(directory: &Path, inside: &str) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// A directory as it is, under another name.
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let copy = std::process::Command::new("cp")
+        .arg("-a")
+        .args([from, to])
+        .status();
+    assert!(copy.unwrap().success());
 }
