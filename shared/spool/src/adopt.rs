@@ -4,8 +4,8 @@
 //! Contract: a message keeps its id, arrival and state, and is on disk here before it leaves there.
 //! While this goes on nobody delivers, here or there: after a crash in between the message is found
 //! in both, and is still one.
-//! Failures: told in the log. What cannot be read, or cannot leave, stays there, and is not
-//! delivered from here.
+//! Failures: told in the log, and an alarm. What cannot be read, or cannot leave, stays there, and
+//! is not delivered from here.
 
 use std::{path::Path, sync::mpsc};
 
@@ -13,6 +13,7 @@ use super::{
     Draft, Entry, Event, Hold, Options, QueueId, Spool, SpoolError, Waiting,
     journal::{self, Level},
     layout::Layout,
+    lock, queued,
     record::{State, What},
     recovered::names,
 };
@@ -44,16 +45,51 @@ impl Spool {
     /// Takes over what is queued in another directory, if a spool is there; before anything is
     /// delivered.
     pub fn adopt(&self, directory: &Path) {
-        // It is told in the log.
-        let _ = self.adopted(directory, false);
-    }
-
-    /// The same; the error: why mail waits there that is not taken over. `sparing`: none is where
-    /// new mail would have no room then.
-    pub(super) fn adopted(&self, directory: &Path, sparing: bool) -> Result<(), String> {
         let own = &self.open.committer.layout.root;
         let real = |path: &Path| path.canonicalize().ok();
-        if real(directory).is_none_or(|theirs| real(own) == Some(theirs)) || !has_mail(directory) {
+        if real(directory).is_some_and(|theirs| real(own) != Some(theirs)) {
+            let whose = "where it was queued while no configuration said where";
+            self.take_all(directory, false, whose);
+        }
+    }
+
+    /// The same of a place that is not this one; whether nothing is left there. What is left is
+    /// told; `whose`: why mail was there. `sparing`: none is taken where new mail would have no
+    /// room then.
+    pub(super) fn take_all(&self, place: &Path, sparing: bool, whose: &str) -> bool {
+        let why = self.adopted(place, sparing).err();
+        let left = queued(place);
+        let is_done = why.is_none() && matches!(left, Ok(0));
+        if !is_done {
+            self.left_behind(place, left.ok(), whose, why.as_deref());
+        }
+        is_done
+    }
+
+    /// Tells of mail that nobody delivers from there.
+    fn left_behind(&self, place: &Path, count: Option<u64>, whose: &str, why: Option<&str>) {
+        let place = place.display();
+        let count = count.map_or_else(
+            || "mail may".to_owned(),
+            |count| format!("{count} messages"),
+        );
+        let is_told = why.is_some();
+        let why = why.unwrap_or("damaged, or not readable");
+        let text = format!(
+            "spool: {count} wait in {place}, {whose}, and cannot be taken over: {why}; mend that \
+             (from a copy, if its files are damaged) and restart, which moves them here (systemd \
+             wants ReadWritePaths={place} for it), or serve them there, where they can be \
+             returned: spool = \"{place}\""
+        );
+        if !is_told {
+            journal::line(Level::Error, &text);
+        }
+        lock(&self.open.committer.found).push(text);
+    }
+
+    /// The error: why mail waits there that is not taken over.
+    fn adopted(&self, directory: &Path, sparing: bool) -> Result<(), String> {
+        if !has_mail(directory) {
             return Ok(());
         }
         let shown = directory.display();

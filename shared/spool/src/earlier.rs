@@ -21,7 +21,7 @@ use system::within;
 use super::{
     Spool,
     journal::{self, Level},
-    lock, queued,
+    queued,
 };
 
 /// The list's name.
@@ -72,32 +72,12 @@ impl Spool {
         if !takes {
             return;
         }
-        let mut stays = Vec::new();
-        for place in others {
-            let why = self.adopted(&place, true).err();
-            let left = queued(&place);
-            if why.is_some() || !matches!(left, Ok(0)) {
-                self.left_behind(&place, left.ok(), why.as_deref());
-                stays.push(place);
-            }
-        }
+        let whose = "where an earlier configuration kept the queue";
+        let stays: Vec<_> = others
+            .into_iter()
+            .filter(|place| !self.take_all(place, true, whose))
+            .collect();
         note(lists, &places(&stays));
-    }
-
-    /// Tells of mail that nobody delivers from there.
-    fn left_behind(&self, place: &Path, count: Option<u64>, why: Option<&str>) {
-        let place = place.display();
-        let count = count.map_or_else(
-            || "mail may".to_owned(),
-            |count| format!("{count} messages"),
-        );
-        let why = why.unwrap_or("damaged, or not readable");
-        let text = format!(
-            "spool: {count} wait in {place}, where an earlier configuration kept the queue, and cannot be taken over: \
-             {why}; mend that and restart, which moves them here (systemd wants ReadWritePaths={place} for it), or serve them \
-             there: spool = \"{place}\""
-        );
-        lock(&self.open.committer.found).push(text);
     }
 }
 

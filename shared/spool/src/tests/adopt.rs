@@ -129,6 +129,52 @@ fn what_cannot_leave_the_other_spool_stays_there_and_is_not_delivered_twice() {
     two.check(&own);
 }
 
+#[test]
+fn a_damaged_message_that_stays_in_another_place_is_told_by_every_start_until_it_is_mended() {
+    let place = tempfile::tempdir().unwrap();
+    let (old, lists) = (place.path().join("old"), [place.path().join("state")]);
+    fs::create_dir(&lists[0]).unwrap();
+    let began = |name: &str, adopt: &dyn Fn(&Spool)| {
+        let (spool, _) = open(&place.path().join(name));
+        adopt(&spool);
+        let alarms = spool.alarms().join("\n");
+        (spool, alarms)
+    };
+    // Where no configuration said where, and where an earlier one did.
+    let adopt = |spool: &Spool| spool.adopt(&old);
+    let adopt_earlier = |spool: &Spool| spool.adopt_earlier(&lists, true);
+    for (name, adopt) in [("one", &adopt as &dyn Fn(&Spool)), ("two", &adopt_earlier)] {
+        let (spool, _) = open(&old);
+        spool.adopt_earlier(&lists, true);
+        let ids = [(); 2].map(|()| accept(&spool, 1, 1000).unwrap());
+        let segment = spool.open.committer.place_of(ids[1]).unwrap().2;
+        let offset = spool.place_of(ids[1]).unwrap() + 500;
+        spool.close();
+        let mut good = [0; 4];
+        let file = fs::File::open(&segment).unwrap();
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut good, offset).unwrap();
+        faults::write_at(&segment, offset, b"!!!!");
+        for _ in 0..2 {
+            let (spool, alarms) = began(name, adopt);
+            let told = format!("1 messages wait in {}", old.display());
+            let remedy = format!("spool = \"{}\"", old.display());
+            assert!(
+                alarms.contains(&told) && alarms.contains(&remedy),
+                "{alarms}"
+            );
+            check_content(&spool, ids[0]);
+            assert!(spool.entry(ids[1]).is_none());
+            spool.close();
+        }
+        faults::write_at(&segment, offset, &good);
+        let (spool, alarms) = began(name, adopt);
+        assert!(alarms.is_empty(), "{alarms}");
+        for id in ids {
+            check_content(&spool, id);
+        }
+    }
+}
+
 /// As an administrator does it who names one directory after the other.
 #[test]
 fn places_that_the_queue_had_before_are_known_until_nothing_is_left_in_them() {
