@@ -20,6 +20,13 @@ pub(crate) enum Wait<D> {
     Transport(Arc<str>),
 }
 
+/// What ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ended {
+    Delivery,
+    Question,
+}
+
 /// All sites, and the places of transports that are taken.
 #[derive(Debug)]
 pub(crate) struct Sites<D> {
@@ -111,33 +118,21 @@ impl<D: Eq + Hash> Sites<D> {
         }
     }
 
-    /// A delivery has ended; those that may have waited for it. The pause after it begins now.
+    /// A delivery has ended, or a question; those that may have waited for it. The pause after it
+    /// begins now.
     pub(crate) fn end(
         &mut self,
         key: &Key<D>,
         transport: &Transport,
+        what: Ended,
         now: Timestamp,
     ) -> Vec<Arc<D>> {
         if let Some(site) = self.all.get_mut(key) {
-            site.delivering = site.delivering.saturating_sub(1);
+            match what {
+                Ended::Delivery => site.delivering = site.delivering.saturating_sub(1),
+                Ended::Question => site.asking.end(),
+            }
         }
-        self.freed_by(key, transport, now)
-    }
-
-    /// The same of a question.
-    pub(crate) fn end_question(
-        &mut self,
-        key: &Key<D>,
-        transport: &Transport,
-        now: Timestamp,
-    ) -> Vec<Arc<D>> {
-        if let Some(site) = self.all.get_mut(key) {
-            site.asking.end();
-        }
-        self.freed_by(key, transport, now)
-    }
-
-    fn freed_by(&mut self, key: &Key<D>, transport: &Transport, now: Timestamp) -> Vec<Arc<D>> {
         if let Some(site) = self.all.get_mut(key)
             && !transport.delay.is_zero()
         {

@@ -6,7 +6,9 @@ use std::{hash::Hash, sync::Arc};
 use mail::clock::Timestamp;
 
 use super::{Destinations, Underway, turn::SLOW};
-use crate::{Transport, destination::Destination, place::Place, settings::BESIDE, site::Key};
+use crate::{
+    Transport, destination::Destination, place::Place, settings::BESIDE, site::Key, sites::Ended,
+};
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// A delivery has ended.
@@ -28,7 +30,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             site.silent = site.silent.saturating_sub(1);
         }
         if underway.place != Place::None {
-            let free = self.sites.end(&underway.site, &underway.transport, now);
+            let free = self
+                .sites
+                .end(&underway.site, &underway.transport, Ended::Delivery, now);
             self.unblock(free, now);
         }
         Some(underway)
@@ -49,7 +53,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return;
         };
         let (to, site) = (Arc::clone(&underway.destination), underway.site.clone());
-        let free = self.sites.end(&site, &Arc::clone(&underway.transport), now);
+        let free = self.sites.end(
+            &site,
+            &Arc::clone(&underway.transport),
+            Ended::Delivery,
+            now,
+        );
         self.unblock(free, now);
         self.list(&to, now);
     }
@@ -126,7 +135,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         // through all that wait, a thousand silent ones, after each of their deliveries would be
         // most of the work.
         let doubtful = self.sites.get(site).is_none_or(|it| !it.works(now));
-        let free = self.sites.end(site, transport, now);
+        let free = self.sites.end(site, transport, Ended::Delivery, now);
         if doubtful && (!on_trust || self.hosts_full || !self.trusts) {
             self.stuck = false;
             self.trusts = self.settings.slots.trusted > 0;

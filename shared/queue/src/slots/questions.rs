@@ -13,7 +13,7 @@ use super::Destinations;
 use crate::{
     question::{Asked, Question},
     site::Key,
-    sites::Wait,
+    sites::{Ended, Wait},
 };
 
 /// Questions of strangers that wait for one destination, and questions that wait at all.
@@ -176,7 +176,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     fn end_question(&mut self, ticket: u64, now: Timestamp) -> Option<Asked<D>> {
         let asked = self.questions.under_way.remove(&ticket)?;
-        let free = self.sites.end_question(&asked.site, &asked.transport, now);
+        let free = self
+            .sites
+            .end(&asked.site, &asked.transport, Ended::Question, now);
         self.unblock(free, now);
         Some(asked)
     }
