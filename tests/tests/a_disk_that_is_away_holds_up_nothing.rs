@@ -11,8 +11,8 @@ use std::{
 };
 
 use tests::{
-    agent::Agent, binaries::binaries, disk::Away, installation::hermetic, login::MESSAGE, peers,
-    session::Session, sink::Sink, smarthost::Smarthost, wait::until,
+    agent::Agent, binaries::binaries, daemon::Daemon, disk::Away, installation::hermetic,
+    login::MESSAGE, peers, session::Session, sink::Sink, smarthost::Smarthost, wait::until,
 };
 
 const PIN: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -118,6 +118,28 @@ fn a_machine_whose_aliases_and_password_are_away_takes_mail_and_each_command_end
     assert!(machine.mailq().contains("b@example.net"));
     drop(away);
     assert!(machine.daemon().stop().success());
+}
+
+#[test]
+fn a_smarthost_whose_state_is_away_says_at_its_start_what_it_waits_for() {
+    let Some(away) = Away::mounted().filter(|_| peers::find("nsenter").is_some()) else {
+        return;
+    };
+    let state = away.file("state");
+    let smarthost = Smarthost::prepare(&format!(
+        "relayhost = \"[127.0.0.1]:9\"\nstate = {state:?}\n"
+    ));
+    let (inside, plain) = (away.inside(), smarthost.command());
+    let (first, rest) = inside.split_first().unwrap();
+    let mut command = hermetic(first);
+    command.args(rest).arg(plain.get_program());
+    command.args(plain.get_args()).arg("run");
+    let mut daemon = Daemon::start("smarthost", &mut command);
+    let log = daemon.wait_for_log("the start waits for it");
+    assert!(log.contains(&silent(&state)), "{log}");
+    // It cannot end before.
+    drop(away);
+    daemon.kill();
 }
 
 #[test]

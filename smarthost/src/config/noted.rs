@@ -14,6 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use system::within;
+
 use super::Config;
 
 /// Its name in the spool.
@@ -80,7 +82,10 @@ impl Config {
 
 /// Whether two names lead to one place.
 pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let real = |path: &Path| {
+        let real = within::ask(path, Path::canonicalize);
+        real.unwrap_or_else(|_| path.to_owned())
+    };
     real(one) == real(other)
 }
 

@@ -119,6 +119,10 @@ fn take_state(path: &Path) -> anyhow::Result<Kept> {
         return Ok(None);
     };
     let state = config.state;
+    state::wait_for(&state, |error| {
+        let text = format_args!("state {}: {error}; the start waits for it", state.display());
+        line(Level::Error, &text);
+    });
     if !state::is_kept(&state) && !state::is_taken(&state) {
         return Ok(None);
     }

@@ -42,6 +42,6 @@ mod tests;
 
 pub use keeper::{Changed, Keeper};
 pub use memory::Memory;
-pub(crate) use places::{damaged, holder, in_use, is_kept, is_taken, lock};
+pub(crate) use places::{damaged, holder, in_use, is_kept, is_taken, lock, wait_for};
 pub use shelves::Restored;
 pub use store::{StateError, Store};

@@ -6,14 +6,24 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
+    io::{self, ErrorKind},
+    iter,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
+
+use system::{read, within};
 
 /// What stands behind the name of a database that was moved aside, before a number.
 const DAMAGED: &str = ".damaged-";
 
 /// The name of the database.
 pub(super) const FILE: &str = "state.sqlite";
+/// What a daemon begins with that had one before.
+const KEPT: [&str; 2] = [FILE, "key.pem"];
+/// Pause between looks at what does not answer.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The database in a directory, where a link leads to.
 pub(super) fn database(directory: &Path) -> PathBuf {
@@ -27,23 +37,48 @@ fn lock_of(directory: &Path) -> PathBuf {
 
 /// Takes it, for as long as the file is open; `None`: none can be made there, where nothing can be
 /// kept either.
-/// Failures: another daemon has it.
+/// Failures: another daemon has it, or it does not answer.
 pub(crate) fn lock(directory: &Path) -> Result<Option<File>, String> {
-    match spool::take_lock(&lock_of(directory)) {
+    let take = |lock: &Path| spool::take_lock(lock).map_err(io::Error::other);
+    match within::ask(&lock_of(directory), take) {
         Ok(Some(lock)) => Ok(Some(lock)),
         Ok(None) => Err(in_use(directory, holder(directory))),
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            Err(format!("state {}: {error}", directory.display()))
+        }
         Err(_) => Ok(None),
+    }
+}
+
+/// Waits until what is kept there answers; `tell` hears once why that has to be waited for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "before the runtime; nothing else tells when a disk answers"
+)]
+pub(crate) fn wait_for(directory: &Path, tell: impl FnOnce(&io::Error)) {
+    let mut tell = Some(tell);
+    let kept = KEPT.map(|name| directory.join(name));
+    for path in iter::once(lock_of(directory)).chain(kept) {
+        while let Err(error) = read::answers(&path)
+            && error.kind() == ErrorKind::TimedOut
+        {
+            if let Some(tell) = tell.take() {
+                tell(&error);
+            }
+            thread::sleep(LOOK);
+        }
     }
 }
 
 /// Whether another daemon has it, looked at before anything is made there.
 pub(crate) fn is_taken(directory: &Path) -> bool {
-    spool::is_taken(&lock_of(directory))
+    within::ask(&lock_of(directory), |lock| Ok(spool::is_taken(lock))).unwrap_or_default()
 }
 
 /// The process that has it.
 pub(crate) fn holder(directory: &Path) -> Option<u32> {
-    spool::holder_of(&lock_of(directory), "smarthost")
+    let holder = |lock: &Path| spool::holder_of(lock, "smarthost");
+    within::found(&lock_of(directory), holder)
 }
 
 /// Said of a directory that another one has.
@@ -56,11 +91,10 @@ pub(crate) fn in_use(directory: &Path, pid: Option<u32>) -> String {
     )
 }
 
-/// Whether a daemon has kept anything there: its counters, or a key.
+/// Whether a daemon has kept anything there: its counters, or a key; where nothing answers, it may.
 pub(crate) fn is_kept(directory: &Path) -> bool {
-    ["state.sqlite", "key.pem"]
-        .iter()
-        .any(|name| directory.join(name).exists())
+    KEPT.iter()
+        .any(|name| read::is_there(&directory.join(name)))
 }
 
 /// `SQLite` puts its log beside the file itself, not beside a link to it.
@@ -107,13 +141,13 @@ pub(crate) fn damaged(directory: &Path) -> Option<String> {
 }
 
 /// Gives the damaged file another name, and drops the write-ahead log that belongs to it.
-pub(super) fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1u32;
     let aside = loop {
         let aside = beside(path, &format!("{DAMAGED}{number}"));
         match fs::hard_link(path, &aside) {
             Ok(()) => break aside,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && number < 1000 => {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 1000 => {
                 number += 1;
             }
             Err(error) => return Err(error),
@@ -121,7 +155,7 @@ pub(super) fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
     };
     for leftover in ["-wal", "-shm"] {
         match fs::remove_file(beside(path, leftover)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
