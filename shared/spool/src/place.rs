@@ -57,8 +57,8 @@ pub(super) fn gone() -> io::Error {
     io::Error::new(ErrorKind::NotFound, why)
 }
 
-/// The directory that was opened, known by its lock, or, where that was taken away, by the folder of
-/// its segments.
+/// The directory that was opened, known by its lock, or, where that was taken away, by the folder
+/// of its segments.
 #[derive(Clone)]
 pub(super) struct Root {
     layout: Layout,
