@@ -246,6 +246,38 @@ fn a_filter_that_breaks_off_anywhere_or_talks_nonsense_harms_no_message() {
 }
 
 #[test]
+fn a_filter_that_asks_for_changes_without_end_fails_when_it_is_too_much_and_not_at_its_end() {
+    let sink = Sink::start();
+    let field = |size: usize| packet('h', field(None, "X", &"y".repeat(size)));
+    for (endless, why) in [
+        (
+            field(1).repeat(10_001),
+            "more changes than a message can have",
+        ),
+        (
+            field(200 * 1024).repeat(2),
+            "more changes than a message can have",
+        ),
+        (
+            packet('b', "x\r\n".repeat(20_000)).repeat(40),
+            "message_size",
+        ),
+        (packet('p', "").repeat(20_001), "more than 20000 things"),
+        (packet('b', "").repeat(20_001), "more than 20000 things"),
+    ] {
+        // It never says that this was all.
+        let milter = Milter::start(at('E', Answer::Bytes(endless)));
+        let lines = format!(
+            "message_size = \"1MiB\"\n{}",
+            config(&sink, &with(&milter.endpoint(), "timeout = \"9m\""))
+        );
+        let mut server = Smarthost::start(&lines);
+        assert_eq!(said(&server), LATER, "{why}");
+        server.daemon().wait_for_log(why);
+    }
+}
+
+#[test]
 fn what_is_agreed_on_must_be_what_was_offered() {
     let sink = Sink::start();
     for (options, why) in [

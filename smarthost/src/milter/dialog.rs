@@ -3,7 +3,7 @@
 //! Contract: [`Event::Tell`] ends in exactly one [`Action::Done`], and nothing else is told before
 //! it. Answers are read in their order: what a filter says unasked is its failure.
 //! [`Dialog::deadline`] moves with each packet, at most to
-//! [`LONGEST`] after the question, or after the first piece of the content.
+//! [`LONGEST`] after the question, or after the end of the message, whose time all filters share.
 //! Failures: the connection is of no use any more, and the filter's [`OnFailure`] stands for its
 //! answers until the message has ended;
 //! [`Dialog::renew`] at the next one lets it be tried again.
@@ -27,6 +27,8 @@ use super::{
 
 /// However often it says that it works on it: clients wait ten minutes (RFC 5321 §4.5.3.2.6).
 const LONGEST: Duration = Duration::from_mins(9);
+/// Packets about one message that neither answer a question nor bring a piece of a body.
+const REMARKS: usize = 20_000;
 
 /// What the driver says.
 #[derive(Debug)]
@@ -109,8 +111,10 @@ pub struct Dialog {
     reader: Reader,
     actions: VecDeque<Action>,
     asked: Instant,
-    /// Since when the content of a message is told.
+    /// Since when the content of a message is told, to this filter or to one before it.
     content: Option<Instant>,
+    /// [`REMARKS`] so far.
+    remarks: usize,
     patience: Duration,
     deadline: Instant,
 }
@@ -129,6 +133,7 @@ impl Dialog {
             actions: VecDeque::new(),
             asked: now,
             content: None,
+            remarks: 0,
             patience: COMMAND,
             deadline: now,
         }
@@ -152,6 +157,11 @@ impl Dialog {
     /// Whether it wants to hear of the body.
     pub fn hears_body(&self) -> bool {
         self.options.hears(Step::BODY)
+    }
+
+    /// The client waits for an answer to its message since then.
+    pub fn ended(&mut self, since: Instant) {
+        self.content = Some(since);
     }
 
     /// A new message begins: a failure that an earlier one has met is forgiven.
@@ -184,10 +194,7 @@ impl Dialog {
             Event::Tell(stage, macros) => self.tell(stage, macros, now),
             Event::Received(bytes) => self.receive(bytes, now),
             Event::Lost(why) => self.fail(Fault::new(why)),
-            Event::TimedOut => self.fail(Fault::new(format!(
-                "no answer in {} seconds",
-                self.patience.as_secs()
-            ))),
+            Event::TimedOut => self.fail(self.too_late()),
             Event::Unusable(why) => {
                 self.lose(Fault::new(why));
                 self.do_without();
@@ -274,6 +281,18 @@ impl Dialog {
         self.deadline = next.into_iter().chain(latest).min().unwrap_or(now);
     }
 
+    fn too_late(&self) -> Fault {
+        let all = self.asked.checked_add(LONGEST);
+        Fault::new(if all.is_some_and(|all| self.deadline >= all) {
+            format!(
+                "no end of its answer in {} minutes, which is all that the filters of a message have together",
+                LONGEST.as_secs() / 60
+            )
+        } else {
+            format!("no answer in {} seconds", self.patience.as_secs())
+        })
+    }
+
     fn receive(&mut self, bytes: &[u8], now: Instant) {
         if self.state == State::Closed {
             return;
@@ -304,6 +323,7 @@ impl Dialog {
         };
         let said = answer::read(letter, payload, step == Step::END_OF_MESSAGE)?;
         self.extend(now);
+        self.count(&said)?;
         match said {
             Said::Progress => return Ok(()),
             Said::Quarantine(reason) => self.actions.push_back(Action::Hold(reason)),
@@ -331,6 +351,21 @@ impl Dialog {
                 let reply = Reply::literal("421 4.7.0 Service unavailable - try again later");
                 return self.refused(Outcome::Close(reply), true);
             }
+        }
+        Ok(())
+    }
+
+    /// Pieces of a body are bounded by its size.
+    fn count(&mut self, said: &Said) -> Result<(), Fault> {
+        let remark = match said {
+            Said::Edit(Edit::Body(piece)) => piece.is_empty(),
+            Said::Progress | Said::Quarantine(_) | Said::Edit(_) => true,
+            _ => false,
+        };
+        self.remarks = self.remarks.saturating_add(usize::from(remark));
+        if self.remarks > REMARKS {
+            let why = format!("it says more than {REMARKS} things about one message");
+            return Err(Fault::new(why));
         }
         Ok(())
     }
@@ -406,6 +441,7 @@ impl Dialog {
     fn end_message(&mut self) {
         self.skipped = None;
         self.content = None;
+        self.remarks = 0;
         if self.standing == Standing::AcceptedMessage {
             self.standing = Standing::Asked;
         }

@@ -42,6 +42,15 @@ fn outcome(dialog: &mut Dialog) -> Option<Outcome> {
     })
 }
 
+fn failed(dialog: &mut Dialog) -> String {
+    let actions = drain(dialog).into_iter();
+    let mut faults = actions.filter_map(|action| match action {
+        Action::Failed(why) => Some(why),
+        _ => None,
+    });
+    faults.next().unwrap()
+}
+
 fn open(dialog: &mut Dialog, now: Instant) {
     dialog.handle(Event::Opened, now);
     dialog.handle(Event::Received(&agreed(0)), now);
@@ -85,11 +94,47 @@ fn each_packet_moves_the_deadline_and_none_moves_it_for_ever() {
     let later = now + Duration::from_mins(7);
     dialog.handle(Event::Tell(Stage::Body(b"x"), &Macros::default()), later);
     assert_eq!(dialog.deadline(), Some(now + Duration::from_mins(9)));
+    dialog.handle(Event::TimedOut, now + Duration::from_mins(9));
+    assert!(failed(&mut dialog).contains("9 minutes, which is all that the filters"));
+    // So have all filters: the client waits for all of them.
+    dialog.reset();
+    open(&mut dialog, later);
+    dialog.ended(now);
+    dialog.handle(Event::Tell(Stage::EndOfMessage, &Macros::default()), later);
+    assert_eq!(dialog.deadline(), Some(now + Duration::from_mins(9)));
     let quick = toml_like("{ address = \"inet:127.0.0.1:1\", timeout = \"3s\" }");
     let mut dialog = Dialog::new(&quick, now);
     open(&mut dialog, now);
     dialog.handle(Event::Tell(Stage::Data, &Macros::default()), now);
     assert_eq!(dialog.deadline(), Some(now + Duration::from_secs(3)));
+    dialog.handle(Event::TimedOut, now + Duration::from_secs(3));
+    assert_eq!(failed(&mut dialog), "no answer in 3 seconds");
+}
+
+#[test]
+fn a_filter_that_talks_without_end_fails_while_a_body_in_pieces_is_heard() {
+    let now = Instant::now();
+    let hold = |reason: &[u8]| said(b'q', reason);
+    for word in [
+        said(b'p', b""),
+        said(b'b', b""),
+        hold(b"x\0"),
+        said(b'h', b"X\0y\0"),
+    ] {
+        let mut dialog = Dialog::new(&milter("tempfail"), now);
+        open(&mut dialog, now);
+        dialog.handle(Event::Tell(Stage::EndOfMessage, &Macros::default()), now);
+        dialog.handle(Event::Received(&word.repeat(20_000)), now);
+        assert_eq!(outcome(&mut dialog), None);
+        dialog.handle(Event::Received(&word), now);
+        assert!(failed(&mut dialog).contains("more than 20000 things"));
+    }
+    let mut dialog = Dialog::new(&milter("tempfail"), now);
+    open(&mut dialog, now);
+    dialog.handle(Event::Tell(Stage::EndOfMessage, &Macros::default()), now);
+    dialog.handle(Event::Received(&said(b'b', b"x\r\n").repeat(30_000)), now);
+    dialog.handle(Event::Received(&said(b'c', b"")), now);
+    assert_eq!(outcome(&mut dialog), Some(Outcome::Pass));
 }
 
 #[test]

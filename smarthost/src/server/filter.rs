@@ -115,14 +115,16 @@ impl Filter {
         self.run(Event::Tell(stage, &known.macros)).await
     }
 
-    /// The whole message, from its first field to the verdict.
+    /// The whole message, from its first field to the verdict; the client waits since then.
     pub(super) async fn examine(
         &mut self,
         header: &EditedHeader,
         body: &Draft,
         most: u64,
         known: &Known,
+        since: Instant,
     ) -> Outcome {
+        self.dialog.ended(since);
         self.body = Some(NewBody {
             draft: body.again(),
             lines: Intake::of_body(),
@@ -279,7 +281,11 @@ impl Filter {
                     self.dialog.handle(Event::Unusable(why), Instant::now());
                 }
                 Some(action) => self.act(action),
-                None => self.exchange().await,
+                // What cannot be done need not be heard to its end.
+                None => match self.unusable.take() {
+                    Some(why) => self.dialog.handle(Event::Unusable(why), Instant::now()),
+                    None => self.exchange().await,
+                },
             }
         }
     }

@@ -6,7 +6,7 @@
 //! permission to relay.
 //! Failures: those of a filter are its own `on_failure`; see [`crate::milter`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mail::{
     address::{Address, Mailbox},
@@ -113,9 +113,10 @@ impl Connection {
         known.macros = known.macros.with("i", id.to_string());
         let mut header = EditedHeader::new(std::mem::take(&mut all.message.header), own);
         let mut filters = std::mem::take(&mut self.filters);
-        let mut refused = None;
+        let (mut refused, since) = (None, Instant::now());
         for filter in &mut filters {
-            if let Some(outcome) = self.ask_about(filter, &mut all, &mut header, &known).await {
+            let asked = self.ask_about(filter, &mut all, &mut header, &known, since);
+            if let Some(outcome) = asked.await {
                 refused = Some((outcome, filter.milter.rule()));
                 break;
             }
@@ -139,10 +140,11 @@ impl Connection {
         all: &mut Filtered,
         header: &mut EditedHeader,
         known: &Known,
+        since: Instant,
     ) -> Option<Verdict> {
         let most = self.setup.config.message_size;
         let mut outcome = filter
-            .examine(header, &all.message.draft, most, known)
+            .examine(header, &all.message.draft, most, known, since)
             .await;
         if matches!(outcome, Outcome::Pass | Outcome::Enough) {
             let carried_out = match filter.edits() {

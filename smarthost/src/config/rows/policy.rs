@@ -22,7 +22,7 @@ pub(super) const POLICY: &[Row] = &[
     Row::new(
         "milters",
         "list of filters",
-        "Filters that see each session and message, in this order; each sees what the one before made of it. Write \"unix:/run/rspamd/milter.sock\", \"inet:127.0.0.1:11332\", or { address = \"inet:127.0.0.1:11332\", on_failure = \"tempfail\", timeout = \"30s\" }. If a filter does not answer, on_failure decides: mail is deferred (\"tempfail\", the default), accepted as it is (\"accept\"), refused (\"reject\") or put on hold (\"quarantine\"). smarthost waits 30 seconds for an answer, five minutes for one about a message's content, or as long as timeout says. Filters are asked after the restrictions. See MILTERS.",
+        "Filters that see each session and message, in this order; each sees what the one before made of it. Write \"unix:/run/rspamd/milter.sock\", \"inet:127.0.0.1:11332\", or { address = \"inet:127.0.0.1:11332\", on_failure = \"tempfail\", timeout = \"30s\" }. If a filter does not answer, on_failure decides: mail is deferred (\"tempfail\", the default), accepted as it is (\"accept\"), refused (\"reject\") or put on hold (\"quarantine\"). smarthost waits 30 seconds for an answer, five minutes for one about a message's content, or as long as timeout says; all filters together have nine minutes for a message. Filters are asked after the restrictions. See MILTERS.",
         |c| Some(array(c.milters.iter().map(milter))),
     )
     .otherwise("none"),
