@@ -13,7 +13,8 @@ use std::{
 
 use crate::{
     activity::Activity, dead_mail::DeadMail, destination::Destination, drain::Progress,
-    draining::Draining, lessons::Lessons, maillog, news::Teller, provenance, route::Router,
+    draining::Draining, lessons::Lessons, loops::SentOn, maillog, news::Teller, provenance,
+    route::Router,
 };
 use control::attempts::Attempts;
 use mail::{
@@ -389,7 +390,7 @@ impl Dispatch {
         let (draft, header, content) = self.spool.draft_of(message)?;
         known(draft.id());
         envelope.content = content;
-        if let Ok(recipients) = expand(&envelope.recipients, router) {
+        if let Ok(recipients) = expand(&envelope.recipients, &SentOn::default(), router) {
             envelope.recipients = recipients;
         }
         let id = self
@@ -452,15 +453,22 @@ pub fn routed(index: u32, envelope: &Envelope, router: &Router) -> Option<Routed
     })
 }
 
-/// Recipients after aliases, each address once. One that cannot be expanded stays as it is and
-/// fails at delivery, so that the sender hears of it.
-pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient>, Failure> {
+/// Recipients after aliases, each address once. One that cannot be expanded, or that has `sent` the
+/// message on before, stays as it is and fails at delivery, so that the sender hears of it.
+pub fn expand(
+    recipients: &[Recipient],
+    sent: &SentOn,
+    router: &Router,
+) -> Result<Vec<Recipient>, Failure> {
     let mut known = HashMap::new();
     let mut all: Vec<Recipient> = Vec::with_capacity(recipients.len());
     for recipient in recipients {
-        let mut expanded = router
-            .expand(recipient)
-            .unwrap_or_else(|_| vec![recipient.clone()]);
+        let mut expanded = if sent.is_by(&recipient.address) {
+            vec![recipient.clone()]
+        } else {
+            let expanded = router.expand(recipient);
+            expanded.unwrap_or_else(|_| vec![recipient.clone()])
+        };
         let nobody = router.leave_out(&mut expanded);
         maillog::left_out(&recipient.address, &nobody);
         let mut here = HashMap::new();

@@ -8,7 +8,7 @@
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
 //! | edges | `setup`, `budget`, `dispatch`, `draining`, `arriving`, `enrolling`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, from another server's too, machines that are enrolled, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
-//! | pure core | [`activity`] [`config`] [`dane`] [`dead_mail`] [`destination`] [`dkim`] [`drain`] [`enroll`] [`expected`] [`lessons`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`oldest`] [`policy`] [`provenance`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`dead_mail`] [`destination`] [`dkim`] [`drain`] [`enroll`] [`expected`] [`lessons`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`oldest`] [`policy`] [`provenance`] [`limits`] [`loops`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -25,6 +25,7 @@ pub mod expected;
 pub mod lessons;
 pub mod limits;
 pub mod lookup;
+pub mod loops;
 pub mod machines;
 pub mod milter;
 pub mod mta_sts;

@@ -2,7 +2,11 @@
 //! on a change counts.
 
 use tests::{
-    resolver::Resolver, session::Session, sink::Sink, smarthost::Smarthost, wait::until_true,
+    resolver::Resolver,
+    session::Session,
+    sink::{Received, Sink},
+    smarthost::Smarthost,
+    wait::until_true,
 };
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
@@ -285,4 +289,118 @@ fn a_recipient_whose_route_is_an_error_is_refused_with_it_and_one_who_is_met_in_
     ] {
         smarthost.daemon().wait_for_log(line);
     }
+}
+
+/// A list of each kind, and a member that keeps a copy.
+fn with_lists(sink: &Sink) -> Smarthost {
+    let table = "@public.example @legacy.example\nteam@public.example boss@legacy.example, aide@legacy.example\n\
+                 kept@legacy.example kept@legacy.example, copy@far.example\n";
+    let more = "aliases = [\"lists\"]\n";
+    let domains = "domains = { local = [\"example.org\"], relay = [\"legacy.example\"], virtual = [\"public.example\"] }\n";
+    let files = [
+        ("virtual", table),
+        ("lists", "staff: x@far.example, y@far.example\n"),
+    ];
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.2\"]\nmaildir = \"none\"\nvirtual = [\"virtual\"]\nrelayhost = \"{}\"\n{domains}{more}",
+        sink.nexthop()
+    ));
+    for (name, text) in files {
+        smarthost.file(name, text);
+    }
+    smarthost.run();
+    smarthost
+}
+
+/// Row C2.
+#[test]
+fn a_list_sends_its_own_mail_to_nobody_a_second_time_and_its_sender_is_told() {
+    let sink = Sink::start();
+    let mut smarthost = with_lists(&sink);
+    let mut session = Session::greeted(smarthost.address());
+    // Each list's copies apart, and what is only passed on as it came.
+    let to = [
+        "team@public.example",
+        "staff@example.org",
+        "one@public.example",
+        "direct@legacy.example",
+    ];
+    session.delivers("a@ham.example", &to, MESSAGE);
+    let mut copies: Vec<_> = sink
+        .journal()
+        .wait_for(3)
+        .iter()
+        .map(loop_and_recipients)
+        .collect();
+    copies.sort();
+    let expected = [
+        ("", "direct@legacy.example one@legacy.example"),
+        ("staff@example.org", "x@far.example y@far.example"),
+        (
+            "team@public.example",
+            "aide@legacy.example boss@legacy.example",
+        ),
+    ];
+    assert_eq!(
+        copies,
+        expected.map(|(list, to)| (list.to_owned(), to.to_owned()))
+    );
+    // Members send it back; who is named beside the list gets it, and so does another list.
+    let back = b"X-Loop: Team@Public.example\r\nX-Loop: other@elsewhere.example\r\nSubject: test\r\n\r\ntext\r\n";
+    let to = [
+        "team@public.example",
+        "staff@example.org",
+        "one@public.example",
+    ];
+    session.delivers("a@ham.example", &to, back);
+    let all = sink.journal().wait_for(6);
+    let mut copies: Vec<_> = all[3..].iter().map(loop_and_recipients).collect();
+    copies.sort();
+    let own = "other@elsewhere.example team@public.example";
+    let expected = [
+        ("", "a@ham.example"),
+        (
+            "other@elsewhere.example staff@example.org team@public.example",
+            "x@far.example y@far.example",
+        ),
+        (own, "one@legacy.example"),
+    ];
+    assert_eq!(
+        copies,
+        expected.map(|(list, to)| (list.to_owned(), to.to_owned()))
+    );
+    let bounce = all[3..].iter().find(|it| it.sender.is_empty()).unwrap();
+    let text = bounce.text();
+    assert!(
+        text.contains("mail forwarding loop for team@public.example") && text.contains("5.4.6"),
+        "{text}"
+    );
+    // One of several who keeps a copy is a list, too, and a loop of it no delivery.
+    let to = ["kept@legacy.example"];
+    session.delivers("", &to, b"X-Loop: kept@legacy.example\r\n\r\ntext\r\n");
+    let log = smarthost
+        .daemon()
+        .wait_for_log("mail forwarding loop for kept@legacy.example");
+    assert!(log.contains("status=bounced"), "{log}");
+    assert_eq!(
+        sink.journal().len(),
+        6,
+        "nobody is told of a loop of a bounce"
+    );
+}
+
+fn loop_and_recipients(message: &Received) -> (String, String) {
+    let mut lists: Vec<_> = message
+        .fields("X-Loop")
+        .iter()
+        .map(|it| it.trim().to_lowercase())
+        .collect();
+    if message.sender.is_empty() {
+        // The original stands in it.
+        lists.clear();
+    }
+    let mut to = message.recipients.clone();
+    lists.sort();
+    to.sort();
+    (lists.join(" "), to.join(" "))
 }

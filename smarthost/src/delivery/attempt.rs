@@ -22,6 +22,7 @@ use crate::{
     destination::{Destination, Kind},
     dispatch::{self, Delivery, Event},
     link::Halt,
+    loops::{self, SentOn},
     notices::{self as news, HOURS, Passed},
     transport::{self, Errand, Job, all},
 };
@@ -128,7 +129,43 @@ impl Deliveries {
         Ok(stored)
     }
 
-    async fn make(&self, job: Job) -> Option<Vec<Outcome>> {
+    /// To all but those whose own mail comes back to them.
+    async fn make(&self, mut job: Job) -> Option<Vec<Outcome>> {
+        let circles = self.circles(&job);
+        if circles.iter().all(Option::is_none) {
+            return self.make_one(job).await;
+        }
+        let indexes = (0..circles.len()).filter(|&at| matches!(circles.get(at), Some(None)));
+        job.errand.envelope = job.errand.envelope.with_only(&indexes.collect::<Vec<_>>());
+        let mut made = match job.envelope.recipients.len() {
+            0 => Vec::new(),
+            _ => self.make_one(job).await?,
+        }
+        .into_iter();
+        let unknown = || Failure::ours("no result for this recipient");
+        let outcome = |circle: Option<Failure>| match circle {
+            Some(failure) => failure.outcome(),
+            None => made.next().unwrap_or_else(|| unknown().outcome()),
+        };
+        Some(circles.into_iter().map(outcome).collect())
+    }
+
+    /// For each recipient, whether it is a list that sees its own mail.
+    fn circles(&self, job: &Job) -> Vec<Option<Failure>> {
+        let sent = SentOn::by_section(&job.stored.header);
+        let router = &job.setup.router;
+        let recipients = job.envelope.recipients.iter();
+        let circle = |recipient: &Recipient| {
+            let list = &recipient.address;
+            let is_one = recipient.replaced().is_none()
+                && sent.is_by(list)
+                && router.stands_for_others(list);
+            is_one.then(|| loops::failure(list.as_str()))
+        };
+        recipients.map(circle).collect()
+    }
+
+    async fn make_one(&self, job: Job) -> Option<Vec<Outcome>> {
         if job.destination.kind == Kind::Aliases {
             let forwarded = self.forward(&job.envelope.recipients, &job.stored).await;
             return Some(vec![forwarded; job.envelope.recipients.len()]);
@@ -139,7 +176,8 @@ impl Deliveries {
     /// Queues it again for those whom aliases name by now.
     async fn forward(&self, recipients: &[Recipient], stored: &Stored) -> Outcome {
         let setup = self.current.get();
-        let recipients = dispatch::expand(recipients, &setup.router);
+        let sent = SentOn::by_section(&stored.header);
+        let recipients = dispatch::expand(recipients, &sent, &setup.router);
         let forwarded = match recipients {
             Ok(recipients) => {
                 self.dispatch

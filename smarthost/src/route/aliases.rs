@@ -45,6 +45,12 @@ impl Router {
         self.class(&one).is_some().then_some(one)
     }
 
+    /// Whether mail for an address goes to others, too.
+    pub fn stands_for_others(&self, address: &Address) -> bool {
+        let all = self.members(address);
+        all.is_ok_and(|all| all.iter().any(|one| one.key() != address.key()))
+    }
+
     /// The way of an address through aliases, step by step, and where it ends.
     pub fn way(&self, address: &Address) -> (Vec<Step>, Result<Vec<Address>, Failure>) {
         Expansion::explained(self, address)

@@ -27,7 +27,7 @@ use super::{
     session::Connection,
     transaction::{Fault, Received, Transaction},
 };
-use crate::{dispatch, maillog};
+use crate::{dispatch, loops::SentOn, maillog};
 
 /// A message as it will be kept.
 struct Complete {
@@ -52,7 +52,7 @@ impl Connection {
             recipients,
             writer,
         } = complete;
-        let envelope = match self.envelope(&transaction, message.content).await {
+        let envelope = match self.envelope(&transaction, &message).await {
             Ok(envelope) => envelope,
             Err(failure) => {
                 return Verdict::Refuse(Reply::new(452, failure.status, failure.text));
@@ -207,12 +207,13 @@ impl Connection {
     async fn envelope(
         &self,
         transaction: &Transaction,
-        content: Content,
+        message: &Received,
     ) -> Result<Envelope, Failure> {
+        let (content, sent) = (message.content, SentOn::by(&message.header));
         let mail = &transaction.mail;
         let (recipients, setup) = (transaction.recipients.clone(), Arc::clone(&self.setup));
         // A list can have tens of thousands of members.
-        let expand = move || dispatch::expand(&recipients, &setup.router);
+        let expand = move || dispatch::expand(&recipients, &sent, &setup.router);
         let expanded = self
             .server
             .bench

@@ -18,6 +18,7 @@ use super::{
     session::{Peer, Session, counted, peer},
     transports::{MOST, STALL, Transports},
 };
+use crate::loops;
 
 /// Delivers to a next hop, or without a message only asks; `None`: it was not made, its turn comes
 /// again.
@@ -26,10 +27,7 @@ pub(super) async fn deliver(
     errand: &Errand,
     stored: Option<&Stored>,
 ) -> Option<Vec<Outcome>> {
-    let parts = match peer(errand) {
-        Peer::Smtp { .. } => forwarding::parts(&errand.setup, &errand.envelope),
-        Peer::Lmtp(_) => Vec::new(),
-    };
+    let parts = parts(errand, stored);
     if parts.len() < 2 {
         let made = Box::pin(converse(transports, errand, stored, false)).await;
         return made.map(|made| made.outcomes);
@@ -57,7 +55,21 @@ pub(super) async fn deliver(
     Some(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-/// What came of recipients who all get it from the same sender.
+/// The recipients, by their indexes, who get the same message from the same sender.
+fn parts(errand: &Errand, stored: Option<&Stored>) -> Vec<Vec<usize>> {
+    let envelope = &errand.envelope;
+    let senders = match peer(errand) {
+        Peer::Smtp { .. } => forwarding::parts(&errand.setup, envelope),
+        Peer::Lmtp(_) => vec![(0..envelope.recipients.len()).collect()],
+    };
+    let Some(stored) = stored else {
+        return senders;
+    };
+    let lists = |part| loops::apart(&stored.envelope, envelope, part);
+    senders.into_iter().flat_map(lists).collect()
+}
+
+/// What came of recipients who all get the same message from the same sender.
 struct Made {
     outcomes: Vec<Outcome>,
     /// Others have the connection.
@@ -73,7 +85,7 @@ impl From<Vec<Outcome>> for Made {
     }
 }
 
-/// The same of recipients who all get it from the same sender; `has_place`: another part of it has
+/// The same of recipients who all get the same message from the same sender; `has_place`: another part of it has
 /// gone already, and it is not asked any more whether it may.
 async fn converse(
     transports: &Transports,

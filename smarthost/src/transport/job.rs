@@ -1,12 +1,17 @@
 //! What a transport is given, and what all of them answer alike.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{
+    io::{self, Cursor, Read},
+    ops::Deref,
+    sync::Arc,
+    time::Duration,
+};
 
 use mail::{
+    address::Address,
     envelope::Envelope,
     message::Header,
-    outcome::{Blame, Failure, Outcome, Stage},
-    status::EnhancedStatus,
+    outcome::{Failure, Outcome},
 };
 use spool::Stored;
 use tokio::sync::watch;
@@ -15,6 +20,7 @@ use crate::{
     config::Pipe,
     destination::{Destination, Kind},
     link::Halt,
+    loops,
     setup::Setup,
 };
 
@@ -75,18 +81,37 @@ impl Errand {
     }
 }
 
+/// A message as those get it to whom a list sends it on.
+pub(super) struct Marked<'a> {
+    pub(super) stored: &'a Stored,
+    mark: Vec<u8>,
+}
+
+impl<'a> Marked<'a> {
+    pub(super) fn new(stored: &'a Stored, list: Option<&Address>) -> Self {
+        let mark = loops::mark(list);
+        Self { stored, mark }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        let more = u64::try_from(self.mark.len()).unwrap_or(u64::MAX);
+        self.stored.size().saturating_add(more)
+    }
+
+    pub(super) fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
+        let content = self.stored.reader()?;
+        Ok(Box::new(Cursor::new(self.mark.clone()).chain(content)))
+    }
+}
+
 /// Whether a message was delivered to this address before, on this machine or on one before it;
 /// then it goes in circles.
-pub(super) fn loops(header: &[u8], address: &str) -> Option<Failure> {
+pub(super) fn was_here_before(header: &[u8], address: &str) -> Option<Failure> {
     let header = Header::parse(header);
     let was_here = header.fields().iter().any(|field| {
         field.is("Delivered-To") && field.value().eq_ignore_ascii_case(address.as_bytes())
     });
-    was_here.then(|| {
-        let text = format!("mail forwarding loop for {address}");
-        let status = EnhancedStatus::new(5, 4, 6);
-        Failure::new(Blame::Policy, Stage::Local, status, &text)
-    })
+    was_here.then(|| loops::failure(address))
 }
 
 /// The same failure for all recipients.

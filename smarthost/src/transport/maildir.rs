@@ -23,7 +23,7 @@ use system::fs::{create_directory, sync_directory};
 
 use super::{
     blocking::Known,
-    job::{Job, all, loops},
+    job::{Job, all, was_here_before},
 };
 use crate::destination::Kind;
 
@@ -44,7 +44,7 @@ pub(super) fn deliver(job: &Job, known: &Known) {
 
 fn one(directory: &Path, stored: &Stored, recipient: &Recipient, hostname: &str) -> Outcome {
     let address = recipient.address.as_str();
-    if let Some(failure) = loops(&stored.header, address) {
+    if let Some(failure) = was_here_before(&stored.header, address) {
         return failure.outcome();
     }
     match write(directory, stored, address, hostname) {

@@ -3,7 +3,6 @@
 //! Contract: what the setup in force when a delivery begins says holds to its end.
 
 use std::{
-    io::Read,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -27,7 +26,7 @@ use tokio::task::block_in_place;
 use super::{
     demands::Demands,
     forwarding,
-    job::{Errand, all},
+    job::{Errand, Marked, all},
     lmtp,
     pool::{Kept, Site},
     signing::outgoing,
@@ -39,7 +38,7 @@ use crate::{
     dispatch::{Dispatch, Event},
     dns::exchange,
     link::{Connection, Silence, Told},
-    maillog,
+    loops, maillog,
 };
 
 /// How long a connection may take to come about where others wait for its place; replies have twice
@@ -363,11 +362,14 @@ impl Session<'_> {
             let outcomes = connection.probe(question).await;
             return ended(connection, outcomes);
         };
-        let read = || -> std::io::Result<Box<dyn Read + Send>> { stored.reader() };
+        let first = self.errand.envelope.recipients.first();
+        let list = first.and_then(|it| loops::list_of(&stored.envelope, it));
+        let marked = Marked::new(stored, list);
+        let read = || marked.reader();
         let peer = connection.capabilities();
         let fitting = || match self.peer {
-            Peer::Smtp { .. } => outgoing(&self.errand.setup, stored, peer, envelope, &read),
-            Peer::Lmtp(_) => fit(peer, envelope, stored.size(), &read),
+            Peer::Smtp { .. } => outgoing(&self.errand.setup, &marked, peer, envelope, &read),
+            Peer::Lmtp(_) => fit(peer, envelope, marked.size(), &read),
         };
         let outcomes = match block_in_place(fitting) {
             Ok(mut fitted) => {

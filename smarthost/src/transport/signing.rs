@@ -11,6 +11,7 @@ use relay::delivery::{Fitted, Reading, fit};
 use smtp::capability::Capabilities;
 use spool::Stored;
 
+use super::job::Marked;
 use crate::{
     dkim::{Hashing, SigningKey},
     maillog,
@@ -21,12 +22,12 @@ use crate::{
 /// Fits and signs it; reads it several times, and holds none of it.
 pub(super) fn outgoing<'a>(
     setup: &Setup,
-    stored: &Stored,
+    marked: &Marked<'_>,
     peer: &Capabilities,
     envelope: Envelope,
     read: &Reading<'a>,
 ) -> io::Result<Fitted<'a>> {
-    let size = stored.size();
+    let (stored, size) = (marked.stored, marked.size());
     let keys = keys(setup, stored);
     if keys.is_empty() {
         return fit(peer, envelope, size, read);

@@ -42,14 +42,14 @@ pub(super) const MAIL: &[Row] = &[
     Row::new(
         "aliases",
         "list of files",
-        "Alias tables, each \"FILE\", or { file = \"FILE\", programs = \"TRANSPORT\" } to run the file's programs through that pipe transport. Without programs, they run only if nobody but root and the daemon can write to the file. If several tables have a name, the earlier one counts. See smarthost-tables(5).",
+        "Alias tables, each \"FILE\", or { file = \"FILE\", programs = \"TRANSPORT\" } to run the file's programs through that pipe transport. Without programs, they run only if nobody but root and the daemon can write to the file. If several tables have a name, the earlier one counts. Mail that an alias sends to several names the alias in X-Loop, and is returned as a loop if it comes to the alias again. See smarthost-tables(5).",
         |c| Some(array(c.aliases.iter().map(alias_file))),
     )
     .default("[\"/etc/aliases\"]"),
     Row::new(
         "virtual",
         "list of tables",
-        "Tables that map recipients of every domain to one address, to several, or to those of another domain. If several tables have an entry, the earlier one counts. See smarthost-tables(5).",
+        "Tables that map recipients of every domain to one address, to several, or to those of another domain. If several tables have an entry, the earlier one counts. Loops of lists are found as with aliases. See smarthost-tables(5).",
         |c| Some(list(&c.virtual_aliases)),
     ),
     Row::new(

@@ -32,11 +32,12 @@ use system::program::{self, Ended, Program};
 use self::message::Front;
 use super::{
     blocking::Known,
-    job::{Job, all, loops},
+    job::{Job, Marked, all, was_here_before},
 };
 use crate::{
     config::{Flags, Macro, Pipe},
     destination::Kind,
+    loops,
     provenance::client_of,
 };
 
@@ -77,22 +78,45 @@ pub(super) fn deliver(job: &Job, known: &Known) {
             ));
         }
     };
-    let call = Call {
-        pipe: &pipe,
-        name: job.destination.transport.as_deref().unwrap_or("local"),
-        program,
-        nexthop,
-        delimiter: job.setup.config.recipient_delimiter,
-        id: &stored.id.to_string(),
-        size: stored.size(),
-        header: &stored.header,
-        envelope: &job.envelope,
-        read: &|| stored.reader(),
-    };
-    call.make(&mut |outcomes| {
-        known.add(outcomes);
-        !job.halt.is_reached()
+    for (list, envelope) in by_list(&stored.envelope, &job.envelope) {
+        let marked = Marked::new(stored, list);
+        let call = Call {
+            pipe: &pipe,
+            name: job.destination.transport.as_deref().unwrap_or("local"),
+            program,
+            nexthop,
+            delimiter: job.setup.config.recipient_delimiter,
+            id: &stored.id.to_string(),
+            size: marked.size(),
+            header: &stored.header,
+            envelope: &envelope,
+            read: &|| marked.reader(),
+        };
+        call.make(&mut |outcomes| {
+            known.add(outcomes);
+            !job.halt.is_reached()
+        });
+        if job.halt.is_reached() {
+            return;
+        }
+    }
+}
+
+/// The recipients in their order; those of one list that stand together get it together.
+fn by_list<'a>(
+    message: &Envelope,
+    envelope: &'a Envelope,
+) -> Vec<(Option<&'a Address>, Envelope)> {
+    let lists = loops::lists(message, envelope);
+    let indexes: Vec<usize> = (0..lists.len()).collect();
+    let same = |one: &usize, other: &usize| lists.get(*one) == lists.get(*other);
+    let parts = indexes.chunk_by(same).map(|part| {
+        let list = part
+            .first()
+            .and_then(|&at| lists.get(at).copied().flatten());
+        (list, envelope.with_only(part))
     });
+    parts.collect()
 }
 
 impl Call<'_> {
@@ -139,7 +163,7 @@ impl Call<'_> {
     }
 
     fn for_one(&self, recipient: &Recipient) -> Outcome {
-        let looping = loops(self.header, recipient.address.as_str());
+        let looping = was_here_before(self.header, recipient.address.as_str());
         match looping.filter(|_| self.pipe.flags.has('D')) {
             Some(failure) => failure.outcome(),
             None => self.run(std::slice::from_ref(recipient)),
