@@ -52,7 +52,7 @@ fn the_end_of_a_program_bounces_or_keeps_its_mail_and_its_words_are_told() {
     let mut smarthost = Smarthost::prepare(
         "networks = [\"127.0.0.0/8\"]\ndomains = { local = [\"example.org\"] }\nmaildir = \"$DIR/Maildir\"\n\
          routes = { \"lists.example\" = \"lists\" }\n\
-         [transports.lists]\ntype = \"pipe\"\ncommand = [\"$DIR/deliver\", \"${user}\"]\ntimeout = \"2s\"\n",
+         [transports.lists]\ntype = \"pipe\"\ncommand = [\"$DIR/deliver\", \"${user}\", \"Sekret-0815\", \"--password=hunter\"]\ntimeout = \"2s\"\n",
     );
     script(
         &smarthost,
@@ -60,6 +60,7 @@ fn the_end_of_a_program_bounces_or_keeps_its_mail_and_its_words_are_told() {
         "cat >/dev/null\ncase $1 in\nx*) exit ${1#x};;\nkilled) kill -9 $$;;\nhangs) sleep 600;;\n\
          busy) echo '4.2.0 mailbox busy' >&2; exit 69;;\nnone) echo '5.1.1 no such list'; exit 75;;\n\
          group) echo 'WANTED gid 38, GOT gid 65534'; exit 2;;\n\
+         login) echo \"5.3.0 cannot log in: $* as $2\" >&2; exit 69;;\n\
          flood) head -c 50000000 /dev/zero | tr '\\0' '\\033'; exit 75;;\nesac",
     );
     smarthost.run();
@@ -87,6 +88,10 @@ fn the_end_of_a_program_bounces_or_keeps_its_mail_and_its_words_are_told() {
         ("none", "dsn=5.1.1, status=bounced (no such list)"),
         ("group", "GOT gid 65534"),
         (
+            "login",
+            "dsn=5.3.0, status=bounced (cannot log in: login *** *** as ***)",
+        ),
+        (
             "flood",
             "dsn=4.3.0, status=deferred (temporary failure. Command output: \\x1b",
         ),
@@ -112,6 +117,17 @@ fn the_end_of_a_program_bounces_or_keeps_its_mail_and_its_words_are_told() {
         assert!(bounce.contains(part), "{part} in {bounce}");
     }
     assert!(smarthost.mailq().contains("GOT gid 65534"));
+    let bounce = until(
+        "the sender hears of the failed login, and not as whom",
+        || {
+            let bounces = smarthost.maildir("Maildir");
+            bounces.into_iter().find(|it| it.contains("cannot log in"))
+        },
+    );
+    assert!(
+        !bounce.contains("Sekret") && !bounce.contains("hunter"),
+        "{bounce}"
+    );
 }
 
 /// Row B12: an encrypted list's program, chosen by addresses, which are also those that receive;

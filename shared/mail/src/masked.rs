@@ -4,11 +4,13 @@
 //! | part | what is hidden |
 //! |---|---|
 //! | [`names_secret`] | what has such a name: `password`, `AuthPass`, `api_key`, also misspelt |
+//! | [`named`] | what stands behind such a name: `host?password=secret` |
 //! | [`user_info`] | user and password of a URL: `smtp://user:password@host` |
 //! | [`behind_host`] | what a URL asks for, which may be a password: `redis://host/0?pass=password` |
 //! | [`login`] | a login behind a host: `host:587:user:password`, `mail.example.org user:password` |
 //! | [`list_keys`] | a customer's key in the name of a block list: `abc….zen.dq.spamhaus.net` |
 //! | [`arguments`] | what a program is called with: `["/bin/x", "--password", "secret"]` |
+//! | [`said`] | in what a program says: what it was called with; [`tokens`]: what looks like one |
 //! | [`Typed`] | what was typed on a command line, in messages about it |
 //! | [`free_text`] | all of these in a sentence or a line of a file |
 //!
@@ -17,14 +19,17 @@
 
 mod arguments;
 mod names;
+mod said;
 mod typed;
 mod url;
 
 use std::ops::Range;
 
 pub use arguments::arguments;
-use names::named;
-pub use names::{names_secret, names_user};
+use arguments::bearers;
+pub use names::{named, names_secret, names_user};
+pub use said::printed;
+use said::{given_in, tokens_in};
 pub use typed::Typed;
 use url::is_edge;
 pub use url::{behind_host, login};
@@ -100,11 +105,22 @@ pub fn free_text(text: &str) -> String {
             hidden.push(range.start.saturating_add(from)..range.end.saturating_add(from));
         };
         named(line).into_iter().for_each(&mut shift);
+        bearers(line).into_iter().for_each(&mut shift);
         list_keys(line).into_iter().for_each(&mut shift);
         urls(line).into_iter().for_each(&mut shift);
         from = from.saturating_add(line.len());
     }
     without(text, hidden)
+}
+
+/// What a program said, without the words with which it was called, its path not among them.
+pub fn said(text: &str, given: &[&str]) -> String {
+    free_text(&without(text, given_in(text, given)))
+}
+
+/// A text without what looks like a token in it.
+pub fn tokens(text: &str) -> String {
+    without(text, tokens_in(text))
 }
 
 /// A value without what is a secret in its URLs, names of block lists and arguments of programs.

@@ -8,7 +8,8 @@
 //! it, and get what it got, token or failure: a program that hangs keeps nobody longer.
 //! Failures: a text without the token, and without what the program has said: that may quote its
 //! arguments, and the text goes to whoever's mail waits. What it said is for the log and for
-//! administrators ([`complaint`]), without its arguments: logs and status are shown to others.
+//! administrators ([`complaint`]), without its arguments and what looks like a token: logs and
+//! status are shown to others.
 
 use std::{
     ffi::OsString,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use mail::{
-    masked::{MASK, free_text},
+    masked,
     outcome::{Failure, Stage, escape},
 };
 use serde::Deserialize;
@@ -39,8 +40,6 @@ const LONGEST: usize = 16 * 1024;
 const UNSAID: Duration = Duration::from_mins(5);
 /// So much before its end a token is fetched anew, or a tenth of its life.
 const MARGIN: Duration = Duration::from_mins(2);
-/// Fewest characters of an argument that is hidden in what a program says: `-u` is none.
-const CLEAR: usize = 4;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Where tokens come from: `{ command = ["/usr/local/bin/token"] }` or `{ file = "token" }`.
@@ -252,7 +251,8 @@ fn fetch(words: &[String]) -> Result<(String, Option<Duration>), Failed> {
         End::TimedOut => format!("it takes more than {} seconds", PATIENCE.as_secs()),
         End::Failed(error) => error.to_string(),
     };
-    let said = without_arguments(&String::from_utf8_lossy(&ended.errors), words);
+    let [errors, printed] = [&ended.errors, &ended.output].map(|it| String::from_utf8_lossy(it));
+    let said = without_secrets(&errors, words, &printed);
     let said = Some(said.trim()).filter(|said| !said.is_empty());
     Err(Failed {
         said: said.map(|said| tell(&format!("{why}; it said: {said}"))),
@@ -260,28 +260,12 @@ fn fetch(words: &[String]) -> Result<(String, Option<Duration>), Failed> {
     })
 }
 
-/// What a program said, without what it was called with, whole or behind the `=` of an option.
-fn without_arguments(said: &str, words: &[String]) -> String {
-    let arguments = words.iter().skip(1);
-    let parts = arguments.flat_map(|word| {
-        let value = word.split_once('=').map(|(_, value)| value);
-        [Some(word.as_str()), value]
-    });
-    let quoted = parts.flatten().flat_map(|part| {
-        let escaped = [
-            part.escape_debug().to_string(),
-            serde_json::to_string(part).unwrap_or_default(),
-        ];
-        let escaped = escaped.map(|it| it.trim_matches('"').to_owned());
-        escaped.into_iter().chain([part.to_owned()])
-    });
-    let mut hidden: Vec<_> = quoted.filter(|it| it.chars().count() >= CLEAR).collect();
-    // What contains another one goes first.
-    hidden.sort_by_key(|it| std::cmp::Reverse(it.len()));
-    let said = hidden
-        .iter()
-        .fold(said.to_owned(), |said, it| said.replace(it, MASK));
-    free_text(&said)
+/// What a program said, without what it was called with, what it has printed, and whatever else
+/// looks like a token.
+fn without_secrets(said: &str, words: &[String], printed: &str) -> String {
+    let given = words.iter().skip(1).map(String::as_str);
+    let given: Vec<&str> = given.chain(masked::printed(printed)).collect();
+    masked::tokens(&masked::said(said, &given))
 }
 
 /// What a token server answers.
@@ -368,29 +352,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_token_program_says_does_not_repeat_what_it_was_called_with() {
-        let words = [
-            "/usr/local/bin/token",
-            "-s",
-            "cl\"ient~secret",
-            "--key=inner-value",
-            "inner-value-longer",
-            "SECRET01",
-        ];
-        let words = words.map(str::to_owned);
+    fn what_a_token_program_says_repeats_neither_its_arguments_nor_a_token() {
+        let words = ["/usr/local/bin/token", "-s", "SECRET01"].map(str::to_owned);
+        let printed = "{\"access_token\": \"tok-0815\", \"expires_in\": 3599";
         for (said, shown) in [
-            ("usage: token -s SECRET", "usage: token -s SECRET"),
-            ("bad SECRET01: SECRET0123", "bad ***: ***23"),
-            ("invalid cl\"ient~secret", "invalid ***"),
-            ("{\"sent\":\"cl\\\"ient~secret\"}", "{\"sent\":\"***\"}"),
-            ("inner-value-longer, inner-value", "***, ***"),
+            ("bad SECRET01: tok-0815", "bad ***: ***"),
             (
                 "/usr/local/bin/token: HTTP 401",
                 "/usr/local/bin/token: HTTP 401",
             ),
-            ("password=other", "password=***"),
+            (
+                "+ curl -H 'Authorization: Bearer ya29.x' -d x",
+                "+ curl -H 'Authorization: Bearer ***' -d x",
+            ),
+            ("ya29.Sekret_TOKEN-0815xyz is expired", "*** is expired"),
         ] {
-            assert_eq!(without_arguments(said, &words), shown, "{said}");
+            assert_eq!(without_secrets(said, &words, printed), shown, "{said}");
         }
     }
 

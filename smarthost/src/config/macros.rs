@@ -102,6 +102,14 @@ impl Macros {
         })
     }
 
+    /// What of it the administrator wrote.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => Some(text.as_str()),
+            Piece::Macro(_) => None,
+        })
+    }
+
     /// The arguments that it stands for: `value` knows what a macro means for a recipient, by
     /// index. `Err`: what somebody else has written would be an option of the program.
     pub fn expand(

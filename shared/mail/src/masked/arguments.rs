@@ -8,6 +8,21 @@ use super::names::{named, names_secret, names_user};
 /// What stands before a secret in a header that a program is to send.
 const SCHEMES: [&str; 2] = ["bearer", "basic"];
 
+/// What stands behind the scheme of a login in a line: `Authorization: Bearer …`.
+pub(super) fn bearers(line: &str) -> Vec<Range<usize>> {
+    let (mut found, mut before, mut last) = (Vec::new(), "", "");
+    for (at, word) in words(line) {
+        let is_scheme = |scheme: &&str| last.eq_ignore_ascii_case(scheme);
+        let is_header = before.ends_with([':', '=']) || last.eq_ignore_ascii_case("bearer");
+        let end = word.trim_end_matches(['"', '\'', '`']).len();
+        if is_header && SCHEMES.iter().any(is_scheme) && end > 0 {
+            found.push(at..at.saturating_add(end));
+        }
+        (before, last) = (last, word);
+    }
+    found
+}
+
 /// Where secrets stand in a list whose first text is the path of a program: behind the name of one,
 /// in the same word or the next (`--token=…`, `--password`, `…`), and behind a user's name.
 pub fn arguments(value: &str) -> Vec<Range<usize>> {

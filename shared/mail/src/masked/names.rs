@@ -77,8 +77,8 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// What stands behind the names of secrets.
-pub(super) fn named(line: &str) -> Vec<Range<usize>> {
+/// What stands behind the names of secrets in a line.
+pub fn named(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0usize;
     while let Some(sign) = line.get(at..).and_then(|rest| rest.find(['=', ':'])) {

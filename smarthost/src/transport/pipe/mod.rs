@@ -23,6 +23,7 @@ use mail::{
     address::{Address, quote_local},
     clock,
     envelope::{Envelope, Recipient},
+    masked,
     outcome::{Blame, Delivery, Failure, Handover, Outcome, Stage},
     status::EnhancedStatus,
 };
@@ -35,7 +36,7 @@ use super::{
     job::{Job, Marked, all, was_here_before},
 };
 use crate::{
-    config::{Flags, Macro, Pipe},
+    config::{Flags, Macro, Macros, Pipe},
     destination::Kind,
     loops,
     provenance::client_of,
@@ -103,10 +104,7 @@ pub(super) fn deliver(job: &Job, known: &Known) {
 }
 
 /// The recipients in their order; those of one list that stand together get it together.
-fn by_list<'a>(
-    message: &Envelope,
-    envelope: &'a Envelope,
-) -> Vec<(Option<&'a Address>, Envelope)> {
+fn by_list<'a>(message: &Envelope, envelope: &'a Envelope) -> Vec<(Option<&'a Address>, Envelope)> {
     let lists = loops::lists(message, envelope);
     let indexes: Vec<usize> = (0..lists.len()).collect();
     let same = |one: &usize, other: &usize| lists.get(*one) == lists.get(*other);
@@ -200,8 +198,22 @@ impl Call<'_> {
             now: clock::now(),
         };
         let mut content = message::content(&self.pipe.flags, &front, message);
-        let ended = program::run(&program, &mut content);
+        let mut ended = program::run(&program, &mut content);
+        ended.output = self.without_secrets(&ended.output);
         self.outcome(&first, &ended)
+    }
+
+    /// What it said, for log and bounces: without what the administrator calls it with, which may
+    /// be a password. What it was told of the message is none.
+    fn without_secrets(&self, output: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(output);
+        let words = self.program.map(words::split).and_then(Result::ok);
+        let given: Vec<&str> = match &words {
+            Some(words) => words.iter().map(String::as_str).collect(),
+            None => self.pipe.command.iter().flat_map(Macros::texts).collect(),
+        };
+        let given = given.get(1..).unwrap_or_default();
+        masked::said(&text, given).into_bytes()
     }
 
     fn outcome(&self, program: &str, ended: &Ended) -> Outcome {
@@ -211,7 +223,9 @@ impl Call<'_> {
             None => Outcome::Delivered(Delivery {
                 relay: self.name.to_owned(),
                 reply: match self.program {
-                    Some(command) => format!("delivered to command: {command}"),
+                    Some(command) => {
+                        format!("delivered to command: {}", masked::free_text(command))
+                    }
                     None => format!("delivered via {} service", self.name),
                 },
                 handover: if of_alias || self.pipe.flags.has('X') {
