@@ -2,7 +2,8 @@
 //! secrets in it, which go on to logs, mail and whoever is asked for help.
 //!
 //! Contract: hidden is the value of each key that names a secret, except the place of a file; user
-//! and password of a URL; the key of a customer in the name of a block list. In a statement that
+//! and password of a URL; what stands behind the name of a secret in a value; the key of a customer
+//! in the name of a block list. In a statement that
 //! cannot be read all that stands behind its `=`, unless it sets something that is known and no
 //! secret; of a line that has no `=`, all; and comments. What was said of a hidden value does not
 //! repeat it. Everything else is shown as it is written.
@@ -14,7 +15,8 @@ mod tests;
 use std::ops::Range;
 
 use mail::masked::{
-    MASK, arguments, behind_host, list_keys, login, names_secret, names_user, requoted, user_info,
+    MASK, arguments, behind_host, list_keys, login, named, names_secret, names_user, requoted,
+    user_info,
 };
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -126,6 +128,7 @@ impl<'a> Hidden<'a> {
     fn table(&mut self, table: &DeTable<'_>, names: &mut Vec<String>) {
         for (key, value) in table {
             self.parts(key.span());
+            self.named(key.span());
             names.push(key.get_ref().to_string());
             self.value(value, names);
             names.pop();
@@ -153,7 +156,10 @@ impl<'a> Hidden<'a> {
                 self.secrets.push((text.to_string(), None));
                 self.secrets.push((text.escape_debug().to_string(), None));
             }
-            DeValue::String(_) => self.parts(value.span()),
+            DeValue::String(_) => {
+                self.parts(value.span());
+                self.named(value.span());
+            }
             _ if is_secret(names) => self.hide(value.span(), true),
             _ => {}
         }
@@ -179,6 +185,24 @@ impl<'a> Hidden<'a> {
         }
         for key in behind_host(written).into_iter().chain(list_keys(written)) {
             self.hide(shift(key), true);
+        }
+    }
+
+    /// What a value, or a key in quotes, itself calls a secret: `host?password=…`.
+    fn named(&mut self, place: Range<usize>) {
+        let written = self.text.get(place.clone()).unwrap_or_default();
+        let inner = written.trim_start_matches(['"', '\'']);
+        let start = place.end.saturating_sub(inner.len());
+        let inner = inner.trim_end_matches(['"', '\'']);
+        let mut signs = inner.match_indices('=').map(|(at, _)| inner.split_at(at));
+        let broken = signs.find(|(before, _)| ends_in_secret(before));
+        let broken = broken.map(|(before, _)| before.len().saturating_add(1)..inner.len());
+        for secret in named(inner).into_iter().chain(broken) {
+            let is_place = inner.get(secret.clone()).is_some_and(login::is_place);
+            if !is_place {
+                let shift = |at: usize| at.saturating_add(start);
+                self.hide(shift(secret.start)..shift(secret.end), true);
+            }
         }
     }
 
@@ -291,6 +315,14 @@ fn speaks_of_secret(text: &str) -> bool {
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
     let in_two = |two: &[&str]| names_secret(&two.concat());
     words.iter().any(|word| names_secret(word)) || words.windows(2).any(in_two)
+}
+
+/// Whether a text ends in the name of a secret, also where something has got between its letters.
+fn ends_in_secret(text: &str) -> bool {
+    let mut words = text.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-'));
+    let mut word = || words.find(|word| !word.is_empty()).unwrap_or_default();
+    let (last, other) = (word(), word());
+    names_secret(last) || names_secret(&format!("{other}{last}"))
 }
 
 /// `[name]`, also where a bracket is missing, of a table that there is.

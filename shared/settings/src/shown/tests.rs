@@ -69,6 +69,16 @@ fn a_line_is_shown_without_its_secret_and_the_mark_stands_under_its_place() {
             "relayhost = \"smtp://***@host\"",
             "^^^^^^^^^",
         ),
+        (
+            "size = \"starttls,password=s3cret\"",
+            "size = \"starttls,password=***\"",
+            "       ^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
+        (
+            "size = [\"pgsql:token=s3cret x\", \"key=/etc/key\"]",
+            "size = [\"pgsql:token=***\", \"key=/etc/key\"]",
+            "       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
         ("s3cret", "***", "   ^"),
         ("[mail.example]:587 u:s3cret", "***", "^^^"),
         ("nonsense = \"s3cret\"", "nonsense = ***", "^^^^^^^^"),
@@ -113,7 +123,14 @@ fn a_line_is_shown_without_its_secret_and_the_mark_stands_under_its_place() {
 }
 
 /// Where `@` stands for the secret.
-const WRONG: [&str; 40] = [
+const WRONG: [&str; 47] = [
+    "auth = { \"x password=@\" = 1, size = 1 }",
+    "relayhost = [\"a:1\", \"host:x;user=u;p'asswd=@\"]",
+    "relayhost = \"host:x?password=@\"",
+    "relayhost = [\"a:1\", \"host:x;user=u;passwd=@\"]",
+    "size = \"starttls,secret=@\"",
+    "auth = { user = \"token=@\", size = 1 }",
+    "size = \"\"\"\nx\nkey=@\"\"\"",
     "auth = { password = \"@\", usr = \"x\" }",
     "auth = { user = \"x\", passwrd = \"@\" }",
     "auth = \"@\"",
