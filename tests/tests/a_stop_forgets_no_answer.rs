@@ -1,4 +1,4 @@
-//! A stop in the middle of a delivery: what recipients were answered by then stands.
+//! A stop or a crash in the middle of a delivery: what recipients were answered by then stands.
 
 use std::fs;
 
@@ -74,6 +74,27 @@ fn a_mailbox_that_has_the_mail_already_does_not_get_it_again_after_a_restart() {
     assert!(bounce.contains("Final-Recipient: rfc822; u2@lists.example"));
     assert!(!bounce.contains("Final-Recipient: rfc822; u1@"), "{bounce}");
     smarthost.wait_for_mailq("nothing", |it| it.contains("Mail queue is empty"));
+}
+
+/// What the mailbox said is on disk before all have answered.
+#[test]
+fn a_mailbox_that_has_the_mail_does_not_get_it_again_after_a_crash_while_others_are_awaited() {
+    let sink = Sink::with(half_mute());
+    let mut smarthost = with_lmtp(&sink);
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers("a@example.org", &FOUR, MESSAGE);
+    smarthost.daemon().wait_for_log("to=<u1@lists.example>");
+    // The next commit has it.
+    session.delivers("a@example.org", &["x@example.org"], MESSAGE);
+    sink.play(hearty());
+    smarthost.daemon().kill();
+    let log = smarthost.daemon().log();
+    assert_eq!(log.matches("to=<u1@lists.example>").count(), 1, "{log}");
+    smarthost.run();
+    let second = sink.journal().wait_for(2).remove(1);
+    assert_eq!(second.recipients, FOUR[1..]);
+    smarthost.wait_for_mailq("nothing", |it| it.contains("Mail queue is empty"));
+    assert_eq!(sink.journal().len(), 2);
 }
 
 #[test]

@@ -199,6 +199,11 @@ impl Conversation {
         (self.machine.waits_since(), self.machine.is_out())
     }
 
+    /// Who has the message by now, while others are not answered yet.
+    pub fn delivered(&self) -> impl Iterator<Item = (usize, Outcome)> {
+        self.machine.delivered().map(|(at, it)| (at, self.at(it)))
+    }
+
     /// Begins a transaction, or asks whether its recipients would be accepted (`probe`).
     pub fn transact(&mut self, transaction: Transaction, probe: bool, now: Instant) {
         self.ready = false;
@@ -344,8 +349,7 @@ impl Conversation {
         self.machine.accepted()
     }
 
-    /// The peer broke the handshake; another connection makes one that it may not break, or that
-    /// tells why.
+    /// The peer broke the handshake; another connection makes one that holds, or tells why.
     pub fn shakes_again(&self) -> bool {
         self.shakes_again
     }

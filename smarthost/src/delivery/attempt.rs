@@ -24,7 +24,7 @@ use crate::{
     link::Halt,
     loops::{self, SentOn},
     notices::{self as news, HOURS, Passed},
-    transport::{self, Errand, Job, all},
+    transport::{self, Errand, Job, Ledger, all},
 };
 
 impl Deliveries {
@@ -46,10 +46,13 @@ impl Deliveries {
         };
         let envelope = stored.envelope.with_numbers(&delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
+        let ledger = Arc::new(Ledger::new(&self.dispatch, &stored, delivery));
         let mut errand = Errand {
             ticket: Some(ticket),
             destination: Arc::clone(&delivery.destination),
             envelope,
+            numbers: delivery.recipients.clone(),
+            ledger: Some(Arc::clone(&ledger)),
             setup: self.current.get(),
             hurried: delivery.patience == queue::Patience::Short,
             halt: Halt::default(),
@@ -63,6 +66,8 @@ impl Deliveries {
         };
         let made = self.make(job).await;
         self.cuts().remove(&ticket);
+        let mut arrived = ledger.close();
+        let made = made.or_else(|| (!arrived.is_empty()).then(Vec::new));
         let Some(mut outcomes) = made else {
             return Event::Withdrawn { ticket };
         };
@@ -71,9 +76,15 @@ impl Deliveries {
             Failure::ours("no result for this recipient").outcome(),
         );
         let age = clock::now().since(arrival);
-        for (recipient, outcome) in recipients.iter().zip(&outcomes) {
-            self.dispatch
-                .attempted(delivery.id, recipient, age, outcome);
+        let numbers = delivery.recipients.iter().zip(&recipients);
+        for ((number, recipient), outcome) in numbers.zip(&mut outcomes) {
+            match arrived.remove(number) {
+                Some(known) => *outcome = known,
+                None => {
+                    self.dispatch
+                        .attempted(delivery.id, recipient, age, outcome);
+                }
+            }
         }
         let both = recipients.iter().zip(&outcomes);
         let arrived = both.filter(|(_, outcome)| matches!(outcome, Outcome::Delivered(_)));
@@ -131,12 +142,12 @@ impl Deliveries {
 
     /// To all but those whose own mail comes back to them.
     async fn make(&self, mut job: Job) -> Option<Vec<Outcome>> {
-        let circles = self.circles(&job);
+        let circles = circles(&job);
         if circles.iter().all(Option::is_none) {
             return self.make_one(job).await;
         }
         let indexes = (0..circles.len()).filter(|&at| matches!(circles.get(at), Some(None)));
-        job.errand.envelope = job.errand.envelope.with_only(&indexes.collect::<Vec<_>>());
+        job.errand.only(&indexes.collect::<Vec<_>>());
         let mut made = match job.envelope.recipients.len() {
             0 => Vec::new(),
             _ => self.make_one(job).await?,
@@ -148,21 +159,6 @@ impl Deliveries {
             None => made.next().unwrap_or_else(|| unknown().outcome()),
         };
         Some(circles.into_iter().map(outcome).collect())
-    }
-
-    /// For each recipient, whether it is a list that sees its own mail.
-    fn circles(&self, job: &Job) -> Vec<Option<Failure>> {
-        let sent = SentOn::by_section(&job.stored.header);
-        let router = &job.setup.router;
-        let recipients = job.envelope.recipients.iter();
-        let circle = |recipient: &Recipient| {
-            let list = &recipient.address;
-            let is_one = recipient.replaced().is_none()
-                && sent.is_by(list)
-                && router.stands_for_others(list);
-            is_one.then(|| loops::failure(list.as_str()))
-        };
-        recipients.map(circle).collect()
     }
 
     async fn make_one(&self, job: Job) -> Option<Vec<Outcome>> {
@@ -195,4 +191,18 @@ impl Deliveries {
             Err(error) => Failure::ours(&error.to_string()).outcome(),
         }
     }
+}
+
+/// For each recipient, whether it is a list that sees its own mail.
+fn circles(job: &Job) -> Vec<Option<Failure>> {
+    let sent = SentOn::by_section(&job.stored.header);
+    let router = &job.setup.router;
+    let recipients = job.envelope.recipients.iter();
+    let circle = |recipient: &Recipient| {
+        let list = &recipient.address;
+        let is_one =
+            recipient.replaced().is_none() && sent.is_by(list) && router.stands_for_others(list);
+        is_one.then(|| loops::failure(list.as_str()))
+    };
+    recipients.map(circle).collect()
 }

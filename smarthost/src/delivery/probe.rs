@@ -148,6 +148,8 @@ async fn ask(
         ticket,
         destination: Arc::clone(&probe.destination),
         envelope,
+        numbers: Vec::new(),
+        ledger: None,
         setup,
         hurried: true,
         halt: halt.clone(),

@@ -256,7 +256,12 @@ impl Connection {
                 }
                 Step::Content => self.conversation.feed(content, limits::PIECE, now),
                 Step::Write(bytes) => self.write(&bytes, now, &mut silence).await,
-                Step::Read => self.read(now, &mut silence).await,
+                Step::Read => {
+                    self.read(now, &mut silence).await;
+                    if let Some(silence) = &mut silence {
+                        silence.arrived(self.conversation.delivered());
+                    }
+                }
             }
         }
     }

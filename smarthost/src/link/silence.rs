@@ -6,16 +6,19 @@
 
 use std::{future, time::Instant};
 
+use mail::outcome::Outcome;
 use relay::delivery::QUIET;
 use tokio::{sync::watch, time};
 
 /// What is told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Told {
     /// The peer has said nothing for [`QUIET`]; `in_doubt`: the whole message is out.
     Silent { in_doubt: bool },
     /// It goes on.
     Speaks,
+    /// Of this recipient it has said that he has the message; others are not answered yet.
+    Arrived(usize, Outcome),
 }
 
 /// Who is told in a transaction.
@@ -25,6 +28,8 @@ pub(crate) struct Silence<'a> {
     cut: watch::Receiver<()>,
     /// Since when the peer owes what was told of.
     since: Option<Instant>,
+    /// So many recipients were told of.
+    arrived: usize,
 }
 
 impl<'a> Silence<'a> {
@@ -33,6 +38,7 @@ impl<'a> Silence<'a> {
             tell,
             cut,
             since: None,
+            arrived: 0,
         }
     }
 
@@ -40,6 +46,15 @@ impl<'a> Silence<'a> {
     pub(super) fn awaits(&mut self, since: Option<Instant>) {
         if self.since.take_if(|told| Some(*told) != since).is_some() {
             (self.tell)(Told::Speaks);
+        }
+    }
+
+    /// Who has the message by now.
+    pub(super) fn arrived(&mut self, known: impl Iterator<Item = (usize, Outcome)>) {
+        // Answers come in the recipients' order (RFC 2033 section 4.2).
+        for (index, outcome) in known.skip(self.arrived) {
+            self.arrived = self.arrived.saturating_add(1);
+            (self.tell)(Told::Arrived(index, outcome));
         }
     }
 

@@ -22,9 +22,13 @@ const LAST: Duration = Duration::from_secs(2);
 pub(super) struct Known(Mutex<Vec<Outcome>>);
 
 impl Known {
-    pub(super) fn add(&self, outcomes: impl IntoIterator<Item = Outcome>) {
+    /// Those of the next ones.
+    pub(super) fn add(&self, job: &Job, outcomes: impl IntoIterator<Item = Outcome>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(outcomes);
+        for outcome in outcomes {
+            job.arrived(known.len(), &outcome);
+            known.push(outcome);
+        }
     }
 
     fn take(&self) -> Vec<Outcome> {

@@ -42,6 +42,8 @@ pub(super) async fn deliver(
             ticket: errand.ticket,
             destination: Arc::clone(&errand.destination),
             envelope: errand.envelope.with_only(part),
+            numbers: errand.numbers_of(part),
+            ledger: errand.ledger.clone(),
             setup: Arc::clone(&errand.setup),
             hurried: errand.hurried,
             halt: errand.halt.clone(),
@@ -85,8 +87,8 @@ impl From<Vec<Outcome>> for Made {
     }
 }
 
-/// The same of recipients who all get the same message from the same sender; `has_place`: another part of it has
-/// gone already, and it is not asked any more whether it may.
+/// The same of recipients who all get the same message from the same sender; `has_place`: another
+/// part of it has gone already, and it is not asked any more whether it may.
 async fn converse(
     transports: &Transports,
     errand: &Errand,

@@ -16,6 +16,7 @@ use mail::{
 use spool::Stored;
 use tokio::sync::watch;
 
+use super::ledger::Ledger;
 use crate::{
     config::Pipe,
     destination::{Destination, Kind},
@@ -36,6 +37,10 @@ pub(crate) struct Errand {
     pub(crate) destination: Arc<Destination>,
     /// With these recipients alone.
     pub(crate) envelope: Envelope,
+    /// What the queue calls each of them.
+    pub(crate) numbers: Vec<u32>,
+    /// Where it is noted who has the message; `None`: there is none.
+    pub(crate) ledger: Option<Arc<Ledger>>,
     /// In force when it began.
     pub(crate) setup: Arc<Setup>,
     /// Others wait for the place.
@@ -60,6 +65,25 @@ impl Deref for Job {
 }
 
 impl Errand {
+    /// The same for some of the recipients.
+    pub(crate) fn only(&mut self, indexes: &[usize]) {
+        self.numbers = self.numbers_of(indexes);
+        self.envelope = self.envelope.with_only(indexes);
+    }
+
+    pub(super) fn numbers_of(&self, indexes: &[usize]) -> Vec<u32> {
+        let numbers = indexes.iter().filter_map(|&at| self.numbers.get(at));
+        numbers.copied().collect()
+    }
+
+    /// This recipient has the message, whatever becomes of the others.
+    pub(super) fn arrived(&self, index: usize, outcome: &Outcome) {
+        let (number, to) = (self.numbers.get(index), self.envelope.recipients.get(index));
+        if let (Some(ledger), Some(&number), Some(to)) = (&self.ledger, number, to) {
+            ledger.arrived(number, to, outcome);
+        }
+    }
+
     /// How its program is run, if there is one.
     pub(super) fn pipe(&self) -> Pipe {
         let name = self.destination.transport.as_deref();

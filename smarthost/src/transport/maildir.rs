@@ -31,14 +31,14 @@ use crate::destination::Kind;
 pub(super) fn deliver(job: &Job, known: &Known) {
     let Kind::Maildir(directory) = &job.destination.kind else {
         let failure = Failure::ours("no maildir");
-        return known.add(all(job.envelope.recipients.len(), failure));
+        return known.add(job, all(job.envelope.recipients.len(), failure));
     };
     let hostname = &job.setup.config.hostname;
     for recipient in &job.envelope.recipients {
         if job.halt.is_reached() {
             return;
         }
-        known.add([one(directory, &job.stored, recipient, hostname)]);
+        known.add(job, [one(directory, &job.stored, recipient, hostname)]);
     }
 }
 

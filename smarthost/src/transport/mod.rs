@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`smtp`](self::smtp) | the hosts behind a next hop, whom to believe, passwords |
 //! | [`demands`] | what each host must show: authorities, DANE |
+//! | [`ledger`] | who has a message, before its delivery ends |
 //! | [`lmtp`] | a server that is named |
 //! | [`course`] | what these two share: the delivery core's driver over tokio |
 //! | [`session`] | what it asks for: peers, hosts, connections |
@@ -23,6 +24,7 @@ mod course;
 mod demands;
 mod forwarding;
 mod job;
+mod ledger;
 mod lmtp;
 mod maildir;
 pub(crate) mod pipe;
@@ -43,6 +45,7 @@ use self::transports::STALL;
 pub(crate) use self::{
     demands::Demands,
     job::{Errand, Job, all},
+    ledger::Ledger,
     smtp::{credentials, relayhosts},
     transports::Transports,
 };

@@ -143,6 +143,7 @@ impl Session<'_> {
                 Event::Silent { ticket, silence }
             }
             Told::Speaks => Event::Speaks { ticket },
+            Told::Arrived(..) => return,
         });
     }
 
@@ -379,7 +380,14 @@ impl Session<'_> {
                 for what in &fitted.all_the_same {
                     maillog::all_the_same(stored.id, connection.relay(), what);
                 }
-                let tell = |told| self.tell(told, named);
+                let tell = |told| match told {
+                    Told::Arrived(index, outcome) => {
+                        if let Some(&index) = batch.recipients.get(index) {
+                            self.errand.arrived(index, &outcome);
+                        }
+                    }
+                    told => self.tell(told, named),
+                };
                 let silence = Silence::new(&tell, self.errand.cut.clone());
                 connection
                     .send(fitted.transaction, &mut *fitted.content, Some(silence))

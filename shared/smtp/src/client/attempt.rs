@@ -94,6 +94,15 @@ impl Attempt {
         }
     }
 
+    /// Who has it, in order, with what the peer said of it.
+    pub(super) fn delivered(&self) -> impl Iterator<Item = (usize, Outcome)> {
+        let all = self.recipients.iter().enumerate();
+        all.filter_map(|(index, progress)| match progress {
+            Progress::Done(outcome @ Outcome::Delivered(_)) => Some((index, outcome.clone())),
+            _ => None,
+        })
+    }
+
     /// What concerns all that are not decided.
     pub(super) fn settle_rest(&mut self, outcome: &Outcome) {
         for progress in &mut self.recipients {

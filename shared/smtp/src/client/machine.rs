@@ -17,7 +17,7 @@ use crate::{
     sasl::{Exchange, Repeated},
 };
 use mail::{
-    outcome::{Blame, Failure, Stage},
+    outcome::{Blame, Failure, Outcome, Stage},
     status::{EnhancedStatus, ReplyCode, Severity},
 };
 
@@ -249,6 +249,14 @@ impl Client {
     /// Whether the whole message is out: the peer may have taken it.
     pub fn is_out(&self) -> bool {
         self.phase == Phase::End
+    }
+
+    /// Who has the message by now, where the peer answers for each and others are not answered yet
+    /// (LMTP).
+    pub fn delivered(&self) -> impl Iterator<Item = (usize, Outcome)> {
+        let is_known = self.phase == Phase::End && self.settings.protocol == Protocol::Lmtp;
+        let attempt = self.attempt.as_ref().filter(|_| is_known && !self.doubt);
+        attempt.into_iter().flat_map(Attempt::delivered)
     }
 
     /// What the peer offers, after EHLO; without what it then refused.

@@ -73,10 +73,10 @@ pub(super) fn deliver(job: &Job, known: &Known) {
         Kind::Program(command) => (Some(command.as_str()), ""),
         Kind::Pipe(nexthop) => (None, nexthop.as_str()),
         Kind::Smtp { .. } | Kind::Lmtp(_) | Kind::Maildir(_) | Kind::Aliases => {
-            return known.add(all(
-                job.envelope.recipients.len(),
-                Failure::ours("no program"),
-            ));
+            return known.add(
+                job,
+                all(job.envelope.recipients.len(), Failure::ours("no program")),
+            );
         }
     };
     for (list, envelope) in by_list(&stored.envelope, &job.envelope) {
@@ -94,7 +94,7 @@ pub(super) fn deliver(job: &Job, known: &Known) {
             read: &|| marked.reader(),
         };
         call.make(&mut |outcomes| {
-            known.add(outcomes);
+            known.add(job, outcomes);
             !job.halt.is_reached()
         });
         if job.halt.is_reached() {
