@@ -22,7 +22,12 @@ impl Spare {
     pub(super) fn make(disk: &dyn Disk, layout: &Layout, size: u64) -> Result<Self, SpoolError> {
         // One that is left from before could not be used.
         let _ = disk.remove(&layout.spare);
-        match disk.create(&layout.spare, size) {
+        let made = disk.create(&layout.spare, size).and_then(|file| {
+            // Its length would be gone after a power cut (btrfs), and a full disk gives none anew.
+            disk.sync(&file)?;
+            Ok(file)
+        });
+        match made {
             Ok(file) => Ok(Self {
                 file: Own::new(file),
                 size,
