@@ -23,6 +23,7 @@ use smarthost::{
     dispatch::{self, Client},
     dns::{exchange, mx::Answer as Mx},
     limits::{ClientId, Decision, Kept, Limits},
+    loops::SentOn,
     network::Network,
     policy::{self, Answer, ClientName, Facts, Listing, MailDomain, Policy, Query, Sources, Step},
     route::Router,
@@ -302,7 +303,7 @@ impl Relay {
         let of = (id.as_str(), &sender, content, charset);
         self.complete(&mut header, of, reception, context.wall);
         let known = known(&transaction.recipients);
-        let recipients = match dispatch::expand(&known, &self.router) {
+        let recipients = match dispatch::expand(&known, &SentOn::by(&header), &self.router) {
             Ok(recipients) => recipients,
             Err(failure) => return Verdict::Refuse(Reply::new(452, failure.status, failure.text)),
         };
