@@ -8,7 +8,7 @@ use std::{
 use mail::{
     address::Sender,
     clock::Timestamp,
-    envelope::Envelope,
+    envelope::{Envelope, Recipient},
     outcome::{Failure, Outcome},
 };
 use spool::{Hold, QueueId, SpoolError};
@@ -49,6 +49,17 @@ pub struct Origin<O> {
 pub fn sender(sender: &Sender) -> u64 {
     let mut hasher = DefaultHasher::new();
     sender.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A recipient in a number, whatever is written behind a plus sign, and in which letters: one
+/// mailbox is one.
+pub fn recipient(recipient: &Recipient) -> u64 {
+    let address = recipient.address.to_string().to_ascii_lowercase();
+    let (local, domain) = address.rsplit_once('@').unwrap_or((&address, ""));
+    let mailbox = local.split('+').next();
+    let mut hasher = DefaultHasher::new();
+    (mailbox, domain).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -150,6 +161,12 @@ pub enum Event<D, O> {
     Speaks {
         ticket: u64,
     },
+    /// Recipients of a delivery under way, as [`recipient`] has them, to whom its peer said that it
+    /// has too many connections; told before its end.
+    Crowded {
+        ticket: u64,
+        recipients: Vec<u64>,
+    },
     /// A delivery under way has no connection and waits for what is no peer: it keeps nobody from
     /// being tried meanwhile, and is [`Self::Withdrawn`] then. As many do so at once as have places
     /// at its site, and three times as many as there are places altogether.
@@ -219,6 +236,14 @@ pub enum Event<D, O> {
 }
 
 impl<D, O> Event<D, O> {
+    /// What is to be told of the recipients of a delivery before its end, if anything is.
+    pub fn crowded(ticket: u64, recipients: &[Recipient], outcomes: &[Outcome]) -> Option<Self> {
+        let both = recipients.iter().zip(outcomes);
+        let those = both.filter(|(_, outcome)| outcome.crowded().is_some());
+        let recipients: Vec<_> = those.map(|(it, _)| recipient(it)).collect();
+        (!recipients.is_empty()).then_some(Self::Crowded { ticket, recipients })
+    }
+
     /// A delivery that was cut short ended with these outcomes: what the peer has said stands.
     pub fn interrupted(ticket: u64, outcomes: Vec<Outcome>) -> Self {
         let said = |outcome: Outcome| match &outcome {

@@ -11,6 +11,7 @@
 //! | `site` | the hosts behind destinations: how many deliveries at once, their back-off, their pause |
 //! | `sites` | which destination has which hosts |
 //! | `place` | what a delivery under way takes from others |
+//! | `crowd` | what hosts mean that say to mail that they have too many connections |
 //! | `asking` | what questions about recipients take of the connections of a site |
 //! | `question` | those that wait, and those under way |
 //! | `slots` | who may begin a delivery: destinations that work, and a share for those that are not known to |
@@ -69,6 +70,7 @@ pub mod retry;
 mod asking;
 mod behind;
 mod census;
+mod crowd;
 mod destination;
 mod event;
 mod gathered;
@@ -96,7 +98,8 @@ mod transports;
 mod turns;
 
 pub use event::{
-    Action, Delivery, Event, Origin, Patience, Recovered, Routed, Silence, Waiting, sender,
+    Action, Delivery, Event, Origin, Patience, Recovered, Routed, Silence, Waiting, recipient,
+    sender,
 };
 pub use machine::Queue;
 pub use settings::{BackOff, Settings, Slots, Transport};

@@ -100,6 +100,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 self.destinations.falls_silent(ticket, silence, now);
             }
             Event::Speaks { ticket } => self.destinations.speaks(ticket),
+            Event::Crowded { ticket, recipients } => {
+                self.destinations.hears_of_a_crowd(ticket, recipients);
+            }
             Event::Stalls { ticket } => self.destinations.stalls(ticket, now),
             Event::Runs { ticket } => self.destinations.runs(ticket),
             Event::Withdrawn { ticket } => self.withdrawn(ticket, now),

@@ -251,7 +251,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             let back = Arc::clone(&underway.destination);
             self.actions.push_back(Action::Resumed(back));
         }
-        self.crowded(&underway.destination, &outcomes, now);
+        self.crowded(&underway, &outcomes, now);
         self.conclude(underway.job.id, underway.job.recipients, outcomes, now);
     }
 
@@ -282,7 +282,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if let Setback::Suspended(suspension) = &setback {
             self.tell_suspended(&to, suspension);
         }
-        if failure.means_too_many_connections() {
+        if failure.limits_connections() {
             self.learned(&to);
         }
         match outcomes {

@@ -48,7 +48,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.settings.back_off.stays,
         );
         self.destinations.worked(&to, true, now);
-        self.crowded(&to, &outcomes, now);
+        self.crowded(&underway, &outcomes, now);
         self.begin_pause(&to, failure, now);
         let sender = underway.job.sender;
         let (id, recipients) = (underway.job.id, underway.job.recipients);
@@ -73,18 +73,15 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
     }
 
-    /// Where mail heard that there are too many connections, there are fewer from now on.
-    pub(crate) fn crowded(&mut self, to: &Arc<D>, outcomes: &[Outcome], now: Timestamp) {
-        let taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered(_));
-        let says = |outcome: &Outcome| {
-            matches!(outcome, Outcome::Deferred(failure)
-                if failure.is_of_mail() && failure.means_too_many_connections())
-        };
-        if outcomes.iter().any(says)
-            && !outcomes.iter().any(taken)
-            && self.destinations.crowded(to, now)
-        {
-            self.learned(to);
+    /// Where all mail hears that there are too many connections, there are fewer from now on.
+    pub(crate) fn crowded(
+        &mut self,
+        underway: &Underway<D, O>,
+        outcomes: &[Outcome],
+        now: Timestamp,
+    ) {
+        if self.destinations.crowded(underway, outcomes, now) {
+            self.learned(&underway.destination);
         }
     }
 

@@ -8,15 +8,21 @@
 //! is suspended: each further time twice as long, at most the longest pause; afterwards one
 //! delivery at a time probes. A site that answered works for half a minute; for hours it is trusted
 //! to, unless a connection failed since: the next delivery shows whether it does.
-//! A site that says "too many connections" is believed: the number that it took is the most, one
-//! more after each [`LESSON`].
+//! A site that says "too many connections" to a session is believed: the number that it took is the
+//! most, one more after each [`LESSON`]; one that says so to mail may mean that mail
+//! ([`crate::crowd`]).
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
 use mail::{clock::Timestamp, limits, outcome::Failure};
 use spool::QueueId;
 
-use crate::{BackOff, Transport, asking::Asking, hashed::Set};
+use crate::{
+    BackOff, Transport,
+    asking::Asking,
+    crowd::{Crowd, Whose},
+    hashed::Set,
+};
 
 /// How long a destination that answered counts as one that works.
 const WORKING: Duration = Duration::from_secs(30);
@@ -146,6 +152,8 @@ pub(crate) struct Site<D> {
     pub(crate) rests: Option<Timestamp>,
     /// The most that it took, and when it said so.
     pub(crate) lesson: Option<(usize, Timestamp)>,
+    /// Whose mail heard that there are too many.
+    crowd: Crowd,
     /// It has answered nobody since it fell silent.
     pub(crate) silence: Option<Silent>,
 }
@@ -166,6 +174,7 @@ impl<D: Eq + Hash> Site<D> {
             hosts: Vec::new(),
             rests: None,
             lesson: None,
+            crowd: Crowd::default(),
             silence: None,
         }
     }
@@ -299,7 +308,7 @@ impl<D: Eq + Hash> Site<D> {
 
     /// A connection failed: whether others beside it work, so that only their number is lowered.
     pub(crate) fn slows(&mut self, failure: &Failure, now: Timestamp) -> bool {
-        let others = if failure.means_too_many_connections() {
+        let others = if failure.limits_connections() {
             self.has_taught(now);
             self.connections()
         } else {
@@ -318,18 +327,18 @@ impl<D: Eq + Hash> Site<D> {
         self.lesson = Some((self.connections().max(1), now));
     }
 
-    /// A question failed: whether only because of its connection, one too many. That teaches what a
-    /// delivery would be taught, and stops questions alone for a while.
+    /// A question failed: whether only because of its connection, one too many. That stops
+    /// questions alone for a while; what is said to the session also teaches what a delivery would
+    /// be taught, and later words may mean questions alone.
     pub(crate) fn has_too_many_for(&mut self, failure: &Failure, now: Timestamp) -> bool {
-        let too_many = failure.means_too_many_connections();
         let others = self.connections() > 0;
-        if !(too_many || others && failure.closes()) {
+        if !(failure.means_too_many_connections() || others && failure.closes()) {
             return false;
         }
-        if too_many {
+        if failure.limits_connections() {
             self.has_taught(now);
         }
-        if others {
+        if others && !failure.is_of_mail() {
             self.limit = self.trying().max(1);
         }
         self.asking.begin_pause(now);
@@ -350,15 +359,20 @@ impl<D: Eq + Hash> Site<D> {
             .max(1);
     }
 
-    /// It said to mail that there are too many connections, which is believed where there are
-    /// others; whether it is. It may mean that mail alone, which is no reason to stop.
-    pub(crate) fn is_crowded(&mut self, now: Timestamp) -> bool {
-        let others = self.connections() > 0;
-        if others {
-            self.has_taught(now);
-            self.limit = self.trying().max(1);
-        }
-        others
+    /// It said to mail that there are too many connections.
+    pub(crate) fn says_crowded(&mut self, whose: Whose, now: Timestamp) {
+        self.crowd.hears(whose, self.connections(), now);
+    }
+
+    /// It has taken mail whose delivery began then: whether that shows how many connections it
+    /// takes.
+    pub(crate) fn takes(&mut self, began: Timestamp, now: Timestamp) -> bool {
+        let Some(connections) = self.crowd.takes(began) else {
+            return false;
+        };
+        self.lesson = Some((connections, now));
+        self.limit = self.limit.min(connections);
+        true
     }
 
     /// A connection failed while no other one worked: nothing until the suspension is over.
@@ -400,6 +414,7 @@ impl<D: Eq + Hash> Site<D> {
         if let Some(silence) = &mut self.silence {
             silence.since = silence.since.min(now);
         }
+        self.crowd.forget();
         self.asking.bound(now);
         self.rests = None;
     }

@@ -68,6 +68,8 @@ pub(crate) struct Underway<D, O> {
     pub(crate) silent: Option<Timestamp>,
     /// It is being cut.
     pub(crate) cut: bool,
+    /// Recipients that heard of too many connections, as [`crate::recipient`] has them.
+    pub(crate) crowded: Vec<u64>,
 }
 
 /// What a failed connection led to.
@@ -239,6 +241,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             mute,
             silent: None,
             cut: false,
+            crowded: Vec::new(),
         };
         if let Some(site) = self.sites.get_mut(&underway.site) {
             site.others = if mute {

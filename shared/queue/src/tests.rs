@@ -3,6 +3,7 @@
 
 mod behind;
 mod clock;
+mod crowd;
 mod interrupted;
 mod orders;
 mod places;

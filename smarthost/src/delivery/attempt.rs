@@ -98,6 +98,9 @@ impl Deliveries {
         if halt.is_ending() {
             return Event::interrupted(ticket, outcomes);
         }
+        if let Some(event) = Event::crowded(ticket, &recipients, &outcomes) {
+            self.dispatch.tell(event);
+        }
         finished(outcomes)
     }
 

@@ -153,6 +153,9 @@ impl Attempts {
             Failure::ours("no result for this recipient").outcome(),
         );
         self.tell(delivery, stored, &envelope, &outcomes);
+        if let Some(event) = Event::crowded(ticket, &envelope.recipients, &outcomes) {
+            self.agent.dispatch.tell(event);
+        }
         finished(outcomes)
     }
 

@@ -165,7 +165,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         if let Some(failure) = failure
             && site.has_too_many_for(failure, now)
         {
-            let taught = failure.means_too_many_connections();
+            let taught = failure.limits_connections();
             return (Answer::TooMany, taught.then_some(asked.destination));
         }
         if is_said {

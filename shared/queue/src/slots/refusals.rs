@@ -8,7 +8,11 @@ use mail::{
 };
 
 use super::{Destinations, Underway};
-use crate::{destination::Job, site::Suspension};
+use crate::{
+    crowd::Whose,
+    destination::Job,
+    site::{Site, Suspension},
+};
 
 /// What a delivery says of whose mail its destination refuses.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,11 +77,46 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
     }
 
-    /// The hosts of a destination said to mail that there are too many connections.
-    pub(crate) fn crowded(&mut self, to: &Arc<D>, now: Timestamp) -> bool {
-        let key = self.known.get(to).map(|destination| &destination.site);
-        let site = key.and_then(|key| self.sites.get_mut(key));
-        site.is_some_and(|site| site.is_crowded(now))
+    /// What is known of the recipients of a delivery under way that hear of too many connections.
+    pub(crate) fn hears_of_a_crowd(&mut self, ticket: u64, recipients: Vec<u64>) {
+        if let Some(underway) = self.underway.get_mut(&ticket) {
+            underway.crowded = recipients;
+        }
+    }
+
+    /// What a delivery shows of how many connections the hosts of its destination take. Whether
+    /// they have taught that now.
+    pub(crate) fn crowded(
+        &mut self,
+        underway: &Underway<D, O>,
+        outcomes: &[Outcome],
+        now: Timestamp,
+    ) -> bool {
+        let Some(site) = self.site_of(&underway.destination) else {
+            return false;
+        };
+        let taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered(_));
+        if outcomes.iter().any(taken) {
+            return site.takes(underway.began, now);
+        }
+        let stages = outcomes
+            .iter()
+            .filter_map(Outcome::crowded)
+            .map(|it| it.stage);
+        let recipients = match stages.max() {
+            Some(Stage::Mail) => Vec::new(),
+            // Who they are is not known.
+            Some(_) if underway.crowded.is_empty() => return false,
+            Some(_) => underway.crowded.clone(),
+            None => return false,
+        };
+        let sender = underway.job.sender;
+        site.says_crowded(Whose { sender, recipients }, now);
+        false
+    }
+
+    fn site_of(&mut self, to: &D) -> Option<&mut Site<D>> {
+        self.sites.get_mut(&self.known.get(to)?.site)
     }
 
     /// The pause that begins for those whom a destination has refused, if it does.

@@ -180,6 +180,30 @@ fn a_question_that_is_one_connection_too_many_teaches_that_and_stops_questions_b
     assert!(queue.ask(&destination("a"), false, later).is_some());
 }
 
+/// It may refuse the null sender, or a recipient who is asked for often.
+#[test]
+fn what_is_said_to_a_question_about_too_many_connections_once_mail_was_named_stops_questions_alone()
+{
+    for stage in [Stage::Mail, Stage::Recipient] {
+        for code in [421, 451] {
+            let mut queue = limited(10);
+            let flight = mail(&mut queue, 1, "a").remove(0);
+            let hosts = ["mx.example:25".into()];
+            assert!(queue.shares(flight.ticket, &flight.destination, &hosts, START));
+            let question = goes(&mut queue, "a");
+            let text = format!("{code} 4.7.0 Too many connections");
+            let code = ReplyCode::new(code).unwrap();
+            let said = Failure::replied(stage, code, None, &text).outcome();
+            assert!(!queue.answered(question, Some(&said), START), "no outage");
+            assert_eq!(actions(&mut queue), [], "nothing is learned");
+            assert_eq!(asks(&mut queue, "a"), None, "questions wait");
+            let next = (2..5).flat_map(|number| mail(&mut queue, number, "a"));
+            assert_eq!(next.count(), 3, "mail goes on");
+            assert_eq!(queue.lessons(START), []);
+        }
+    }
+}
+
 #[test]
 fn a_next_hop_that_takes_no_connection_at_all_for_a_question_suspends_no_mail() {
     let mut queue = limited(2);
