@@ -126,7 +126,7 @@ async fn converse(
             break;
         }
         if course.is_cut() {
-            delivery.halt(&cut());
+            delivery.cut();
             break;
         }
         match course.carry_out(action).await {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     delivery::{
         Action, Batch, Delivery, Dial, Event, Found, Locality, Memory, Place, Reading, Sent, Way,
-        cut, fit, is_listener,
+        fit, is_listener,
     },
     tls::ClientTls,
     token,
@@ -98,9 +98,12 @@ pub fn deliver(
 ) -> (Vec<Outcome>, Option<Failure>) {
     while let Some(action) = delivery.next_action() {
         let halted = || road.halted.and_then(|halted| halted());
-        let is_cut = kept.as_ref().is_some_and(|it| it.connection.is_cut());
-        if let Some(why) = halted().or_else(|| is_cut.then(cut)) {
+        if let Some(why) = halted() {
             delivery.halt(&why);
+            break;
+        }
+        if kept.as_ref().is_some_and(|it| it.connection.is_cut()) {
+            delivery.cut();
             break;
         }
         let event = match action {

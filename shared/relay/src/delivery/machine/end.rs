@@ -34,6 +34,12 @@ impl Delivery {
         }
     }
 
+    /// Others have its connection, whose peer was silent in a session.
+    pub fn cut(&mut self) {
+        self.reached = true;
+        self.halt(&cut());
+    }
+
     /// One outcome for each recipient, in order; and why, if no session with any host came about.
     pub fn finish(self) -> (Vec<Outcome>, Option<Failure>) {
         let unknown = || Failure::ours("the delivery ended without an outcome").outcome();

@@ -199,3 +199,24 @@ fn the_reason_for_clear_text_is_said_of_the_host_that_gave_it() {
         "{standing:?}"
     );
 }
+
+/// Mail has gone over it before; others wait for it, and its peer is silent at one message.
+#[test]
+fn a_kept_connection_that_is_cut_for_others_is_no_outage_of_the_host() {
+    let mut world = world(true, vec![peer("one", "192.0.2.1", OK)]);
+    let mut delivery = Delivery::new(1, "a@b".to_owned(), Patience::AMONG_RELAYHOSTS);
+    assert!(matches!(delivery.next_action(), Some(Action::Reuse)));
+    let kept = Event::Kept(Some(world.first().into()));
+    delivery.handle(kept, &mut world.memory, world.now);
+    assert!(matches!(delivery.next_action(), Some(Action::Send(_))));
+    let sent = Sent {
+        outcomes: vec![cut().outcome()],
+        ..Sent::default()
+    };
+    delivery.handle(Event::Sent(sent), &mut world.memory, world.now);
+    delivery.cut();
+    assert_eq!(delivery.next_action(), None);
+    let (outcomes, unusable) = delivery.finish();
+    assert!(words(&outcomes)[0].contains("for other mail waited"));
+    assert_eq!(unusable, None, "it waits alone");
+}
