@@ -431,16 +431,33 @@ pub(crate) fn refuses_us(reason: &str) {
 }
 
 pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &str) {
-    let name: &dyn Display = match &destination.kind {
-        Kind::Lmtp(LmtpTarget::Unix(path)) => &path.display(),
-        kind => kind,
-    };
+    let (name, until) = (place(destination), until.mailq());
     line_of(
         Role::Qmgr,
         Level::Warning,
+        &format_args!("delivery to {name} temporarily suspended until {until}: {reason}"),
+    );
+}
+
+pub(crate) fn turned_away(
+    destination: &Destination,
+    senders: usize,
+    until: Timestamp,
+    reason: &str,
+) {
+    let (name, until) = (place(destination), until.mailq());
+    line_of(
+        Role::Qmgr,
+        Level::Notice,
         &format_args!(
-            "delivery to {name} temporarily suspended until {}: {reason}",
-            until.mailq()
+            "{name} turns senders away ({senders}), whose mail waits until {until}: {reason}"
         ),
     );
+}
+
+fn place(destination: &Destination) -> String {
+    match &destination.kind {
+        Kind::Lmtp(LmtpTarget::Unix(path)) => path.display().to_string(),
+        kind => kind.to_string(),
+    }
 }

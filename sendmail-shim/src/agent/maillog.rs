@@ -141,6 +141,16 @@ pub(super) fn unreached(until: Timestamp, why: &str) {
     );
 }
 
+pub(super) fn turned_away(senders: usize, until: Timestamp, why: &str) {
+    let until = until.mailq();
+    line(
+        Level::Notice,
+        &format_args!(
+            "the relayhost turns senders away ({senders}), whose mail waits until {until}: {why}"
+        ),
+    );
+}
+
 pub(super) fn notice(text: &str) {
     line(Level::Notice, &text);
 }

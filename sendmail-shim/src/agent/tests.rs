@@ -113,6 +113,7 @@ impl Simulation {
             Action::Record { .. }
             | Action::Ended { .. }
             | Action::Suspended { .. }
+            | Action::TurnedAway { .. }
             | Action::Resumed(_)
             | Action::Learned(_) => {}
             Action::Load { .. } | Action::Warn { .. } | Action::Cut { .. } | Action::Ask { .. } => {

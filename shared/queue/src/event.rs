@@ -376,6 +376,14 @@ pub enum Action<D> {
         until: Timestamp,
         reason: Arc<str>,
     },
+    /// A destination turns senders away, so many by now: their mail waits until then, and that of
+    /// others goes on (log).
+    TurnedAway {
+        destination: Arc<D>,
+        senders: usize,
+        until: Timestamp,
+        reason: Arc<str>,
+    },
     /// A destination that was suspended answers.
     Resumed(Arc<D>),
     /// Hosts have said how many connections they take, to be kept for [`crate::Queue::teach`].

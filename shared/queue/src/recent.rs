@@ -63,7 +63,6 @@ impl<K: Copy + Eq + Hash> Recent<K> {
         self.numbers.remove(&key);
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.numbers.len()
     }

@@ -49,6 +49,11 @@ impl Refused {
         self.senders.is_empty()
     }
 
+    /// How many senders are remembered.
+    pub(crate) fn count(&self) -> usize {
+        self.senders.len()
+    }
+
     /// Mail of this sender was refused.
     pub(crate) fn refuse(&mut self, sender: u64) {
         self.senders.insert(sender);

@@ -5,7 +5,7 @@ use std::{hash::Hash, sync::Arc};
 
 use mail::{
     clock::Timestamp,
-    outcome::{Failure, Outcome},
+    outcome::{Blame, Failure, Outcome},
 };
 
 use crate::{
@@ -68,9 +68,18 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     /// What was refused waits from now on, if it does not yet.
     fn begin_pause(&mut self, to: &Arc<D>, failure: &Failure, now: Timestamp) {
         let random = self.random.next();
-        if let Some(pause) = self.destinations.pause_refused(to, failure, random, now) {
-            self.tell_suspended(to, &pause);
+        let Some(pause) = self.destinations.pause_refused(to, failure, random, now) else {
+            return;
+        };
+        if failure.blame == Blame::Us {
+            return self.tell_suspended(to, &pause);
         }
+        self.actions.push_back(Action::TurnedAway {
+            destination: Arc::clone(to),
+            senders: self.destinations.refused_senders(to),
+            until: pause.until,
+            reason: failure.log_text().into(),
+        });
     }
 
     /// Where all mail hears that there are too many connections, there are fewer from now on.

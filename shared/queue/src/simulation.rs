@@ -242,7 +242,7 @@ impl World {
                 expired,
             } => self.bounce(id, &failed, expired),
             Action::Suspended { until, .. } => assert!(until > self.now),
-            Action::Resumed(_) | Action::Learned(_) => {}
+            Action::Resumed(_) | Action::Learned(_) | Action::TurnedAway { .. } => {}
             Action::Cut { .. } | Action::Ask { .. } => panic!("nobody is silent here, or asks"),
             Action::Dead { id, failed, .. } => {
                 let key = self.index(id);

@@ -188,6 +188,18 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             Event::WarnFailed { id },
             async move |all| warned(&all, id, arrival, &late).await,
         ),
+        news @ (Action::Suspended { .. }
+        | Action::TurnedAway { .. }
+        | Action::Resumed(_)
+        | Action::Learned(_)
+        | Action::Ended { .. }) => tell(deliveries, news),
+    }
+}
+
+/// What the log and the administrators hear of.
+fn tell(deliveries: &Deliveries, action: Action) {
+    let dispatch = &deliveries.dispatch;
+    match action {
         Action::Suspended {
             destination,
             until,
@@ -196,6 +208,12 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             maillog::suspended(&destination, until, &reason);
             outage(deliveries, &destination, &reason);
         }
+        Action::TurnedAway {
+            destination,
+            senders,
+            until,
+            reason,
+        } => maillog::turned_away(&destination, senders, until, &reason),
         Action::Resumed(destination) => {
             let what = destination.to_string();
             dispatch.news().tell(news::Event::Ended { what });
@@ -210,6 +228,7 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             dispatch.activity().removed(deleted);
             life::ended(id, deleted, overtaken);
         }
+        _ => {}
     }
 }
 

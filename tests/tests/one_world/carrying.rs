@@ -87,7 +87,11 @@ impl<R: Role> Up<R> {
                 });
             }
             // The last: nobody has told it of silence, or asks.
-            Action::Resumed(_) | Action::Learned(_) | Action::Cut { .. } | Action::Ask { .. } => {}
+            Action::TurnedAway { .. }
+            | Action::Resumed(_)
+            | Action::Learned(_)
+            | Action::Cut { .. }
+            | Action::Ask { .. } => {}
             Action::Ended { id, .. } => context
                 .story
                 .tell(now, &role.hostname(), || format!("{id} removed")),

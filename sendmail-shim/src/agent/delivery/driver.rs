@@ -114,6 +114,12 @@ impl Driver {
             }
             Action::Record { id, event } => self.agent.dispatch.spool.record(id, event),
             Action::Suspended { until, reason, .. } => maillog::unreached(until, &reason),
+            Action::TurnedAway {
+                senders,
+                until,
+                reason,
+                ..
+            } => maillog::turned_away(senders, until, &reason),
             // The hosts of its one destination are nobody else's, and nobody asks for recipients.
             Action::Resumed(_) | Action::Learned(_) | Action::Ask { .. } => {}
             Action::Ended {

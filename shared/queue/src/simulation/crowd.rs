@@ -276,7 +276,7 @@ impl Day {
                 let at: usize = destination.parse().unwrap();
                 self.providers[self.destinations[at]].suspended = true;
             }
-            Action::Resumed(_) => {}
+            Action::Resumed(_) | Action::TurnedAway { .. } => {}
             Action::Cut { ticket } => self.cut(ticket),
             Action::Ask { ticket } => self.may_ask(ticket),
             Action::Dead { .. } | Action::Warn { .. } => panic!("nothing of that kind is due"),

@@ -132,6 +132,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         pause.cloned()
     }
 
+    /// Whose mail was refused lately: how many senders.
+    pub(crate) fn refused_senders(&self, to: &D) -> usize {
+        let destination = self.known.get(to);
+        destination.map_or(0, |it| it.refused.count())
+    }
+
     /// In such a pause: the jobs that have to wait for its end, taken out.
     pub(crate) fn extract_refused(&mut self, to: &D, now: Timestamp) -> Vec<Job> {
         let destination = self.known.get_mut(to);

@@ -33,6 +33,9 @@ struct World {
     /// What was recorded of messages that wait.
     told: Vec<(QueueId, String)>,
     taken: BTreeMap<QueueId, Timestamp>,
+    /// Senders that were turned away, each time that this is told.
+    turned_away: Vec<usize>,
+    suspensions: usize,
 }
 
 impl World {
@@ -53,6 +56,8 @@ impl World {
             tried: Vec::new(),
             told: Vec::new(),
             taken: BTreeMap::new(),
+            turned_away: Vec::new(),
+            suspensions: 0,
         }
     }
 
@@ -102,6 +107,8 @@ impl World {
                         id,
                         event: Recorded::Deferred { reason, .. },
                     } => self.told.push((id, reason.to_string())),
+                    Action::TurnedAway { senders, .. } => self.turned_away.push(senders),
+                    Action::Suspended { .. } => self.suspensions += 1,
                     _ => {}
                 }
             }

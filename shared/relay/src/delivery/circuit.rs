@@ -34,6 +34,8 @@ pub(super) struct Circuit {
     pub(super) failures: u32,
     /// The last failure, for people.
     pub(super) why: String,
+    /// That may be about who sends alone.
+    pub(super) of_sender: bool,
     pause: Duration,
     /// It works again since then.
     mended: Option<Instant>,
@@ -49,6 +51,7 @@ impl Circuit {
             until: now,
             failures: 0,
             why: String::new(),
+            of_sender: false,
             pause: Duration::ZERO,
             mended: None,
         }
@@ -73,6 +76,7 @@ impl Circuit {
         }
         self.failures = self.failures.saturating_add(1);
         self.why = why.chars().take(300).collect();
+        self.of_sender = false;
         self.last = now;
         self.pause = pause;
         self.until = now + pause;

@@ -60,6 +60,8 @@ pub(super) struct Failing {
     /// It is tried again by itself after so long, as soon as there is mail.
     pub(super) again: Duration,
     pub(super) why: String,
+    /// It turned senders away, and may well take mail of others; there is no other host for these.
+    pub(super) of_sender: bool,
 }
 
 /// What the queue knows of all mail for relayhosts.
@@ -86,6 +88,7 @@ impl Failing {
             failures,
             again,
             why,
+            of_sender: _,
         } = self;
         let (since, met) = (since.as_secs(), met.as_secs());
         if self.is_old(outlook) {
@@ -117,12 +120,18 @@ impl Standing {
     /// As far as is known.
     fn works(&self, outlook: &Outlook) -> bool {
         let failing = self.failing.as_ref();
-        failing.is_none_or(|failing| failing.is_old(outlook))
+        failing.is_none_or(|failing| failing.of_sender || failing.is_old(outlook))
     }
 
     /// For `status`; `others`: another one works.
     fn text(&self, others: bool, outlook: &Outlook) -> String {
         match (&self.failing, &self.opened) {
+            (Some(failing), Some(opened)) if failing.of_sender => format!(
+                "works, last connected {} s ago; turned a sender away {} s ago, whose mail waits: {}",
+                opened.as_secs(),
+                failing.met.as_secs(),
+                failing.why
+            ),
             (Some(failing), _) => failing.text(others, outlook),
             (None, Some(opened)) => {
                 let clear = self.clear.as_ref();
@@ -199,6 +208,13 @@ impl Memory {
         }
     }
 
+    /// What it failed with last may be about who sends alone.
+    pub(super) fn turns_away(&mut self, spot: &Spot) {
+        if let Some(circuit) = self.failing.get_mut(spot) {
+            circuit.of_sender = true;
+        }
+    }
+
     /// It failed, and is passed over for so long.
     pub(super) fn silent(
         &mut self,
@@ -267,6 +283,10 @@ impl Memory {
         let mut broken = failing.filter(|it| it.host == key && it.is_broken());
         let opened = self.opened.get(&key);
         let mut all = self.failing.values();
+        let its = self.failing.values();
+        let mut its = its.filter(|it| it.host == key && it.is_broken());
+        let alone = opened.is_some() && self.relayhosts.len() <= 1;
+        let of_sender = alone && its.all(|it| it.of_sender);
         Standing {
             refuses: self.relayhosts.len() > 1 && self.refusals.fails(host),
             stalls: all.any(|it| it.host == key && !it.is_broken() && it.is_open(now)),
@@ -285,6 +305,7 @@ impl Memory {
                     failures: worst.failures,
                     again: worst.until.saturating_duration_since(now),
                     why: worst.why.clone(),
+                    of_sender,
                 }
             }),
         }

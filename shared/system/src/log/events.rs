@@ -190,6 +190,16 @@ pub const EVENTS: &[Event] = &[
         "A destination accepts no mail; at that time one delivery tries it again.",
     ),
     event(
+        Smarthost,
+        "{destination} turns senders away ({count}), whose mail waits until {time}: {why}",
+        "A destination closes the connection, or has too many, when it hears who sends; mail of others goes on.",
+    ),
+    event(
+        Agent,
+        "the relayhost turns senders away ({count}), whose mail waits until {time}: {why}",
+        "It closes the connection, or has too many, when it hears who sends; mail of others goes on.",
+    ),
+    event(
         Agent,
         "the relayhost cannot be used, next attempt {time}: {why}",
         "All mail of this machine waits.",

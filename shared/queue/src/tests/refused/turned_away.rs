@@ -141,3 +141,21 @@ fn after_a_pause_another_message_is_tried_than_the_one_that_failed_last() {
         );
     }
 }
+
+#[test]
+fn a_next_hop_that_turns_some_senders_away_is_not_said_to_be_suspended() {
+    for one in [true, false] {
+        let says = said(Stage::Mail, 421, "4.7.0 sender blocked");
+        let mut world = world(one, &says, |sender| sender < 4);
+        for round in 0..20 {
+            for sender in 0..4 {
+                world.arrives(sender);
+            }
+            world.arrives(GOOD);
+            world.until(10 * round + 10);
+        }
+        assert_eq!(world.suspensions, 0, "{one}");
+        assert_eq!(world.turned_away.first(), Some(&2), "{one}");
+        assert_eq!(world.turned_away.iter().max(), Some(&4), "{one}");
+    }
+}

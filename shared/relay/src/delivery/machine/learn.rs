@@ -141,8 +141,11 @@ impl Delivery {
             }
             None => match self.complaint(over, outcomes) {
                 None => memory.answered(&spot, now),
-                Some(Complaint::Own(why)) if counts => {
-                    self.fails((spot, &dial.host), &why, memory, now);
+                Some(Complaint::Own(why, of_sender)) if counts => {
+                    self.fails((spot.clone(), &dial.host), &why, memory, now);
+                    if of_sender {
+                        memory.turns_away(&spot);
+                    }
                 }
                 // What a refusal means is judged then; it is not well.
                 Some(_) => {}
@@ -160,7 +163,8 @@ impl Delivery {
         let fresh = |it: &&Outcome| !*kept || !reuse::is_stale(it, true);
         let mut said = outcomes.iter().filter(fresh).filter_map(failure);
         if let Some(own) = said.find(|it| speaks_of_host(it)) {
-            return Some(Complaint::Own(own.log_text()));
+            let of_sender = own.turns_sender_away() && own.status.subject() != 3;
+            return Some(Complaint::Own(own.log_text(), of_sender));
         }
         let is_about_us = |outcome: &Outcome| match outcome {
             Outcome::Deferred(failure) | Outcome::Failed(failure) => {
@@ -177,8 +181,8 @@ impl Delivery {
 
 /// What a relayhost has that is not about the mail.
 enum Complaint {
-    /// It says so of itself.
-    Own(String),
+    /// It says so of itself, or turns this sender away.
+    Own(String, bool),
     /// It refuses this machine.
     AboutUs,
 }

@@ -268,3 +268,23 @@ fn a_recipient_at_whom_the_host_always_goes_away_holds_up_no_other() {
         }
     }
 }
+
+/// Mail of others goes on, over the same host.
+#[test]
+fn a_relayhost_that_turns_a_sender_away_works_and_one_in_trouble_does_not() {
+    for (says, works) in [
+        ("421 4.7.0 sender blocked", true),
+        ("421 4.7.0 too many connections", true),
+        ("421 4.3.2 system overloaded", false),
+    ] {
+        let answers: &'static [_] = Box::leak(Box::new([(Stage::Mail, says)]));
+        let mut world = world(true, vec![peer("one", "192.0.2.1", answers)]);
+        world.memory.found(&world.way().hosts);
+        world.deliver("a@b", 1);
+        let told = world.memory.relayhosts(&Outlook::default(), world.now);
+        let (_, is_well, text) = &told[0];
+        assert_eq!(*is_well, works, "{text}");
+        assert_eq!(text.contains("turned a sender away"), works, "{text}");
+        assert_eq!(text.contains("mail waits meanwhile"), !works, "{text}");
+    }
+}
