@@ -137,6 +137,31 @@ fn messages_at_which_the_relayhost_falls_silent_hold_up_no_other() {
     }
 }
 
+/// Whose connection is cut for others over which mail has gone before: that is about this message,
+/// and the relayhost works.
+#[test]
+fn a_message_whose_kept_connection_is_cut_for_others_waits_alone() {
+    let sink = Sink::with(Script {
+        recipients: vec![("bad@example.net".to_owned(), SILENCE.to_owned())],
+        ..Script::default()
+    });
+    let relayhost = sink.nexthop();
+    let mut machine = Agent::start(&format!(
+        "relayhost = \"{relayhost}\"\ntls = \"none\"\nconnections = 1\n"
+    ));
+    let send = |to| machine.send(&[to], "Subject: hello\n\nhello\n");
+    send("good@example.net");
+    sink.journal().wait_for(1);
+    send("bad@example.net");
+    send("good@example.net");
+    sink.journal().wait_for(2);
+    machine.wait_for_mailq("its own reason", |text| {
+        text.contains("timed out early, for other mail waited")
+    });
+    let log = machine.daemon().log();
+    assert!(!log.contains("the relayhost cannot be used"), "{log}");
+}
+
 /// Row C7.
 #[test]
 fn too_many_connections_says_the_provider_and_the_queue_shows_it_and_keeps_the_mail() {

@@ -1,5 +1,5 @@
 //! Strangers make a relay ask its next hop for recipients; the next hop takes two connections, and
-//! our own mail goes over it. Rows A6, A7, C7.
+//! our own mail goes over it, or it says to mail that these are too many. Rows A6, A7, C7.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -29,6 +29,8 @@ struct Hop {
     asked: AtomicUsize,
     messages: AtomicUsize,
     speaks: AtomicBool,
+    /// Says so to mail only, so many times before it takes any.
+    late: AtomicUsize,
 }
 
 impl Hop {
@@ -54,7 +56,8 @@ impl Hop {
     }
 
     fn talk(&self, mut stream: TcpStream, open: usize) -> std::io::Result<()> {
-        if open > TAKES {
+        let late = self.late.load(Ordering::SeqCst);
+        if late == 0 && open > TAKES {
             self.too_many.fetch_add(1, Ordering::SeqCst);
             return stream.write_all(b"421 4.7.0 Too many connections from you\r\n");
         }
@@ -62,7 +65,10 @@ impl Hop {
         let mut lines = BufReader::new(stream.try_clone()?).lines();
         stream.write_all(b"220 two.example ESMTP\r\n")?;
         while let Some(line) = lines.next().transpose()? {
-            let reply: &[u8] = if line.starts_with("RCPT TO:<x") {
+            let reply: &[u8] = if open > TAKES && line.starts_with("RCPT") {
+                self.too_many.fetch_add(1, Ordering::SeqCst);
+                b"451 4.7.0 Too many connections from you\r\n"
+            } else if line.starts_with("RCPT TO:<x") {
                 self.asked.fetch_add(1, Ordering::SeqCst);
                 if !self.may_speak(&stream)? {
                     return Ok(());
@@ -71,6 +77,9 @@ impl Hop {
             } else if line == "DATA" {
                 stream.write_all(b"354 go on\r\n")?;
                 while lines.next().transpose()?.is_some_and(|line| line != ".") {}
+                until_true("it has said so", || {
+                    self.too_many.load(Ordering::SeqCst) >= late
+                });
                 self.messages.fetch_add(1, Ordering::SeqCst);
                 b"250 2.0.0 taken\r\n"
             } else if line == "QUIT" {
@@ -184,4 +193,22 @@ fn what_a_next_hop_says_of_too_many_connections_holds_for_questions_and_is_no_ou
     let log = relay.daemon().log();
     assert!(!log.contains("does not answer:"), "{log}");
     assert!(!log.contains("status=deferred"), "{log}");
+}
+
+/// It may mean one sender or one mailbox, but not several that have neither in common.
+#[test]
+fn what_is_said_to_mail_of_too_many_connections_is_believed_once_it_met_different_mail() {
+    let (hop, address) = Hop::start();
+    hop.late.store(8, Ordering::SeqCst);
+    let mut relay = relay(address, "initial_connections = 6\nconnections = 10");
+    let mut session = Session::greeted(relay.address());
+    for number in 0..12 {
+        let (from, to) = (
+            format!("s{number}@example.org"),
+            format!("u{number}@else.example"),
+        );
+        session.delivers(&from, &[&to], b"Subject: own\r\n\r\nx\r\n");
+    }
+    relay.daemon().wait_for_log("at once from now on");
+    until_true("all of it goes", || hop.messages() == 12);
 }
