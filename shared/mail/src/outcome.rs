@@ -6,6 +6,7 @@
 //! Contract: what is not known is [`Outcome::Deferred`], never `Failed`.
 
 mod connections;
+mod crowded;
 
 use std::borrow::Cow;
 

@@ -3,26 +3,6 @@
 //! Contract: what it says of messages, recipients, errors or time in a session is something else,
 //! and so is what it quotes of another server.
 
-use super::{Failure, Outcome};
-
-impl Outcome {
-    /// Why mail waits that heard of too many connections: it may be meant alone.
-    pub fn crowded(&self) -> Option<&Failure> {
-        match self {
-            Self::Deferred(failure) => Some(failure)
-                .filter(|failure| failure.is_of_mail() && failure.means_too_many_connections()),
-            Self::Delivered(_) | Self::Failed(_) => None,
-        }
-    }
-}
-
-impl Failure {
-    /// Whether a session hears it before there is mail, so that it is about connections.
-    pub fn limits_connections(&self) -> bool {
-        !self.is_of_mail() && self.means_too_many_connections()
-    }
-}
-
 /// The words of a reply, in lower case.
 fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());

@@ -35,8 +35,8 @@ use crate::{
 };
 
 const START: Timestamp = Timestamp::from_secs(1_000_000_000);
-/// Days that are lived at the same time.
-const WORKERS: usize = 4;
+/// Of the seeds each takes one.
+const TURNS: u64 = 4;
 const TOTAL: usize = 40;
 /// Deliveries at once to one destination.
 const EACH: usize = 8;
@@ -401,26 +401,42 @@ fn live(seed: u64) {
     day.balance();
 }
 
-#[test]
+/// Those of the seeds whose turn it is.
 #[expect(
     clippy::disallowed_methods,
     reason = "how many, and which, is for who runs it to say"
 )]
-fn thousands_of_destinations_get_their_mail_in_turn_in_time_and_never_over_too_many_connections() {
+fn live_each(turn: u64) {
     let number = |name: &str, default| {
         let set = std::env::var(name).ok();
         set.map_or(default, |text| text.parse().unwrap())
     };
     let (first, seeds) = (number("QUEUE_FIRST", 0), number("QUEUE_SEEDS", 200));
-    let all_of = |start: u64| {
-        for seed in (start..first + seeds).step_by(WORKERS) {
-            let lived = std::panic::catch_unwind(|| live(seed));
-            lived.unwrap_or_else(|_| panic!("seed {seed}"));
-        }
-    };
-    std::thread::scope(|scope| {
-        for start in (first..).take(WORKERS) {
-            scope.spawn(move || all_of(start));
-        }
-    });
+    for seed in (first..first + seeds).filter(|seed| seed % TURNS == turn) {
+        let lived = std::panic::catch_unwind(|| live(seed));
+        lived.unwrap_or_else(|_| panic!("seed {seed}"));
+    }
+}
+
+/// Several tests, for several processors.
+mod thousands_of_destinations_get_their_mail_in_turn_in_time_and_never_over_too_many_connections {
+    #[test]
+    fn by_strict_limits() {
+        super::live_each(0);
+    }
+
+    #[test]
+    fn by_limits_that_others_give_back() {
+        super::live_each(1);
+    }
+
+    #[test]
+    fn by_strict_limits_in_other_worlds() {
+        super::live_each(2);
+    }
+
+    #[test]
+    fn by_limits_that_others_give_back_in_other_worlds() {
+        super::live_each(3);
+    }
 }
