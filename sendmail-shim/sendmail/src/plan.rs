@@ -12,7 +12,7 @@ mod wishes;
 use std::collections::HashSet;
 
 use mail::{
-    address::list::{self, Doubt, Problem},
+    address::list::{self, Doubt, Entry, Problem},
     envelope::{Mail, Notify, Rcpt},
     message::Misplaced,
 };
@@ -156,14 +156,26 @@ fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
     let mut recipients = Vec::new();
     let mut problems = Vec::new();
     let mut notes: Vec<String> = wrong.iter().map(unused).collect();
+    let to = |entry: Entry| Rcpt {
+        notify,
+        ..Rcpt::from(entry.target)
+    };
     for text in &typed.recipients {
         let list = list::argument(text);
         notes.extend(list.doubts().map(|it| doubt(&it)));
-        recipients.extend(list.entries.into_iter().map(|entry| Rcpt {
-            notify,
-            ..Rcpt::from(entry.target)
-        }));
+        recipients.extend(list.entries.into_iter().map(to));
         problems.extend(list.problems);
+    }
+    for (option, word) in &typed.doubtful {
+        let list = list::argument(word);
+        match list.problems.first() {
+            None => recipients.extend(list.entries.into_iter().map(to)),
+            // It is not repeated: it may be the option's value.
+            Some(problem) => problems.push(Problem {
+                text: format!("the word behind {option}"),
+                ..problem.clone()
+            }),
+        }
     }
     if recipients.is_empty() && problems.is_empty() && !typed.from_header {
         let text =

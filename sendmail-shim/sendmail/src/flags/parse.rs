@@ -2,11 +2,14 @@
 //!
 //! Contract: total. Options may be bundled (`-ti`) and mixed with recipients; `--` ends them; the
 //! longest row that fits wins (`-oi` before `-o`). An unknown option is a [`Warning`]; what becomes
-//! of it, [`Plan`](crate::plan::Plan) says.
+//! of it, [`Plan`](crate::plan::Plan) says. The word behind one that names a secret is none of the
+//! recipients.
 //! Failures: an option without its value, or one that is refused, is a [`UsageError`] (exit status
 //! 64).
 
-use std::fmt;
+use std::{fmt, iter::Peekable};
+
+use mail::masked::{names_secret, names_user};
 
 use super::table::{Argument, Effect, FLAGS, Flag};
 use crate::mode::Mode;
@@ -34,6 +37,9 @@ pub struct Typed {
     /// `-v`
     pub verbose: bool,
     pub recipients: Vec<String>,
+    /// Words behind an option of one letter that nobody knows, and that option: recipients, or its
+    /// values, which may be secrets.
+    pub doubtful: Vec<(String, String)>,
     /// Options that were ignored and on which somebody may rely.
     pub warnings: Vec<Warning>,
 }
@@ -62,7 +68,7 @@ pub fn parse(mode: Mode, words: impl IntoIterator<Item = String>) -> Result<Type
         mode,
         ..Typed::default()
     };
-    let mut words = words.into_iter();
+    let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
         match word.strip_prefix('-') {
             Some("-") => typed.recipients.extend(words.by_ref()),
@@ -71,7 +77,10 @@ pub fn parse(mode: Mode, words: impl IntoIterator<Item = String>) -> Result<Type
         }
     }
     // A message that is brought all the same is not dropped for the version.
-    let alone = typed.mode == Mode::Deliver && !typed.from_header && typed.recipients.is_empty();
+    let alone = typed.mode == Mode::Deliver
+        && !typed.from_header
+        && typed.recipients.is_empty()
+        && typed.doubtful.is_empty();
     if alone && typed.lacks_envid {
         typed.mode = Mode::Version;
         typed.envid = None;
@@ -83,14 +92,13 @@ pub fn parse(mode: Mode, words: impl IntoIterator<Item = String>) -> Result<Type
 fn options(
     typed: &mut Typed,
     mut letters: &str,
-    words: &mut impl Iterator<Item = String>,
+    words: &mut Peekable<impl Iterator<Item = String>>,
 ) -> Result<(), UsageError> {
+    // What -p takes is the name of a protocol.
+    let is_secret = letters.starts_with("pass");
     while !letters.is_empty() {
-        let Some(flag) = longest(letters) else {
-            typed.warnings.push(Warning {
-                text: format!("unknown option -{}", name(letters)),
-                unknown: true,
-            });
+        let Some(flag) = longest(letters).filter(|_| !is_secret) else {
+            unknown(typed, letters, words);
             return Ok(());
         };
         let rest = letters.strip_prefix(flag.name).unwrap_or_default();
@@ -109,10 +117,37 @@ fn options(
     Ok(())
 }
 
+/// An option that nobody knows, and the word behind it, as far as that is its value.
+fn unknown(typed: &mut Typed, letters: &str, words: &mut Peekable<impl Iterator<Item = String>>) {
+    let name = name(letters);
+    let mut text = format!("unknown option -{name}");
+    let is_value = |word: &String| {
+        !word.starts_with('-')
+            && (names_secret(name) || names_user(plain(name)) && word.contains(':'))
+    };
+    let is_whole = name == letters;
+    if is_whole && words.next_if(is_value).is_some() {
+        text.push_str(" and the word behind it");
+    } else if is_whole && letters.len() == 1 {
+        let word = words.next_if(|word| !word.starts_with('-'));
+        typed
+            .doubtful
+            .extend(word.map(|word| (format!("-{name}"), word)));
+    }
+    typed.warnings.push(Warning {
+        text,
+        unknown: true,
+    });
+}
+
+fn plain(name: &str) -> &str {
+    name.trim_start_matches('-')
+}
+
 /// What may be shown of an option that nobody knows: what stands behind its name may be a secret
 /// (`-PPASSWORD`, `--password=…`).
 fn name(letters: &str) -> &str {
-    let is_word = letters.starts_with('-');
+    let is_word = letters.starts_with('-') || letters.starts_with("pass");
     let end = if is_word {
         letters.find('=')
     } else {
@@ -290,6 +325,34 @@ mod tests {
         let warnings = typed(&["-W", "--read-envelope-from", "--helpx", "root"]).warnings;
         assert_eq!(warnings.len(), 3);
         assert!(warnings.iter().all(|warning| warning.unknown));
+    }
+
+    #[test]
+    fn the_value_of_an_unknown_option_that_names_a_secret_is_no_recipient() {
+        for line in [
+            "--password S3cr3t@x root",
+            "--pass S3cr3t root",
+            "-password S3cr3t root",
+            "--passwordeval cat root",
+            "--auth u:S3cr3t@x root",
+            "--user u:S3cr3t root",
+            "--smtp-token S3cr3t root",
+            "root --password",
+            "--password=S3cr3t root",
+            "--verbosely root",
+            "--password -- root",
+            "--password -oi root",
+        ] {
+            let words: Vec<_> = line.split(' ').collect();
+            let typed = typed(&words);
+            assert_eq!(typed.recipients, ["root"], "{line}");
+            assert_eq!(typed.warnings.len(), 1, "{line}");
+            let told = &typed.warnings[0].text;
+            assert!(!told.contains("S3cr3t"), "{line}: {told}");
+        }
+        let typed = typed(&["-w", "S3cr3t", "root"]);
+        assert_eq!(typed.recipients, ["root"]);
+        assert_eq!(typed.doubtful, [("-w".to_owned(), "S3cr3t".to_owned())]);
     }
 
     proptest::proptest! {

@@ -47,6 +47,19 @@ fn the_null_sender_has_two_spellings_and_brackets_around_a_sender_are_not_part_o
 }
 
 #[test]
+fn a_word_behind_an_unknown_option_is_a_recipient_or_told_without_repeating_it() {
+    let submission = plan(&["-w", "root", "a@x.example"]).unwrap();
+    assert_eq!(shown(&submission.recipients), ["a@x.example", "root"]);
+    let submission = plan(&["-w", "S3cr3t@@Huff", "a@x.example"]).unwrap();
+    assert_eq!(shown(&submission.recipients), ["a@x.example"]);
+    let told: Vec<_> = submission.problems.iter().map(malformed).collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("the word behind -w"), "{told:?}");
+    assert!(!told[0].contains("S3cr3t"), "{told:?}");
+    assert_eq!(plan(&["--password", "root"]).unwrap_err().exit, Exit::Usage);
+}
+
+#[test]
 fn control_bytes_reach_neither_the_envelope_nor_the_from_field() {
     let sender = plan(&["-f", "a\nevil@x.example", "root"]).unwrap().mail;
     assert_eq!(sender.origin(), Origin::Caller);
