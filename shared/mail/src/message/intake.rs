@@ -409,9 +409,11 @@ impl Intake {
         let line = std::mem::take(&mut self.line);
         let (text, end) = cut_end(&line);
         if text.trim_ascii().is_empty() {
-            // One of blanks can stand inside of a list.
-            if text.is_empty() || !self.watch.is_open() {
+            // One of blanks can stand inside of a list, and between lines that are meant as fields.
+            if text.is_empty() {
                 self.part = Part::Body;
+            } else if !self.watch.is_open() {
+                self.watch.end();
             }
             self.body(&line, out);
             return true;

@@ -56,6 +56,19 @@ fn holds(input: &str, text: &str, served: &str, told: &str) {
 }
 
 #[test]
+fn a_blind_recipient_below_a_line_of_blanks_that_is_not_empty_is_shown_to_nobody() {
+    for blanks in [" ", "\t", " \t "] {
+        let input = format!("Subject: x\njunk\nTo: x@d\n{blanks}\nBcc: b@s\n\nt\n");
+        let got = piped(&input);
+        assert!(!got.text.contains("b@s"), "{input:?}: {}", got.text);
+        assert!(got.told.contains("b@s"), "{input:?}: {}", got.told);
+    }
+    // An empty one ends what may be a header.
+    let input = "Subject: x\njunk\n\nBcc: b@s\n";
+    holds(input, "Subject: x\n\njunk\n\nBcc: b@s\n", "", "");
+}
+
+#[test]
 fn a_list_of_recipients_goes_on_in_lines_that_are_not_indented() {
     for (input, text, served, told) in [
         ("Bcc: a@d,\nb@s\nX: y\n\nt\n", "X: y\n\nt\n", "a@d b@s", ""),
