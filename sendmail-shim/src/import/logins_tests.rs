@@ -251,3 +251,28 @@ fn what_is_not_written_in_utf_8_is_left_out_and_wants_a_decision() {
     );
     assert_eq!(plan.relayhost.len(), 1);
 }
+
+#[test]
+fn a_password_is_taken_or_not_and_told_in_no_line_however_it_was_written() {
+    let taken = |plan: Plan| {
+        let report = plan.report().join("\n");
+        assert!(!report.contains("S3cr3tHuff"), "{report}");
+        plan.credentials.map(|login| login.password)
+    };
+    for (line, password) in [
+        ("--user=u --pass=S3cr3tHuff", Some("S3cr3tHuff")),
+        ("--user u --pass S3cr3tHuff", Some("S3cr3tHuff")),
+        ("--user=u -p S3cr3tHuff", None),
+        ("--user=u --passwd S3cr3tHuff", None),
+        ("S3cr3tHuff", None),
+    ] {
+        let remotes = format!("h.example smtp {line}\n");
+        let files = [(nullmailer::CONFIG, &*remotes, false)];
+        let plan = read_with(nullmailer::read, &files);
+        assert_eq!(taken(plan).as_deref(), password, "{line}");
+    }
+    let main = "relayhost = [h.example]\nsmtp_sasl_auth_enable = yes\n\
+        smtp_sasl_password_maps = static:S3cr3tHuff\n";
+    let plan = read_with(postfix::read, &[(postfix::CONFIG, main, false)]);
+    assert_eq!(taken(plan), None);
+}

@@ -5,7 +5,7 @@
 //! remote has TLS settings of its own, ours are common to all.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use mail::nexthop::Nexthop;
+use mail::{masked::MASK, nexthop::Nexthop};
 
 use super::{
     ours::Ours,
@@ -122,6 +122,17 @@ fn single(plan: &mut Plan, at: Place<'_>, file: &str, value: &str) {
     }
 }
 
+/// Options that take a value, in the same word or the next.
+const VALUED: [&str; 7] = [
+    "port",
+    "user",
+    "pass",
+    "x509certfile",
+    "x509keyfile",
+    "x509cafile",
+    "x509crlfile",
+];
+
 /// One relay, and its kind of TLS.
 fn remote(
     plan: &mut Plan,
@@ -136,9 +147,13 @@ fn remote(
     let (mut user, mut password) = (None, None);
     let (mut certificate, mut key) = (None, None);
     let mut unchecked = None;
-    for word in words.iter().skip(1) {
+    let mut words = words.iter().skip(1).peekable();
+    while let Some(word) = words.next() {
         let option = word.trim_start_matches('-');
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let (name, mut value) = option.split_once('=').unwrap_or((option, ""));
+        if word.starts_with("--") && !word.contains('=') && VALUED.contains(&name) {
+            value = words.next_if(|it| !it.starts_with('-')).map_or("", |it| it);
+        }
         match name {
             "smtp" => {}
             "qmqp" => {
@@ -164,7 +179,12 @@ fn remote(
                 name,
                 "what the relayhost offers is used",
             ),
-            _ => plan.note(Verdict::Unmapped, at, name, "is not known here"),
+            _ => {
+                // It may be the value of what is not known.
+                let is_option = word.starts_with('-') || word.contains('=');
+                let shown = if is_option { name } else { MASK };
+                plan.note(Verdict::Unmapped, at, shown, "is not known here");
+            }
         }
     }
     // Ours defaults to the same ports.

@@ -150,7 +150,7 @@ fn found(
     login: &str,
     of: &[Nexthop],
 ) {
-    let login = login.split_once(':').unwrap_or((login, ""));
+    let login = login.split_once(':').unwrap_or(("", login));
     plan.login(source, at, login, of);
     known.extend_from_slice(of);
 }
