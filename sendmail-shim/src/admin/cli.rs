@@ -113,7 +113,7 @@ enum Command {
     ///
     /// The journal and the queue of both programs, sendmail-shim and smarthost, are read. A message
     /// is followed to the next hop under its id there, and so are its bounces, if the log of that
-    /// host is read too.
+    /// host is read too. WHAT is needed, except with `--live`. Exit status 1: nothing was found.
     Trace(console::trace::Trace),
     /// Show the queue by destination and by user, with reasons, the relayhost and the disk; without
     /// privileges, only your own mail
@@ -127,7 +127,8 @@ enum Command {
         json: bool,
     },
     /// Send a test message as any program would, and follow it until the relayhost has accepted it.
-    /// A smarthost does not count a few such messages a day (a tenth of the machine's limit).
+    /// A smarthost does not count a few such messages a day (a tenth of the machine's limit). Exit
+    /// status 69: refused for good, or the agent cannot be asked; 75: it waits, or was not taken.
     Test {
         /// The recipient; by default root, which aliases and admin= redirect.
         #[arg(value_parser = Address::parse)]

@@ -82,6 +82,13 @@ fn unavailable(report: Report) -> Report {
     report
 }
 
+/// The same, where the agent has ended a session.
+fn ended(report: Report) -> Report {
+    let text = b"421 4.4.2 the session has ended; what was not answered is not taken\r\n";
+    let _ = io::stdout().write_all(text);
+    report
+}
+
 struct Relay {
     stream: UnixStream,
     dialogue: Dialogue,
@@ -157,7 +164,7 @@ impl Relay {
         if self.dialogue.is_told_of_its_end() {
             return report;
         }
-        unavailable(report)
+        ended(report)
     }
 
     /// Waits for what is typed next; `false`: nothing.

@@ -130,7 +130,7 @@ fn aliases(settings: &Settings, findings: &mut Findings) {
         findings.warn(
             "aliases",
             fault,
-            "correct the line; it is ignored until then",
+            "correct it; until then, others of a list are served, or what was read before counts",
         );
     }
 }
