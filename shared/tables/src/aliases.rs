@@ -56,6 +56,8 @@ pub struct Aliases {
     copies: Option<PathBuf>,
 }
 
+    /// A list is followed only where it is as it is for everybody.
+    doubts: bool,
 impl Aliases {
     /// With nothing read yet: [`Self::refresh`] does.
     pub fn new(files: &[PathBuf], missing: Missing, grammar: Grammar) -> Self {
@@ -75,9 +77,16 @@ impl Aliases {
             copies: None,
         }
     }
+            doubts: false,
 
     /// Goes on with copies of the files in this directory, as if they had been read before.
     pub fn recall(&mut self, directory: &Path) {
+    /// Follows no list that may be another one for who knows what was read before
+    /// ([`Watched::doubt`]).
+    pub fn doubt(&mut self) {
+        self.doubts = true;
+    }
+
         let grammar = self.grammar;
         self.recalled = true;
         for file in &mut self.files {
@@ -147,6 +156,13 @@ impl Aliases {
 
     /// Lines of the files that could not be read when they were last looked at.
     pub fn faults(&self) -> &[Problem] {
+    /// Why the files may say something else to who knows what was read before.
+    pub fn doubtful(&self) -> Option<Problem> {
+        self.files
+            .iter()
+            .find_map(|file| file.doubt(Table::is_empty))
+    }
+
         &self.faults
     }
 
@@ -190,6 +206,7 @@ impl Aliases {
                     copies: self.copies.as_deref(),
                     known: &mut self.lists,
                     used: &mut used,
+                    doubts: self.doubts,
                     writers: &mut writers,
                     problems,
                     now,
@@ -229,6 +246,7 @@ struct Follower<'a> {
     copies: Option<&'a Path>,
     /// Lists of before.
     known: &'a mut BTreeMap<PathBuf, Watched<Vec<Target>>>,
+    doubts: bool,
     /// Lists that are still named.
     used: &'a mut BTreeMap<PathBuf, Watched<Vec<Target>>>,
     /// Files that were looked at, and who else writes them.
@@ -283,6 +301,15 @@ impl Follower<'_> {
         let (value, origin) = (list.value.clone()?, list.origin?);
         if let Some(why) = self.hidden(path, origin, trail) {
             self.problem(format!("{} is not followed: {why}", path.display()));
+        let doubt = list.doubt(Vec::is_empty).filter(|_| self.doubts);
+        if let Some(doubt) = doubt {
+            self.problem(format!(
+                "{} is not followed: {}",
+                path.display(),
+                doubt.text
+            ));
+            return None;
+        }
             return None;
         }
         Some(value)

@@ -53,6 +53,12 @@ pub fn kept(directory: &Path, path: &Path, most: u64) -> Kept {
     }
 }
 
+/// Whether it can be told which copies there are: none is an answer too.
+pub fn are_seen(directory: &Path) -> bool {
+    let listed = within::ask(directory, |directory| fs::read_dir(directory).map(drop));
+    listed.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
+}
+
 /// Keeps what was read from a file, and says where. Other copies of it stay.
 pub fn write(directory: &Path, path: &Path, held: &[u8]) -> io::Result<PathBuf> {
     let copy = directory.join(named(path, held));

@@ -66,6 +66,10 @@ pub struct Watched<T> {
     is_meant: bool,
     /// What is wrong with the file as it is now, while what was read before stays.
     refused: Vec<Problem>,
+    /// What is wrong with a line of what was taken.
+    faulty: Option<Problem>,
+    /// There may be a copy, and it may not be looked at.
+    is_blind: bool,
     /// The text of a copy that stands for what was read before.
     recalled: Option<String>,
     /// What was taken last, for a copy, if one is kept.
@@ -115,6 +119,8 @@ impl<T: Default> Watched<T> {
             origin: None,
             is_meant: false,
             refused: Vec::new(),
+            faulty: None,
+            is_blind: false,
             recalled: None,
             taken: None,
             keeps: false,
@@ -125,6 +131,7 @@ impl<T: Default> Watched<T> {
     /// taken from now on is to be kept ([`Self::taken`]).
     pub fn recall(&mut self, directory: &Path, read: impl Fn(&Path, &str) -> (T, Vec<Problem>)) {
         self.keeps = true;
+        self.is_blind = !copies::are_seen(directory);
         let Kept::Copy(_, held) = copies::kept(directory, &self.path, MAX) else {
             return;
         };
@@ -146,6 +153,25 @@ impl<T: Default> Watched<T> {
     /// Why the file is not taken as it is now; nothing, where it is.
     pub fn refused(&self) -> &[Problem] {
         &self.refused
+    }
+
+    /// Why what was read may not be what is in force where it was read before: it could not be
+    /// read, or who reads it cannot look at the copy that would stay in its place.
+    pub fn doubt(&self, is_empty: impl Fn(&T) -> bool) -> Option<Problem> {
+        if self.value.is_none() {
+            return self.refused.first().cloned();
+        }
+        if !self.is_blind {
+            return None;
+        }
+        let emptied = || Problem {
+            path: self.path.clone(),
+            line: 0,
+            text: format!("holds nothing; if it should, write the line `{EMPTY}`"),
+            fault: true,
+        };
+        let is_emptied = self.origin.is_some() && !self.holds(is_empty);
+        self.faulty.clone().or_else(|| is_emptied.then(emptied))
     }
 
     /// Whether it holds anything, or says that it does not.
@@ -174,6 +200,7 @@ impl<T: Default> Watched<T> {
             return match self.rules.missing {
                 Missing::EmptyAtFirst if !had => {
                     self.is_meant = false;
+                    self.faulty = None;
                     self.note(Taken::Nothing);
                     self.take(T::default(), None)
                 }
@@ -194,6 +221,7 @@ impl<T: Default> Watched<T> {
             return self.keep("is faulty", problems);
         }
         self.is_meant = is_meant;
+        self.faulty = problems.iter().find(|problem| problem.fault).cloned();
         self.note(Taken::Text(text));
         Looked {
             problems,

@@ -12,8 +12,9 @@ use std::{
 };
 
 use mail::{
+    address::LocalPart,
     clock::Timestamp,
-    maps::{Problem, Table},
+    maps::{Problem, Table, Target, expand_rest},
     message::rewrite::Rules,
 };
 use system::log::{Level, line};
@@ -75,6 +76,14 @@ impl Tables {
         tables
     }
 
+    /// The same for who sends in the agent's place: where a file may say something else to the
+    /// agent, [`Self::doubt`] tells.
+    pub fn in_its_place(settings: &Settings) -> Self {
+        let mut tables = Self::recalled(settings);
+        tables.aliases.doubt();
+        tables
+    }
+
     /// The same for the agent, which keeps what it takes.
     pub fn kept(settings: &Settings) -> Self {
         Self {
@@ -91,6 +100,27 @@ impl Tables {
     /// Why files are not taken as they are now.
     pub fn refused(&self) -> impl Iterator<Item = &Problem> {
         self.aliases.refused().chain(self.revaliases.refused())
+    }
+
+    /// Why mail for these local names may not be what the agent would make of it: a table cannot be
+    /// read, or has lost what it held as far as can be known. `told`: what is wrong in the files.
+    pub fn doubt(&self, names: &[LocalPart], told: &[Problem]) -> Option<String> {
+        // One that is there and empty is usual, and changes only under which name mail goes out.
+        let revaliases = self.revaliases.doubt(|_| false);
+        let of_files = || self.aliases.doubtful().filter(|_| !names.is_empty());
+        if let Some(problem) = revaliases.or_else(of_files) {
+            return Some(problem.to_string());
+        }
+        let list = names.iter().find_map(|name| {
+            let rest = expand_rest(&self.rules.aliases, name).ok()?;
+            rest.targets.into_iter().find_map(|target| match target {
+                Target::Include(path) => Some(path),
+                _ => None,
+            })
+        })?;
+        let begins = format!("{} is not followed", list.display());
+        let known = told.iter().find(|it| it.text.starts_with(&begins));
+        Some(known.map_or(begins, ToString::to_string))
     }
 
     /// The rules, up to date, and what is wrong in the files that were just read.

@@ -10,7 +10,13 @@ use std::{
     path::Path,
 };
 
-use mail::{clock, envelope::Rcpt, limits, message::recipients, outcome::Failure};
+use mail::{
+    clock,
+    envelope::Rcpt,
+    limits,
+    message::{recipients, rewrite::looked_up},
+    outcome::Failure,
+};
 use settings::ConfigError;
 use system::{patient::Patient, sysexits::Exit};
 
@@ -216,13 +222,17 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
         content: ready.message.content,
         charset: ready.message.charset,
     };
-    let mut tables = Tables::new(settings);
-    let prepared = prepare(
-        &submitted,
-        ready.message.header.clone(),
-        tables.refresh(now).0,
-    )
-    .map_err(|error| Report::fault(Exit::DataErr, error.to_string()))?;
+    let mut tables = Tables::in_its_place(settings);
+    let problems = tables.refresh(now).1;
+    let rules = tables.rules();
+    let names = ready.recipients.iter();
+    let names: Vec<_> = names.filter_map(|it| looked_up(&it.to, rules)).collect();
+    if let Some(why) = tables.doubt(&names, &problems) {
+        let text = format!("not sent and not queued: {no_agent}; without it, {why}");
+        return Err(Report::fault(Exit::TempFail, text));
+    }
+    let prepared = prepare(&submitted, ready.message.header.clone(), rules)
+        .map_err(|error| Report::fault(Exit::DataErr, error.to_string()))?;
     let names: Vec<_> = prepared
         .envelope
         .recipients

@@ -21,7 +21,7 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
-pub use recipient::{local_name, resolve};
+pub use recipient::{local_name, looked_up, resolve};
 pub use rules::{Caller, Change, LEFT_OUT, RewriteError, Rules};
 pub use sender::{account_named, account_of, default_from};
 

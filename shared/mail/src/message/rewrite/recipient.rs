@@ -43,6 +43,17 @@ pub fn resolve(rcpt: &Rcpt, rules: &Rules) -> Result<Vec<Recipient>, RewriteErro
     envelope(std::slice::from_ref(rcpt), rules, &mut Vec::new())
 }
 
+/// The local name that is looked up for a recipient, if he has one.
+pub fn looked_up(to: &Mailbox, rules: &Rules) -> Option<LocalPart> {
+    match to {
+        Mailbox::Local(name) => Some(name.clone()),
+        Mailbox::Address(address) if rules.is_this_host(address.domain()) => {
+            LocalPart::new(&address.local_name()).ok()
+        }
+        Mailbox::Address(_) => None,
+    }
+}
+
 /// The local name that a recipient of an envelope came from, if it came from one.
 pub fn local_name(recipient: &Recipient, rules: &Rules) -> Option<LocalPart> {
     let given = recipient.original.as_ref();
@@ -237,10 +248,7 @@ impl Resolver<'_> {
         }
         // A local name is kept even where it changes nothing: it is looked up again when the
         // message is sent.
-        let local = match &origin.rcpt.to {
-            Mailbox::Local(_) => true,
-            Mailbox::Address(address) => self.rules.is_this_host(address.domain()),
-        };
+        let local = looked_up(&rcpt.to, self.rules).is_some();
         let original = origin.address.clone();
         self.recipients.push(Recipient {
             original: original.filter(|original| local || *original != address),
