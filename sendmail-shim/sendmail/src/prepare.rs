@@ -8,6 +8,8 @@
 //! Failures: [`RewriteError`] (a bad address, a loop of aliases), [`TooManyHops`].
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 
+use std::collections::HashSet;
+
 use mail::{
     address::{Address, LocalPart, Mailbox, list, quote_local},
     clock::Timestamp,
@@ -44,6 +46,30 @@ pub struct Prepared {
     pub header: Header,
     /// For `explain` and the log.
     pub changes: Vec<Change>,
+}
+
+/// Behind this the agent's answer says whose mail aliases refuse, while others get it.
+pub const REFUSED: &str = "; refused: ";
+
+impl Prepared {
+    /// Whose mail aliases refuse, while others get it, and why.
+    pub fn refused(&self) -> Option<String> {
+        let told: Vec<_> = self.refusals().map(|it| it.after.as_str()).collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
+    /// The same, for who cannot tell their sender: they are no recipients any more.
+    pub fn without_refused(&mut self) -> Option<String> {
+        let refused: HashSet<_> = self.refusals().map(|it| it.before.clone()).collect();
+        let all = &mut self.envelope.recipients;
+        all.retain(|it| !refused.contains(it.address.as_str()));
+        self.refused()
+    }
+
+    fn refusals(&self) -> impl Iterator<Item = &Change> {
+        let changes = self.changes.iter();
+        changes.filter(|it| it.what == rewrite::REFUSED)
+    }
 }
 
 /// Why a message cannot go.

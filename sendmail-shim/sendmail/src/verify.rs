@@ -172,17 +172,23 @@ pub fn told(
     let mut lines: Vec<_> = left_out
         .map(|it| format!("{text}: not all of it: {} ({})", it.after, it.because))
         .collect();
+    let refused = changes.iter().filter(|it| it.what == rewrite::REFUSED);
+    let refused: HashMap<_, _> = refused.map(|it| (it.before.as_str(), it)).collect();
     let mut because = HashMap::new();
     for change in changes.iter().filter(|it| it.what == "envelope recipient") {
         because.entry(&change.after).or_insert(&change.because);
     }
     lines.extend(envelope.recipients.into_iter().map(|recipient| {
         let address = recipient.address.to_string();
+        if let Some(it) = refused.get(address.as_str()) {
+            let because = &it.because;
+            return format!("{text}: undeliverable: refused {} ({because})", it.after);
+        }
         let because = because.get(&address).map(|because| format!(" ({because})"));
         format!(
             "{text}: <{address}>{}, {route}",
             because.unwrap_or_default()
         )
     }));
-    (lines, true)
+    (lines, refused.is_empty())
 }

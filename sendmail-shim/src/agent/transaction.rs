@@ -29,7 +29,7 @@ use super::{
     state::Agent,
     unchanged::keeping as unchanged,
 };
-use crate::prepare::{PrepareError, Prepared, Submitted, prepare};
+use crate::prepare::{self, PrepareError, Prepared, Submitted, prepare};
 
 /// From MAIL to the end of the message.
 pub(super) struct Transaction<'a> {
@@ -256,7 +256,7 @@ impl<'a> Transaction<'a> {
                     life::identified(id, &field.value());
                 }
                 self.count(size);
-                let left_out = left_out(id, &prepared.changes);
+                let left_out = left_out(id, &prepared.changes) + &refused(prepared);
                 let note = self.taken(id, envelope, size, terms);
                 Verdict::AcceptWith(Reply::new(
                     250,
@@ -372,6 +372,13 @@ fn left_out(id: QueueId, changes: &[Change]) -> String {
     })
 }
 
+/// Whose mail is refused, for whoever called: his sender is told when it is returned.
+fn refused(prepared: &Prepared) -> String {
+    let told = prepared.refused();
+    let told = told.map(|why| prepare::REFUSED.to_owned() + &escape(why.as_bytes(), 200));
+    told.unwrap_or_default()
+}
+
 fn too_big() -> Reply {
     Reply::literal("552 5.3.4 the header section is too big")
 }
@@ -380,7 +387,7 @@ fn refusal(error: &PrepareError) -> Reply {
     let status = match error {
         PrepareError::Rewrite(RewriteError::Sender(_)) => EnhancedStatus::new(5, 1, 7),
         PrepareError::Rewrite(RewriteError::Recipient(_)) => EnhancedStatus::new(5, 1, 3),
-        PrepareError::Rewrite(RewriteError::Refused(_)) => EnhancedStatus::new(5, 2, 1),
+        PrepareError::Rewrite(RewriteError::Refused(_)) => EnhancedStatus::new(5, 1, 1),
         PrepareError::Rewrite(RewriteError::Alias(_)) | PrepareError::Hops => {
             EnhancedStatus::new(5, 4, 6)
         }

@@ -5,7 +5,7 @@
 //! wins (75).
 //! `sysexits.h`.
 
-use mail::outcome::{Failure, Outcome, Stage};
+use mail::outcome::{Failure, Outcome};
 use system::sysexits::Exit;
 
 /// How it ended.
@@ -59,6 +59,18 @@ impl Report {
         report
     }
 
+    /// Adds what was taken for others alone: whose mail aliases refuse, and why.
+    #[must_use]
+    pub fn with_refused(mut self, refused: Option<String>) -> Self {
+        if let Some(refused) = refused {
+            if self.exit == Exit::Ok {
+                self.exit = Exit::NoUser;
+            }
+            self.lines.push(format!("refused by an alias: {refused}"));
+        }
+        self
+    }
+
     /// Adds malformed recipients, which were not tried.
     #[must_use]
     pub fn with_problems(mut self, problems: Vec<String>) -> Self {
@@ -73,7 +85,7 @@ impl Report {
 fn refused(failure: &Failure) -> Exit {
     let status = failure.status.to_string();
     match failure.stage {
-        Stage::Recipient if status == "5.1.1" => Exit::NoUser,
+        _ if status == "5.1.1" => Exit::NoUser,
         _ if status == "5.3.4" || status == "5.2.3" || status.starts_with("5.1.") => Exit::DataErr,
         _ => Exit::Unavailable,
     }
@@ -82,7 +94,7 @@ fn refused(failure: &Failure) -> Exit {
 #[cfg(test)]
 mod tests {
     use mail::{
-        outcome::{Blame, Delivery, Handover},
+        outcome::{Blame, Delivery, Handover, Stage},
         status::{EnhancedStatus, ReplyCode},
     };
 

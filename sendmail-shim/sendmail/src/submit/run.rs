@@ -14,8 +14,11 @@ use mail::{
     clock,
     envelope::Rcpt,
     limits,
-    message::{recipients, rewrite::looked_up},
-    outcome::Failure,
+    message::{
+        recipients,
+        rewrite::{RewriteError, looked_up},
+    },
+    outcome::{Failure, Outcome},
 };
 use settings::ConfigError;
 use system::{patient::Patient, sysexits::Exit};
@@ -36,7 +39,7 @@ use crate::{
     },
     identity,
     plan::{self, Submission, misplaced},
-    prepare::{Submitted, prepare},
+    prepare::{PrepareError, REFUSED, Submitted, prepare},
 };
 
 /// The configuration, read at most once; what can be used of it, and what is wrong.
@@ -172,7 +175,10 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
     if places::named().is_some() || !default.exists() {
         socket = &config.salvaged()?.socket;
     }
-    let taken = |outcomes: &[_]| Ok(Report::of(&ready.names(), outcomes, verbose));
+    let taken = |outcomes: &[Outcome]| {
+        let report = Report::of(&ready.names(), outcomes, verbose);
+        Ok(report.with_refused(outcomes.iter().find_map(refused)))
+    };
     let (failure, starts) = match agent::send(socket, ready) {
         HandedOver::Outcomes(outcomes) => return taken(&outcomes),
         HandedOver::NotTaken { failure, starts } => (failure, starts),
@@ -184,6 +190,17 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
     match agent::send_once_it_listens(socket, ready) {
         HandedOver::Outcomes(outcomes) => taken(&outcomes),
         HandedOver::NotTaken { .. } => Err(report),
+    }
+}
+
+/// Whose mail the agent does not take with the others'.
+fn refused(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Delivered(delivery) => {
+            let (_, refused) = delivery.reply.split_once(REFUSED)?;
+            Some(refused.to_owned())
+        }
+        Outcome::Deferred(_) | Outcome::Failed(_) => None,
     }
 }
 
@@ -231,8 +248,15 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
         let text = format!("not sent and not queued: {no_agent}; without it, {why}");
         return Err(Report::fault(Exit::TempFail, text));
     }
-    let prepared = prepare(&submitted, ready.message.header.clone(), rules)
-        .map_err(|error| Report::fault(Exit::DataErr, error.to_string()))?;
+    let mut prepared =
+        prepare(&submitted, ready.message.header.clone(), rules).map_err(|error| {
+            let exit = match &error {
+                PrepareError::Rewrite(RewriteError::Refused(_)) => Exit::NoUser,
+                PrepareError::Rewrite(_) | PrepareError::Hops => Exit::DataErr,
+            };
+            Report::fault(exit, error.to_string())
+        })?;
+    let refused = prepared.without_refused();
     let names: Vec<_> = prepared
         .envelope
         .recipients
@@ -251,7 +275,7 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
             if report.exit != Exit::Ok || submission.verbose {
                 report.lines.push(no_agent.to_owned());
             }
-            Ok(report)
+            Ok(report.with_refused(refused))
         }
         Err(failure) => Err(Report::fault(
             Exit::TempFail,

@@ -81,10 +81,12 @@ pub struct Rest {
     pub loops: Vec<ExpandError>,
     /// The names that lead nowhere else.
     pub unserved: Vec<LocalPart>,
+    /// The names that refuse mail, and why.
+    pub refused: Vec<(LocalPart, String)>,
 }
 
 /// Follows a name as [`expand`] does. A chain that comes back to itself is an error only if the
-/// name stands for nobody else.
+/// name stands for nobody else. Names that refuse mail are among the targets, too.
 pub fn expand_rest(table: &Table, name: &LocalPart) -> Result<Rest, ExpandError> {
     let expansion = followed(table, name)?;
     let targets = expansion.results.into_iter().map(|(target, _)| target);
@@ -92,26 +94,27 @@ pub fn expand_rest(table: &Table, name: &LocalPart) -> Result<Rest, ExpandError>
         targets: targets.collect(),
         loops: expansion.loops.into_iter().map(ExpandError::Loop).collect(),
         unserved: expansion.unserved,
+        refused: expansion.refused,
     })
 }
 
+/// Whether a name can be followed, and how many steps that took.
+pub fn tried(table: &Table, name: &LocalPart) -> (Result<(), ExpandError>, usize) {
+    let mut expansion = Expansion::new(table);
+    let followed = expansion.follow(name);
+    let steps = expansion.steps;
+    let whole = followed.and_then(|()| expansion.ended());
+    let tried = whole.and_then(|it| match it.loops.into_iter().next() {
+        Some(names) => Err(ExpandError::Loop(names)),
+        None => Ok(()),
+    });
+    (tried, steps)
+}
+
 fn followed<'a>(table: &'a Table, name: &LocalPart) -> Result<Expansion<'a>, ExpandError> {
-    let mut expansion = Expansion {
-        table,
-        path: Vec::new(),
-        followed: HashSet::new(),
-        given: HashSet::new(),
-        results: Vec::new(),
-        led: 0,
-        loops: Vec::new(),
-        unserved: Vec::new(),
-    };
+    let mut expansion = Expansion::new(table);
     expansion.follow(name)?;
-    if !expansion.results.is_empty() {
-        return Ok(expansion);
-    }
-    let first = expansion.loops.into_iter().next();
-    Err(first.map_or(ExpandError::Nobody, ExpandError::Loop))
+    expansion.ended()
 }
 
 struct Expansion<'a> {
@@ -125,12 +128,45 @@ struct Expansion<'a> {
     led: usize,
     loops: Vec<Vec<String>>,
     unserved: Vec<LocalPart>,
+    refused: Vec<(LocalPart, String)>,
+    /// So many names and results were looked at.
+    steps: usize,
 }
 
-impl Expansion<'_> {
+impl<'a> Expansion<'a> {
+    fn new(table: &'a Table) -> Self {
+        Self {
+            table,
+            path: Vec::new(),
+            followed: HashSet::new(),
+            given: HashSet::new(),
+            results: Vec::new(),
+            led: 0,
+            loops: Vec::new(),
+            unserved: Vec::new(),
+            refused: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// An error if it led to nobody.
+    fn ended(self) -> Result<Self, ExpandError> {
+        if !self.results.is_empty() {
+            return Ok(self);
+        }
+        let first = self.loops.into_iter().next();
+        Err(first.map_or(ExpandError::Nobody, ExpandError::Loop))
+    }
+
     fn follow(&mut self, name: &LocalPart) -> Result<(), ExpandError> {
         let itself = || Target::Mailbox(Mailbox::Local(name.clone()));
         let mut key = name.as_str().to_lowercase();
+        self.steps = self.steps.saturating_add(1);
+        // Its entry, which may be long, is not read again.
+        if self.followed.contains(&key) && self.path.last() != Some(&key) {
+            self.again(key);
+            return Ok(());
+        }
         let mut entry = self.table.named(&key);
         if entry.is_none() && !self.path.iter().any(|on_path| on_path == CATCH_ALL) {
             entry = self.table.catch_all.as_ref().map(Cow::Borrowed);
@@ -142,15 +178,8 @@ impl Expansion<'_> {
         if self.path.last() == Some(&key) {
             return self.give(itself(), Some(&entry));
         }
-        if let Some(start) = self.path.iter().position(|on_path| *on_path == key) {
-            if self.loops.len() < LOOPS {
-                let names = self.path.iter().skip(start).cloned();
-                self.loops.push(names.chain([key]).collect());
-            }
-            return Ok(());
-        }
         if !self.followed.insert(key.clone()) {
-            self.led = self.led.saturating_add(1);
+            self.again(key);
             return Ok(());
         }
         if self.path.len() >= MAX_DEPTH {
@@ -164,7 +193,12 @@ impl Expansion<'_> {
                 Target::Final(mailbox) => {
                     self.give(Target::Mailbox(mailbox.clone()), Some(&entry))?;
                 }
-                other => self.give(other.clone(), Some(&entry))?,
+                other => {
+                    if let Target::Refusal(why) = other {
+                        self.refused.push((name.clone(), why.clone()));
+                    }
+                    self.give(other.clone(), Some(&entry))?;
+                }
             }
         }
         self.path.pop();
@@ -176,7 +210,20 @@ impl Expansion<'_> {
         Ok(())
     }
 
+    /// A name that was followed before: on this way, or on another one.
+    fn again(&mut self, key: String) {
+        match self.path.iter().position(|on_path| *on_path == key) {
+            None => self.led = self.led.saturating_add(1),
+            Some(start) if self.loops.len() < LOOPS => {
+                let names = self.path.iter().skip(start).cloned();
+                self.loops.push(names.chain([key]).collect());
+            }
+            Some(_) => {}
+        }
+    }
+
     fn give(&mut self, target: Target, entry: Option<&Entry>) -> Result<(), ExpandError> {
+        self.steps = self.steps.saturating_add(1);
         let key = match &target {
             Target::Mailbox(mailbox) => mailbox.key(),
             other => other.to_string(),

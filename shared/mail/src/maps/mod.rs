@@ -14,7 +14,7 @@ mod read;
 mod table;
 mod target;
 
-pub use expand::{ExpandError, NOBODY, Named, Rest, expand, expand_rest, expand_with_files};
+pub use expand::{ExpandError, NOBODY, Named, Rest, expand, expand_rest, expand_with_files, tried};
 pub use lines::{LogicalLine, ORPHAN, logical_lines};
 pub use table::{Entry, Problem, Table};
 pub use target::Target;

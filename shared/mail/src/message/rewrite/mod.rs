@@ -22,7 +22,7 @@ mod sender;
 mod tests;
 
 pub use recipient::{local_name, looked_up, resolve};
-pub use rules::{Caller, Change, LEFT_OUT, RewriteError, Rules};
+pub use rules::{Caller, Change, LEFT_OUT, REFUSED, RewriteError, Rules};
 pub use sender::{account_named, account_of, default_from};
 
 use crate::{

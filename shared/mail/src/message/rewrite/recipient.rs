@@ -10,14 +10,14 @@
 //! short one too, are local names.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::collections::{HashMap, hash_map};
+use std::collections::{HashMap, HashSet, hash_map};
 
 use crate::{
     address::{Address, AddressError, LocalPart, Mailbox},
     envelope::{Rcpt, Recipient},
     limits,
     maps::{Rest, Target, expand_rest},
-    message::rewrite::rules::{A_LABELS, Change, LEFT_OUT, RewriteError, Rules},
+    message::rewrite::rules::{A_LABELS, Change, LEFT_OUT, REFUSED, RewriteError, Rules},
 };
 
 /// The envelope's recipients.
@@ -31,11 +31,12 @@ pub(super) fn envelope(
         changes,
         recipients: Vec::new(),
         known: HashMap::new(),
+        refused: Vec::new(),
     };
     for rcpt in recipients {
         resolver.resolve(rcpt)?;
     }
-    Ok(resolver.recipients)
+    resolver.done()
 }
 
 /// Who gets mail for one recipient now.
@@ -82,6 +83,8 @@ struct Resolver<'a> {
     recipients: Vec<Recipient>,
     /// Where in `recipients` an address stands.
     known: HashMap<String, usize>,
+    /// Whose mail is refused, and why.
+    refused: Vec<(Recipient, Change)>,
 }
 
 /// A recipient on its way: what was asked for, and the same as an address.
@@ -129,12 +132,13 @@ impl Resolver<'_> {
             .and_then(|name| {
                 expand_rest(&self.rules.aliases, &name).map_err(|error| error.to_string())
             });
-        let mut unserved = Vec::new();
+        let (mut unserved, mut refused) = (Vec::new(), Vec::new());
         match expanded {
             Ok(Rest {
                 targets,
                 loops,
                 unserved: names,
+                refused: refusing,
             }) => {
                 let told = loops.iter().map(|looped| Change {
                     what: LEFT_OUT.into(),
@@ -144,17 +148,22 @@ impl Resolver<'_> {
                 });
                 self.changes.extend(told);
                 unserved = names;
+                refused = refusing;
                 for target in targets {
                     match target {
                         Target::Mailbox(mailbox) => mailboxes.push(mailbox),
-                        Target::Refusal(reason) => {
-                            return Err(RewriteError::Refused(format!("`{name}`: {reason}")));
-                        }
+                        Target::Refusal(_) => {}
                         other => failure = unmailable(&other),
                     }
                 }
             }
             Err(error) => failure = error,
+        }
+        for (name, why) in &refused {
+            self.refuse(name, why, &place, origin.rcpt)?;
+        }
+        if mailboxes.is_empty() && !refused.is_empty() {
+            return Ok(());
         }
         if mailboxes.is_empty() {
             return match self.rules.admin {
@@ -177,6 +186,48 @@ impl Resolver<'_> {
             self.unaliased(name.as_str(), origin, &format!(" ({place})"))?;
         }
         Ok(())
+    }
+
+    /// A name that refuses mail is a recipient all the same, so that its sender is told.
+    fn refuse(
+        &mut self,
+        name: &LocalPart,
+        why: &str,
+        place: &str,
+        rcpt: &Rcpt,
+    ) -> Result<(), RewriteError> {
+        let address = Address::new(name.as_str(), &self.rules.hostname);
+        let address = address.map_err(|error| bad(name.as_str(), error))?;
+        let told = Change {
+            what: REFUSED.into(),
+            before: address.to_string(),
+            after: format!("`{name}`: {why}"),
+            because: place.to_owned(),
+        };
+        let recipient = Recipient {
+            original: Some(address.clone()),
+            notify: rcpt.notify,
+            orcpt: rcpt.orcpt.clone(),
+            address,
+        };
+        self.refused.push((recipient, told));
+        Ok(())
+    }
+
+    /// All of them. An error if nobody is left of those whose mail is not refused.
+    fn done(self) -> Result<Vec<Recipient>, RewriteError> {
+        let mut all = self.recipients;
+        if let (true, Some((_, told))) = (all.is_empty(), self.refused.first()) {
+            return Err(RewriteError::Refused(told.after.clone()));
+        }
+        let mut known: HashSet<_> = self.known.into_keys().collect();
+        for (recipient, told) in self.refused {
+            if known.insert(recipient.address.key()) {
+                all.push(recipient);
+                self.changes.push(told);
+            }
+        }
+        Ok(all)
     }
 
     /// A local name that no alias names: to the administrator, or at the domain.

@@ -13,6 +13,9 @@ pub(super) const A_LABELS: &str = "domain in ASCII (RFC 5890)";
 /// [`Change::what`] of an alias that is followed without a name that comes back to itself.
 pub const LEFT_OUT: &str = "left out of an alias";
 
+/// [`Change::what`] of a recipient whose mail an alias refuses, while others get it.
+pub const REFUSED: &str = "refused by an alias";
+
 /// Which user submitted; from the socket's credentials, never from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
