@@ -2,10 +2,11 @@
 //! and `admin` count that were set after it was queued.
 //!
 //! Contract: pure. Each name is expanded once for as long as the rules are the same, however many
-//! recipients came from it. Where a recorded address still is among those that its name stands for,
-//! it stays alone: the others have records of their own. Where it is not, whoever the name stands
-//! for takes its place, unless he has the message already, or waits for it.
-//! Failures: a name that cannot be resolved now keeps the address that it had.
+//! recipients came from it. Whoever a name stands for now gets the message as long as anybody of it
+//! waits, unless he has it already, or waits for it; whoever it does not stand for any more does
+//! not.
+//! Failures: a name that cannot be resolved now keeps the address that it had; what an alias
+//! refuses by now fails ([`Names::refusal`]).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +17,7 @@ use mail::{
     address::{LocalPart, Mailbox},
     envelope::{Envelope, Rcpt, Recipient},
     limits,
-    message::rewrite::{self, Rules},
+    message::rewrite::{self, RewriteError, Rules},
 };
 
 /// Whom names stand for, as they were asked for.
@@ -38,6 +39,8 @@ struct Known {
 /// Whom a name stands for; nobody if it cannot be resolved.
 struct Expansion {
     recipients: Vec<Recipient>,
+    /// An alias says that there is no mail for it: why.
+    refused: Option<String>,
     /// Where in `recipients` an address stands.
     places: HashMap<String, usize>,
 }
@@ -53,11 +56,49 @@ pub(super) struct Replacement {
 impl Names {
     /// Whether anybody of these, named by their index, is no longer who his name stands for.
     pub(super) fn have_changed(&self, envelope: &Envelope, indexes: &[u32], rules: &Rules) -> bool {
-        indexes.iter().any(|&index| {
-            let recorded = usize::try_from(index).ok();
-            let recorded = recorded.and_then(|at| envelope.recipients.get(at));
-            recorded.is_some_and(|recorded| self.changed(recorded, rules).is_some())
-        })
+        let recorded = indexes.iter().filter_map(|&index| {
+            let at = usize::try_from(index).ok()?;
+            envelope.recipients.get(at)
+        });
+        let mut grown: HashMap<LocalPart, Arc<Expansion>> = HashMap::new();
+        for recorded in recorded {
+            let Some(name) = rewrite::local_name(recorded, rules) else {
+                continue;
+            };
+            let expansion = self.expansion(&name, rules);
+            if expansion.lacks(recorded) {
+                return true;
+            }
+            if expansion.recipients.len() > 1 {
+                grown.insert(name, expansion);
+            }
+        }
+        if grown.is_empty() {
+            return false;
+        }
+        let has = keys(&envelope.recipients);
+        grown.values().any(|now| now.other_than(&has).is_some())
+    }
+
+    /// Why mail for a recorded recipient is refused by now; no other name of the message stands for
+    /// him.
+    pub(super) fn refusal(
+        &self,
+        envelope: &Envelope,
+        recorded: &Recipient,
+        rules: &Rules,
+    ) -> Option<String> {
+        let name = rewrite::local_name(recorded, rules)?;
+        let why = self.expansion(&name, rules).refused.clone()?;
+        let others = envelope.recipients.iter();
+        let mut others = others.filter_map(|other| rewrite::local_name(other, rules));
+        // A list stands for what its members refuse, too, so that it is told.
+        let stands = |other| {
+            let expansion = self.expansion(&other, rules);
+            let now = expansion.get(recorded);
+            now.is_some_and(|now| rewrite::local_name(now, rules).as_ref() != Some(&name))
+        };
+        (!others.any(stands)).then_some(why)
     }
 
     /// A message's recipients as they are now; `waiting`: all that are not settled, by their index.
@@ -70,6 +111,7 @@ impl Names {
     ) -> Option<Replacement> {
         let (mut settled, mut waits) = (Vec::new(), Vec::new());
         let mut has = HashSet::new();
+        let (mut lists, mut listed) = (Vec::new(), HashSet::new());
         let mut named: HashMap<_, Arc<Expansion>> = HashMap::new();
         for (index, recorded) in (0u32..).zip(&envelope.recipients) {
             if let Some(name) = rewrite::local_name(recorded, rules) {
@@ -84,6 +126,12 @@ impl Names {
             let changed = self.changed(recorded, rules);
             if changed.is_none() {
                 has.insert(recorded.address.key());
+                if let Some(name) = rewrite::local_name(recorded, rules)
+                    && let Some(list) = named.get(&name)
+                    && listed.insert(name)
+                {
+                    lists.push((recorded, Arc::clone(list)));
+                }
             }
             waits.push((recorded, changed));
         }
@@ -96,15 +144,11 @@ impl Names {
             };
             // Another name of the message still stands for that address.
             let still = named.values().find_map(|other| other.get(recorded));
-            for now in still.into_iter().chain(&changed.recipients) {
-                if has.insert(now.address.key()) {
-                    all.push(Recipient {
-                        notify: recorded.notify,
-                        orcpt: recorded.orcpt.clone(),
-                        ..now.clone()
-                    });
-                }
-            }
+            let now = still.into_iter().chain(&changed.recipients);
+            all.extend(added(recorded, now, &mut has));
+        }
+        for (recorded, list) in lists {
+            all.extend(added(recorded, &list.recipients, &mut has));
         }
         (all.len() <= limits::EXPANDED).then_some(Replacement {
             recipients: all,
@@ -115,8 +159,7 @@ impl Names {
     /// Whom the name of a recorded recipient stands for now, if he is not among these.
     fn changed(&self, recorded: &Recipient, rules: &Rules) -> Option<Arc<Expansion>> {
         let expansion = self.expansion(&rewrite::local_name(recorded, rules)?, rules);
-        let is_same = expansion.recipients.is_empty() || expansion.get(recorded).is_some();
-        (!is_same).then_some(expansion)
+        expansion.lacks(recorded).then_some(expansion)
     }
 
     fn expansion(&self, name: &LocalPart, rules: &Rules) -> Arc<Expansion> {
@@ -156,6 +199,25 @@ impl Names {
     }
 }
 
+fn keys(recipients: &[Recipient]) -> HashSet<String> {
+    recipients.iter().map(|it| it.address.key()).collect()
+}
+
+/// Those of `now` who have no record yet, with the wishes of the one that they come from.
+fn added<'a>(
+    recorded: &'a Recipient,
+    now: impl IntoIterator<Item = &'a Recipient>,
+    has: &mut HashSet<String>,
+) -> Vec<Recipient> {
+    let mut new: Vec<_> = now.into_iter().cloned().collect();
+    new.retain(|now| has.insert(now.address.key()));
+    for now in &mut new {
+        now.notify = recorded.notify;
+        now.orcpt.clone_from(&recorded.orcpt);
+    }
+    new
+}
+
 /// Whether names stand for the same by both.
 fn are_same(one: &Rules, other: &Rules) -> bool {
     Arc::ptr_eq(&one.aliases, &other.aliases)
@@ -166,13 +228,29 @@ fn are_same(one: &Rules, other: &Rules) -> bool {
 impl Expansion {
     fn of(name: &LocalPart, rules: &Rules) -> Self {
         let rcpt = Rcpt::from(Mailbox::Local(name.clone()));
-        let recipients = rewrite::resolve(&rcpt, rules).unwrap_or_default();
+        let (recipients, refused) = match rewrite::resolve(&rcpt, rules) {
+            Ok(recipients) => (recipients, None),
+            Err(RewriteError::Refused(why)) => (Vec::new(), Some(why)),
+            Err(_) => (Vec::new(), None),
+        };
         let places = recipients.iter().zip(0..);
         let places = places.map(|(recipient, place)| (recipient.address.key(), place));
         Self {
             places: places.collect(),
             recipients,
+            refused,
         }
+    }
+
+    /// Whether a recipient that came from this name is none of them any more.
+    fn lacks(&self, recorded: &Recipient) -> bool {
+        !self.recipients.is_empty() && self.get(recorded).is_none()
+    }
+
+    /// One of them who has none of these addresses.
+    fn other_than(&self, has: &HashSet<String>) -> Option<&Recipient> {
+        let mut all = self.recipients.iter();
+        all.find(|now| !has.contains(&now.address.key()))
     }
 
     /// Who of them has this recipient's address.
@@ -291,6 +369,53 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_a_list_has_gained_gets_what_still_waits_for_another_one() {
+        let [ann, bob, new] = ["ann@d.example", "bob@d.example", "new@d.example"];
+        let both = rules(None, &format!("team: {ann}, {bob}\nroot: {bob}\n"));
+        let grown = rules(
+            None,
+            &format!("team: {ann}, {bob}, {new}\nroot: {bob}, deputy@d.example\n"),
+        );
+        let queued = queued_by(&["team"], &both);
+        assert_eq!(now(&queued, 0, &grown).1, [ann, bob, new]);
+        let one = now(&queued, 1, &grown);
+        assert_eq!(
+            one,
+            (vec![ann.to_owned()], vec![bob.to_owned(), new.to_owned()])
+        );
+        let queued = queued_by(&["root"], &both);
+        assert_eq!(now(&queued, 0, &grown).1, [bob, "deputy@d.example"]);
+        // He is named in another way, and has it.
+        let queued = queued_by(&[new, "team"], &both);
+        let has = now(&queued, 1, &grown);
+        assert_eq!(
+            has,
+            (vec![new.to_owned()], vec![ann.to_owned(), bob.to_owned()])
+        );
+    }
+
+    #[test]
+    fn mail_for_a_name_that_is_refused_by_now_fails_unless_another_name_stands_for_its_recipient() {
+        let ann = "ann@d.example";
+        let before = rules(None, &format!("team: {ann}\nops: {ann}\n"));
+        let after = rules(None, &format!("team: :fail: closed\nops: {ann}\n"));
+        let refusal = |to: &[&str]| {
+            let queued = queued_by(to, &before);
+            let names = Names::default();
+            assert!(!names.have_changed(&queued, &[0], &after));
+            names.refusal(&queued, &queued.recipients[0], &after)
+        };
+        assert_eq!(refusal(&["team"]).unwrap(), "`team`: closed");
+        let list = rules(None, "gone: :fail: closed\nmix: gone, ann@d.example\n");
+        let queued = queued_by(&["mix"], &list);
+        let names = Names::default();
+        let refused = |at: usize| names.refusal(&queued, &queued.recipients[at], &list);
+        assert_eq!((refused(0), refused(1).is_some()), (None, true));
+        assert_eq!(refusal(&["ops"]), None);
+        assert_eq!(refusal(&[ann]), None);
+    }
+
+    #[test]
     fn a_list_is_expanded_once_however_many_deliveries_look_for_its_members() {
         let members = |first: u32| -> String {
             let all = (first..first + 3000).map(|n| format!("u{n}@d.example"));
@@ -313,7 +438,7 @@ mod tests {
             None,
             &format!("big: {}\nops: big, ops@d.example\n", members(1)),
         );
-        assert!(!names.have_changed(&envelope, &batches[1..100], &changed));
+        assert!(names.have_changed(&envelope, &batches[1..100], &changed));
         assert!(names.have_changed(&envelope, &batches[..100], &changed));
         let waiting = batches.into_iter().collect();
         let replaced = names.replaced(&envelope, &waiting, &changed).unwrap();
@@ -341,7 +466,7 @@ mod tests {
         );
         // What had an address when it was queued keeps it, whatever it is.
         assert_eq!(addresses(&[root], &admin), [root]);
-        // A refusal or a loop now is no reason to lose what was taken.
+        // A refusal or a loop now names nobody else.
         assert_eq!(
             addresses(&["root"], &rules(None, "root: :fail: gone\n")),
             [root]

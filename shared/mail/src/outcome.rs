@@ -28,7 +28,11 @@ impl Outcome {
     pub fn told(&self) -> (&'static str, Option<&str>, String) {
         let (status, failure) = match self {
             Self::Delivered(delivery) => {
-                return ("sent", Some(&delivery.relay), delivery.reply.clone());
+                let status = match delivery.handover {
+                    Handover::Replaced => "replaced",
+                    Handover::Promised | Handover::Relayed | Handover::Final => "sent",
+                };
+                return (status, Some(&delivery.relay), delivery.reply.clone());
             }
             Self::Deferred(failure) => ("deferred", failure),
             Self::Failed(failure) => ("bounced", failure),
@@ -58,6 +62,8 @@ pub enum Handover {
     Relayed,
     /// The message is in its mailbox.
     Final,
+    /// Nobody got it: another message goes on in its place, and what becomes of that is told.
+    Replaced,
 }
 
 /// Whose fault a failure is.

@@ -132,7 +132,7 @@ impl Attempts {
         let (id, ticket, count) = (delivery.id, delivery.ticket, delivery.recipients.len());
         let finished = |outcomes| Event::Finished { ticket, outcomes };
         let envelope = stored.envelope.with_numbers(&delivery.recipients);
-        let (mut outcomes, unusable) = self.send(delivery, stored, &envelope);
+        let (mut outcomes, unusable, is_tried) = self.outcomes(delivery, stored, &envelope);
         if self.agent.dispatch.halted().is_some() {
             self.tell(delivery, stored, &envelope, &outcomes);
             return Event::interrupted(ticket, outcomes);
@@ -146,17 +146,45 @@ impl Attempts {
                     return Event::Unreached { ticket, failure };
                 }
             }
-            None => self.answered(id, &outcomes),
+            None if is_tried => self.answered(id, &outcomes),
+            None => {}
         }
-        outcomes.resize(
-            count,
-            Failure::ours("no result for this recipient").outcome(),
-        );
+        outcomes.resize(count, no_result());
         self.tell(delivery, stored, &envelope, &outcomes);
         if let Some(event) = Event::crowded(ticket, &envelope.recipients, &outcomes) {
             self.agent.dispatch.tell(event);
         }
         finished(outcomes)
+    }
+
+    /// As [`Self::send`], without those whose mail aliases refuse by now; and whether anybody was
+    /// left.
+    fn outcomes(
+        &mut self,
+        delivery: &Delivery,
+        stored: &Stored,
+        envelope: &Envelope,
+    ) -> (Vec<Outcome>, Option<Failure>, bool) {
+        let of = |it| replacement::refused(&self.agent, &stored.envelope, it);
+        let refused: Vec<_> = envelope.recipients.iter().map(of).collect();
+        let served = (0..).zip(&refused).filter(|(_, it)| it.is_none());
+        let served: Vec<usize> = served.map(|(at, _)| at).collect();
+        if served.len() == refused.len() {
+            let (outcomes, unusable) = self.send(delivery, stored, envelope);
+            return (outcomes, unusable, true);
+        }
+        let (sent, unusable) = if served.is_empty() {
+            (Vec::new(), None)
+        } else {
+            self.send(delivery, stored, &envelope.with_only(&served))
+        };
+        let mut sent = sent.into_iter();
+        let outcomes = refused.into_iter();
+        let outcomes = outcomes.map(|refused| {
+            let sent = || sent.next().unwrap_or_else(no_result);
+            refused.unwrap_or_else(sent)
+        });
+        (outcomes.collect(), unusable, !served.is_empty())
     }
 
     /// What a delivery shows of a relayhost that was reached: one that says "later" to all mail
@@ -263,6 +291,10 @@ fn opened(agent: &Agent, connection: &Connection) {
     if let Some(change) = key.and_then(|key| agent.presented(connection.relay(), key)) {
         maillog::notice(&change);
     }
+}
+
+fn no_result() -> Outcome {
+    Failure::ours("no result for this recipient").outcome()
 }
 
 /// The same failure of this machine for all recipients.

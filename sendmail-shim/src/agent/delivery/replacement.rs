@@ -10,8 +10,9 @@ use std::collections::HashSet;
 
 use mail::{
     clock,
-    envelope::Envelope,
-    outcome::{Delivery, Handover, Outcome},
+    envelope::{Envelope, Recipient},
+    outcome::{Blame, Delivery, Failure, Handover, Outcome, Stage},
+    status::EnhancedStatus,
 };
 use spool::{Entry, SpoolError, Stored, Waiting};
 use system::log::life;
@@ -24,6 +25,19 @@ pub(super) const WAIT: &str = "its local names stand for others by now: who they
 /// Whether aliases or `admin` name others by now than some of these, named by their index.
 pub(super) fn is_due(agent: &Agent, envelope: &Envelope, recipients: &[u32]) -> bool {
     agent.with_rules(|rules| agent.expanded.have_changed(envelope, recipients, rules))
+}
+
+/// Why mail for one of a message's recipients is refused by now; `None`: it goes.
+pub(super) fn refused(
+    agent: &Agent,
+    envelope: &Envelope,
+    recipient: &Recipient,
+) -> Option<Outcome> {
+    let why = agent.with_rules(|rules| agent.expanded.refusal(envelope, recipient, rules))?;
+    let status = EnhancedStatus::new(5, 1, 1);
+    let text = format!("an alias refuses mail for {why}");
+    let failure = Failure::new(Blame::Policy, Stage::Recipient, status, &text);
+    Some(failure.outcome())
 }
 
 /// Puts a message to those whom they name now in its place, and ends it; `None` if they would be
@@ -72,7 +86,7 @@ fn queue(
     let outcome = Outcome::Delivered(Delivery {
         relay: "local".to_owned(),
         reply: format!("local names were looked up again: {became}"),
-        handover: Handover::Promised,
+        handover: Handover::Replaced,
     });
     let age = clock::now().since(stored.arrival);
     let numbers: Vec<_> = entry.waiting.iter().map(|it| it.recipient).collect();

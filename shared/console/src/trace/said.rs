@@ -44,7 +44,7 @@ pub struct Attempt<'a> {
     pub(super) original: Option<&'a str>,
     pub(super) relay: &'a str,
     pub(super) code: &'a str,
-    /// `sent`, `deferred`, `bounced`.
+    /// `sent`, `replaced`, `deferred`, `bounced`.
     pub status: &'a str,
     /// The peer's words, or the reason.
     pub(super) reply: &'a str,
@@ -83,7 +83,7 @@ impl<'a> Attempt<'a> {
     /// do.
     pub(super) fn goes_on_as(&self) -> Option<&'a str> {
         let words = ["queued as ", "forwarded as "];
-        if self.status != "sent" {
+        if !matches!(self.status, "sent" | "replaced") {
             return None;
         }
         words.into_iter().find_map(|words| {
@@ -96,7 +96,8 @@ impl<'a> Attempt<'a> {
 
     /// Whether it is a message of this very queue: aliases made it anew.
     pub(super) fn is_forwarded(&self) -> bool {
-        self.relay == "local" && self.reply.starts_with("forwarded as ")
+        let is_replaced = self.status == "replaced";
+        self.relay == "local" && (is_replaced || self.reply.starts_with("forwarded as "))
     }
 }
 

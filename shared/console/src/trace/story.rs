@@ -63,8 +63,8 @@ struct Ending {
     address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     original: Option<String>,
-    /// `delivered`, `bounced`, `expired`, `deleted`, `moved`, `waits`, `deferred` (as the log says,
-    /// and the queue was not asked), `gone`.
+    /// `delivered`, `replaced`, `bounced`, `expired`, `deleted`, `moved`, `waits`, `deferred` (as
+    /// the log says, and the queue was not asked), `gone`.
     state: &'static str,
     time: Option<String>,
     relay: Option<String>,
@@ -345,6 +345,7 @@ impl Endings {
             original,
             state: match attempt.status {
                 "sent" => "delivered",
+                "replaced" => "replaced",
                 "bounced" => "bounced",
                 _ => "deferred",
             },
@@ -395,6 +396,7 @@ impl Ending {
         let mut out = format!("{}{}: ", self.address, original.unwrap_or_default());
         out += match self.state {
             "delivered" => "delivered",
+            "replaced" => "replaced by whoever an alias names now",
             "bounced" => "refused for good",
             "expired" => "given up for its age",
             "deleted" => "deleted by order",

@@ -18,11 +18,10 @@ pub fn reached(
         .iter()
         .zip(outcomes)
         .filter_map(|(recipient, outcome)| match outcome {
-            Outcome::Delivered(delivery)
-                if recipient.notify.success && delivery.handover != Handover::Promised =>
-            {
-                Some((recipient.clone(), delivery.clone()))
-            }
+            Outcome::Delivered(delivery) if recipient.notify.success => match delivery.handover {
+                Handover::Promised | Handover::Replaced => None,
+                Handover::Relayed | Handover::Final => Some((recipient.clone(), delivery.clone())),
+            },
             _ => None,
         })
         .collect();

@@ -175,6 +175,12 @@ pub const EVENTS: &[Event] = &[
         "The next hop has accepted it. If an alias named the recipient, orig_to=<…> follows.",
     ),
     event(
+        Agent,
+        "{id}: to=<{recipient}>, {more}relay=local, delay={seconds}, dsn={code}, status=replaced ({what})",
+        "Aliases have changed while it waited: the message goes on under the id that is named, to \
+         whoever they name now.",
+    ),
+    event(
         Both,
         "{id}: to=<{recipient}>, {more}relay={relay}, delay={seconds}, dsn={code}, status=deferred ({why})",
         "Deferred: it is tried again.",
