@@ -22,7 +22,7 @@ use std::{
 use mail::{
     address::LocalPart,
     clock::Timestamp,
-    maps::{Entry, NOBODY, Problem, Table, Target, expand},
+    maps::{Entry, NOBODY, Problem, Table, Target, tried},
 };
 
 use system::{read, within};
@@ -37,6 +37,8 @@ use crate::{
 const INCLUDED: &str = "what an included list names is not run";
 /// Why a file is not written.
 const FILES: &str = "delivery to files is not supported";
+/// Most names and addresses that are looked at to tell what is wrong with a table.
+const STEPS: usize = 3_000_000;
 /// Longest chain of lists.
 const DEPTH: usize = 10;
 
@@ -54,10 +56,10 @@ pub struct Aliases {
     recalled: bool,
     /// Where copies of the lists are.
     copies: Option<PathBuf>,
-}
-
     /// A list is followed only where it is as it is for everybody.
     doubts: bool,
+}
+
 impl Aliases {
     /// With nothing read yet: [`Self::refresh`] does.
     pub fn new(files: &[PathBuf], missing: Missing, grammar: Grammar) -> Self {
@@ -75,18 +77,18 @@ impl Aliases {
             faults: Vec::new(),
             recalled: false,
             copies: None,
+            doubts: false,
         }
     }
-            doubts: false,
 
-    /// Goes on with copies of the files in this directory, as if they had been read before.
-    pub fn recall(&mut self, directory: &Path) {
     /// Follows no list that may be another one for who knows what was read before
     /// ([`Watched::doubt`]).
     pub fn doubt(&mut self) {
         self.doubts = true;
     }
 
+    /// Goes on with copies of the files in this directory, as if they had been read before.
+    pub fn recall(&mut self, directory: &Path) {
         let grammar = self.grammar;
         self.recalled = true;
         for file in &mut self.files {
@@ -154,8 +156,6 @@ impl Aliases {
         files.chain(self.lists.values().flat_map(Watched::refused))
     }
 
-    /// Lines of the files that could not be read when they were last looked at.
-    pub fn faults(&self) -> &[Problem] {
     /// Why the files may say something else to who knows what was read before.
     pub fn doubtful(&self) -> Option<Problem> {
         self.files
@@ -163,6 +163,8 @@ impl Aliases {
             .find_map(|file| file.doubt(Table::is_empty))
     }
 
+    /// Lines of the files that could not be read when they were last looked at.
+    pub fn faults(&self) -> &[Problem] {
         &self.faults
     }
 
@@ -204,9 +206,9 @@ impl Aliases {
             if entry.targets.iter().any(includes) {
                 let mut follower = Follower {
                     copies: self.copies.as_deref(),
+                    doubts: self.doubts,
                     known: &mut self.lists,
                     used: &mut used,
-                    doubts: self.doubts,
                     writers: &mut writers,
                     problems,
                     now,
@@ -244,9 +246,9 @@ fn look_at_list(list: &mut Watched<Vec<Target>>, now: Timestamp) -> Looked {
 /// Follows the lists of one entry.
 struct Follower<'a> {
     copies: Option<&'a Path>,
+    doubts: bool,
     /// Lists of before.
     known: &'a mut BTreeMap<PathBuf, Watched<Vec<Target>>>,
-    doubts: bool,
     /// Lists that are still named.
     used: &'a mut BTreeMap<PathBuf, Watched<Vec<Target>>>,
     /// Files that were looked at, and who else writes them.
@@ -299,8 +301,6 @@ impl Follower<'_> {
         }
         let list = self.used.get(path)?;
         let (value, origin) = (list.value.clone()?, list.origin?);
-        if let Some(why) = self.hidden(path, origin, trail) {
-            self.problem(format!("{} is not followed: {why}", path.display()));
         let doubt = list.doubt(Vec::is_empty).filter(|_| self.doubts);
         if let Some(doubt) = doubt {
             self.problem(format!(
@@ -310,6 +310,8 @@ impl Follower<'_> {
             ));
             return None;
         }
+        if let Some(why) = self.hidden(path, origin, trail) {
+            self.problem(format!("{} is not followed: {why}", path.display()));
             return None;
         }
         Some(value)
@@ -386,8 +388,14 @@ impl Follower<'_> {
 /// long, and targets at which nobody can be mailed. For `check`; what could not be read was told
 /// when it was. `runs`: programs are not among these.
 pub fn unusable(table: &Table, runs: bool) -> Vec<Problem> {
+    unusable_within(table, runs, STEPS)
+}
+
+fn unusable_within(table: &Table, runs: bool, most: usize) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let (mut steps, mut unfollowed, mut path) = (0usize, 0usize, None);
     for (name, entry) in table.all() {
+        path.get_or_insert_with(|| Arc::clone(&entry.path));
         let mut tell = |text: String| {
             problems.push(Problem {
                 path: entry.path.to_path_buf(),
@@ -419,9 +427,26 @@ pub fn unusable(table: &Table, runs: bool) -> Vec<Problem> {
             continue;
         }
         let name = LocalPart::new(name.trim_end_matches('*'));
-        if let Some(error) = name.ok().and_then(|name| expand(table, &name).err()) {
+        let Ok(name) = name else {
+            continue;
+        };
+        if steps > most {
+            unfollowed = unfollowed.saturating_add(1);
+            continue;
+        }
+        let (tried, more) = tried(table, &name);
+        steps = steps.saturating_add(more);
+        if let Err(error) = tried {
             tell(error.to_string());
         }
+    }
+    if let Some(path) = path.filter(|_| unfollowed > 0) {
+        problems.push(Problem {
+            path: path.to_path_buf(),
+            line: 0,
+            text: format!("{unfollowed} names were not looked at: too many name one another"),
+            fault: true,
+        });
     }
     problems.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     problems

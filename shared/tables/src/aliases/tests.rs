@@ -1,6 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use mail::clock;
+use mail::{clock, maps::expand};
 
 use super::*;
 
@@ -374,4 +374,25 @@ fn an_alias_whose_list_names_nobody_is_told_with_its_line_and_expands_to_an_erro
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].line, 3);
     }
+}
+
+#[test]
+fn lists_that_name_one_another_are_looked_at_for_so_long_and_how_many_were_not_is_told() {
+    let names: Vec<_> = (0..40).map(|number| format!("k{number}")).collect();
+    let lines = names.iter().map(|name| {
+        let others = names.join(", ");
+        format!("{name}: {others}, {name}@x.example\n")
+    });
+    let text: String = lines.collect();
+    let (table, _) = Table::aliases("aliases".into(), &text);
+    let told = unusable(&table, false);
+    assert_eq!(told.len(), names.len());
+    let loops = told
+        .iter()
+        .filter(|it| it.text.contains("comes back to itself"));
+    assert_eq!(loops.count(), names.len());
+    let told = unusable_within(&table, false, 2000);
+    let whole = told.iter().find(|it| it.line == 0).unwrap();
+    assert!(whole.text.contains("names were not looked at"), "{whole}");
+    assert!(told.len() < names.len());
 }
