@@ -1,8 +1,9 @@
 //! A program that starts anew in its own place: same process, same arguments, same sockets.
 //!
-//! Contract: whatever is to outlast the program (queue, log) was written and closed before. Sockets
-//! of systemd stay where systemd put them; our own wait in a socket that is the next one's standard
-//! input, which has nothing else to say.
+//! Contract: whatever is to outlast the program (queue, log) was written and closed before; lines of
+//! the log that could not be written are counted on. Sockets of systemd stay where systemd put
+//! them; our own wait in a socket that is the next one's standard input, which has nothing else to
+//! say.
 //! Failures: [`start`] returns only if it failed; the program then ends with the reason, and its
 //! unit starts it again. A socket of our own that gets lost is made again.
 
@@ -29,6 +30,8 @@ use rustix::{
 /// So many of our own are handed over at most; the kernel takes 253.
 const MOST: usize = 128;
 
+use crate::log;
+
 /// A socket that systemd handed over stays open for the program that takes our place.
 pub fn keep_open(socket: impl AsFd) {
     // If it cannot be kept, systemd still has it, and hands it over at the next start.
@@ -54,6 +57,7 @@ pub fn start(handed: usize, own: &[BorrowedFd<'_>]) -> String {
     {
         command.stdin(Stdio::from(OwnedFd::from(packed)));
     }
+    command.env(log::LEFT_OUT, log::left_out().to_string());
     format!("cannot start anew: {}", command.exec())
 }
 

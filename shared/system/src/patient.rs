@@ -32,10 +32,15 @@ impl<R: Read + AsFd> Read for Patient<R> {
 
 /// Writes all of it. A descriptor that is not open takes everything, as with [`io::stdout`].
 pub fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    write_from(to, &mut bytes)
+}
+
+/// The same; where it fails, what is not written is left.
+pub fn write_from(to: impl AsFd, bytes: &mut &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match write(&to, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Ok(count) => *bytes = bytes.get(count..).unwrap_or_default(),
             Err(Errno::AGAIN) => wait(&to, PollFlags::OUT)?,
             Err(Errno::INTR) => {}
             Err(Errno::BADF) => return Ok(()),

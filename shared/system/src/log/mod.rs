@@ -7,14 +7,18 @@
 //! a time stamp, the program's name and its process id.
 //! In the form of Postfix each line has the name of the daemon that would write it there, as
 //! `postfix/smtpd[7]`: pflogsumm, logwatch and fail2ban as they are shipped read it.
-//! Failures: none that the caller sees; a log that cannot be written must not stop mail.
+//! Failures: none that the caller sees; a log that cannot be written must not stop mail. Lines that
+//! it does not take are counted, and the count stands in their place when it takes lines again.
 
 use std::{
     fmt::Display,
-    io::{self, Write as _},
+    io,
     path::Path,
     process,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use mail::{
@@ -27,13 +31,15 @@ pub mod events;
 mod journal;
 mod level;
 pub mod life;
+mod out;
 mod repeats;
 
 pub use journal::{Field, Fields};
 pub use level::Level;
 
-use apart::Apart;
+use apart::{Apart, Sent};
 use journal::Journal;
+use out::Out;
 use repeats::Repeats;
 
 /// What stands before a line.
@@ -60,6 +66,9 @@ static FORM: OnceLock<Form> = OnceLock::new();
 static TAGS: OnceLock<String> = OnceLock::new();
 static JOURNAL: OnceLock<Journal> = OnceLock::new();
 static APART: OnceLock<Apart<Line>> = OnceLock::new();
+static OUT: Mutex<Out> = Mutex::new(Out::new());
+/// What [`left_out`] says.
+static LEFT: AtomicU64 = AtomicU64::new(0);
 static HEARER: OnceLock<Hearer> = OnceLock::new();
 static REPEATS: Mutex<Option<Repeats>> = Mutex::new(None);
 
@@ -116,17 +125,38 @@ impl Line {
         }
     }
 
-    fn write(mut self) {
-        if let Some(journal) = JOURNAL.get()
-            && journal.takes(&self.name, self.level, &self.text, &self.fields)
-        {
-            return;
-        }
-        self.start.push_str(&self.text);
-        self.start.push('\n');
-        // Nobody could be told.
-        let _ = io::stderr().write_all(self.start.as_bytes());
+    /// So many lines are missing where this one stands.
+    fn of_missing(count: u64) -> Self {
+        let text = format_args!("{count} lines are missing here: the log did not take them");
+        Self::new(Role::Master, Level::Warning, &[], &text)
     }
+
+    fn write(self) {
+        let mut out = OUT.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tell_of_missing(&mut out) || !self.is_taken(&mut out) {
+            out.misses(1);
+        }
+    }
+
+    fn is_taken(&self, out: &mut Out) -> bool {
+        self.is_journals() || out.takes(io::stderr(), &self.whole())
+    }
+
+    /// Whether the journal has taken it.
+    fn is_journals(&self) -> bool {
+        let journal = JOURNAL.get();
+        journal.is_some_and(|it| it.takes(&self.name, self.level, &self.text, &self.fields))
+    }
+
+    /// As it stands on standard error.
+    fn whole(&self) -> String {
+        format!("{}{}", self.start, self.text)
+    }
+}
+
+/// Whether nothing is missing that has not been told of.
+fn tell_of_missing(out: &mut Out) -> bool {
+    out.tells(|out, missing| Line::of_missing(missing).is_taken(out))
 }
 
 /// Chooses the form once, at start; `program` stands before each line where there is no journal.
@@ -155,20 +185,47 @@ pub struct Lines(());
 impl Drop for Lines {
     fn drop(&mut self) {
         if let Some(apart) = APART.get() {
-            apart.finish();
+            let left = apart.finish();
+            // Somebody writes who waits for the reader, and will tell nobody any more.
+            let missing = OUT.try_lock().map_or(0, |out| out.missing());
+            LEFT.store(left.saturating_add(missing), Ordering::Relaxed);
         }
     }
 }
 
+/// The variable by which a program that starts anew in its own place says what it has left out.
+pub(crate) const LEFT_OUT: &str = "LOG_LINES_LEFT_OUT";
+
+/// Lines of this program that are missing in the log, which could not be told of.
+pub(crate) fn left_out() -> u64 {
+    LEFT.load(Ordering::Relaxed)
+}
+
 /// From now on a thread writes the lines; whoever holds the result ends the program.
 pub fn write_apart() -> Lines {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what this very program says to itself; it decides about a number in a line"
+    )]
+    let left = std::env::var(LEFT_OUT).ok().and_then(|it| it.parse().ok());
     if APART.get().is_none()
-        && let Ok(apart) = Apart::start(Line::write)
+        && let Ok(apart) = Apart::start(left.unwrap_or_default(), write_sent)
     {
         // A second call changes nothing.
         let _ = APART.set(apart);
     }
     Lines(())
+}
+
+fn write_sent(sent: Sent<Line>) {
+    match sent {
+        Sent::Line(line) => line.write(),
+        Sent::Missing(count) => {
+            let mut out = OUT.lock().unwrap_or_else(PoisonError::into_inner);
+            out.misses(count);
+            tell_of_missing(&mut out);
+        }
+    }
 }
 
 /// From now on lines have the names of Postfix's daemons; chosen once, at start.
@@ -207,10 +264,7 @@ pub fn line_with(role: Role, level: Level, fields: &Fields<'_>, text: &dyn Displ
     let line = Line::new(role, level, fields, text);
     match APART.get() {
         None => line.write(),
-        Some(apart) => apart.hand(line, |missed| {
-            let text = format_args!("{missed} lines are missing here: the log did not take them");
-            Line::new(Role::Master, Level::Warning, &[], &text)
-        }),
+        Some(apart) => apart.hand(line),
     }
 }
 
