@@ -22,6 +22,7 @@
 //! | edges | `duplicates` `budget` `unchanged` | the same as in the core, with spool and file |
 //! | shared | `state` | what all services use |
 //! | services | `notices` | mail that the agent writes itself |
+//! | services | `damage` | what root is told of messages that are damaged on the disk |
 //! | services | `session` `transaction` | one submission |
 //! | services | `control` | the queue, listed and changed |
 //! | services | `delivery` | the queue, delivered |
@@ -39,6 +40,7 @@ mod addressing;
 mod budget;
 mod control;
 mod counts;
+mod damage;
 mod deaf;
 mod delivery;
 mod digests;

@@ -4,15 +4,7 @@
 //! it is ever bounced.
 //! RFC 5321 §4.5.5.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use mail::{
     address::{Address, LocalPart, Mailbox},
@@ -25,8 +17,8 @@ use mail::{
     notice,
     outcome::{Failure, Outcome},
 };
-use queue::{notification, rate::Window};
-use settings::last_good::{self, Fault};
+use queue::rate::Window;
+use settings::last_good::Fault;
 use spool::{Hold, QueueId, Repeats, Stored};
 
 use super::{
@@ -40,16 +32,16 @@ use super::{
 /// How much of a message the digest of those like it is made from, bytes.
 const SHOWN: u64 = 64 * 1024;
 /// Where most of it comes from, in the queue.
-const OURS: &str = "the agent";
+pub(super) const OURS: &str = "the agent";
 /// A relayhost that refused nothing for so long has ended its refusals.
 const QUIET: Duration = Duration::from_hours(24);
 
 /// Writes to root, whom aliases and `admin` redirect; `origin`: what the notice is, in the queue.
 /// What fails is logged.
-pub(super) fn tell_root(agent: &Agent, subject: &str, text: &str, origin: &str) {
-    if let Err(why) = to_root(agent, subject, text, origin) {
-        maillog::warning(&format!("the administrator cannot be written to: {why}"));
-    }
+pub(super) fn tell_root(agent: &Agent, subject: &str, text: &str, origin: &str) -> Option<QueueId> {
+    let told = to_root(agent, subject, text, origin);
+    let warn = |why| maillog::warning(&format!("the administrator cannot be written to: {why}"));
+    told.map_err(warn).ok()
 }
 
 fn to_root(agent: &Agent, subject: &str, text: &str, origin: &str) -> Result<QueueId, String> {
@@ -114,51 +106,6 @@ pub(super) fn password(agent: &Agent, wrong: &str) {
     );
     let subject = format!("{host}: the password for the relayhost cannot be read");
     tell_root(agent, &subject, &text, OURS);
-}
-
-/// What root was told of last.
-const TOLD_DAMAGE: &str = "damage.told";
-
-/// How long more of them are looked for before the mail: they are seldom alone.
-const TOGETHER: Duration = Duration::from_secs(5);
-/// Somebody waits for more of them.
-static GATHERS: AtomicBool = AtomicBool::new(false);
-
-/// Messages are damaged on the disk: root hears of each once, and soon.
-pub(super) fn damaged(agent: &Arc<Agent>) {
-    if agent.dispatch.spool.damaged().is_empty() || GATHERS.swap(true, Ordering::SeqCst) {
-        return;
-    }
-    // The agent ends without waiting for this; the next one finds them again.
-    let agent = Arc::downgrade(agent);
-    let tell = move || {
-        gather();
-        GATHERS.store(false, Ordering::SeqCst);
-        if let Some(agent) = agent.upgrade() {
-            tell_of_damage(&agent);
-        }
-    };
-    if thread::Builder::new().spawn(tell).is_err() {
-        GATHERS.store(false, Ordering::SeqCst);
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "nothing tells that no more damage will be found"
-)]
-fn gather() {
-    thread::sleep(TOGETHER);
-}
-
-fn tell_of_damage(agent: &Agent) {
-    let damaged = agent.dispatch.spool.damaged();
-    let (host, spool) = (&agent.settings.hostname, &agent.settings.spool);
-    let list = notification::damaged(&damaged);
-    if !damaged.is_empty() && last_good::is_news_of(spool, TOLD_DAMAGE, &list) {
-        let (subject, text) = notification::damage(host, &list, "sendmail-shim", spool);
-        tell_root(agent, &subject, &text, OURS);
-    }
 }
 
 /// No relayhost can be used: `mailq` says why, and root is told once of an outage that lasts, or of

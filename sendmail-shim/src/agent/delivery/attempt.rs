@@ -36,6 +36,7 @@ use system::log::life;
 use super::{replacement, report, waiting::Waiting};
 use crate::{
     agent::{
+        damage,
         dispatch::{Delivery, Event},
         maillog, notices,
         showing::Showing,
@@ -101,7 +102,7 @@ impl Attempts {
             Ok(Some(stored)) => stored,
             Ok(None) => return gone(),
             Err(error) => {
-                notices::damaged(&agent);
+                damage::found(&agent);
                 return (deferred(&error.to_string()), None);
             }
         };

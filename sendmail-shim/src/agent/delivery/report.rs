@@ -30,6 +30,7 @@ use system::{log::life, workers};
 use crate::{
     agent::{
         budget::keeping::Answer,
+        damage,
         dispatch::{self, Action, Event},
         maillog, notices,
         state::Agent,
@@ -135,7 +136,7 @@ fn load(agent: &Arc<Agent>, id: QueueId, recipients: &[u32]) -> Event {
     }
     let read = agent.dispatch.spool.envelope(id);
     if read.is_err() {
-        notices::damaged(agent);
+        damage::found(agent);
     }
     Event::read(id, recipients, read, dispatch::origin, |envelope, index| {
         let known = usize::try_from(index).is_ok_and(|at| at < envelope.recipients.len());
