@@ -24,6 +24,8 @@ const ADDRESSES_ALONE: &str =
     "its mail cannot be delivered (programs, files and lists stand in aliases, not here)";
 const LEFT_OUT: &str = "it is left out, and the others get the mail";
 const NO_STAR: &str = "it means the mailbox named *, and not the whole domain";
+/// A name that stands for all of a domain.
+const SOMEBODY: &str = "somebody";
 /// How somebody is named.
 const PERSON: &str = "admins = [\"somebody@example.org\"], or an alias";
 
@@ -229,7 +231,12 @@ fn virtual_aliases(config: &Config, tables: &Tables, router: &Router, findings: 
                         router.class(address) == Some(Class::Virtual)
                             && router.unlisted(address).is_some()
                     };
-                    let mut others = all.iter().filter(|to| to.address != address);
+                    // Which names a whole domain has, its entry does not say.
+                    let invented = |to: &Recipient| {
+                        key.starts_with('@') && to.address.local_name() == SOMEBODY
+                    };
+                    let others = all.iter().filter(|to| to.address != address);
+                    let mut others = others.filter(|to| !invented(to));
                     if let Some(to) = others.clone().find(|to| nobodys(&to.address)) {
                         tell(
                             format!("it leads to {}, which has no entry", to.address),
@@ -260,7 +267,7 @@ fn virtual_aliases(config: &Config, tables: &Tables, router: &Router, findings: 
 
 /// An address that a key finds; of a whole domain some address.
 fn example(key: &str) -> Option<Address> {
-    let somebody = key.starts_with('@').then(|| format!("somebody{key}"));
+    let somebody = key.starts_with('@').then(|| format!("{SOMEBODY}{key}"));
     Address::parse(somebody.as_deref().unwrap_or(key)).ok()
 }
 
@@ -270,7 +277,7 @@ fn maps_to_itself(
     tables: &[Arc<LookupTable>],
     domain: &Domain,
 ) -> Option<(Place, String)> {
-    let somebody = Address::new("somebody", domain).ok()?;
+    let somebody = Address::new(SOMEBODY, domain).ok()?;
     router.unlisted(&somebody)?;
     let (steps, _) = router.way(&somebody);
     let (place, _) = steps.first()?.entries.first()?;
