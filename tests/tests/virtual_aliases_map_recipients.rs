@@ -207,6 +207,45 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
     );
 }
 
+/// A public domain stands for one whose people are aliases: whom nobody is there is unknown here.
+#[test]
+fn a_name_that_the_domain_behind_a_catch_all_does_not_have_is_refused_and_check_calls_it_right() {
+    let sink = Sink::start();
+    let names = Resolver::anywhere(|_| None);
+    let resolver = format!("resolver = \"{}\"\n", names.address());
+    let table = "@public.example @example.org\none@public.example ghost@example.org\n";
+    let mut smarthost = server(&sink, &resolver, &[("virtual", table)]);
+    smarthost.run();
+    for (to, answer) in [
+        ("root@public.example", "250 2.1.5 Ok"),
+        (
+            "nosuch@public.example",
+            "550 5.1.1 <nosuch@public.example>: Recipient address rejected: User unknown in local recipient table",
+        ),
+        (
+            "one@public.example",
+            "451 4.3.5 <one@public.example>: Recipient address rejected: Temporary lookup failure",
+        ),
+    ] {
+        assert_eq!(fresh(&smarthost, to), answer, "{to}");
+    }
+    let said = |arguments: &[&str]| {
+        let output = smarthost.admin(arguments);
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let explained = said(&["explain", "nosuch@public.example"]);
+    assert!(
+        explained.contains("refused    5.1.1 nosuch@example.org: User unknown"),
+        "{explained}"
+    );
+    let checked = said(&["check"]);
+    assert!(
+        checked.contains("one@public.example: nobody has the address ghost@example.org"),
+        "{checked}"
+    );
+    assert!(!checked.contains("virtual:1: "), "{checked}");
+}
+
 /// A name without a domain is one of this machine, and programs, files and lists are for aliases.
 #[test]
 fn check_finds_targets_that_nobody_has() {

@@ -118,12 +118,19 @@ pub(super) async fn find(
         Err(why) => failure = Some(why.text),
     }
     let unlisted = setup.router.unlisted(&address);
-    if unlisted.is_none()
-        && let Fate::Broken(why) = setup.router.fate(&address)
-    {
-        failure = Some(why.text);
+    let fate = unlisted.is_none().then(|| setup.router.fate(&address));
+    if let Some(Fate::Broken(why)) = &fate {
+        failure = Some(why.text.clone());
     }
-    leave_out(&setup.router, &mut found, failure.is_some());
+    leave_out(&setup.router, &mut found);
+    let at_once = match fate {
+        Some(Fate::Refused(_)) => Some("refused"),
+        _ => failure.is_some().then_some("deferred"),
+    };
+    let returned = |end: &&mut End| end.outcome == Some("bounces");
+    for end in found.iter_mut().filter(returned) {
+        end.outcome = at_once.or(end.outcome);
+    }
     let shown = |step: crate::route::Step| Step {
         address: step.address.to_string(),
         entries: step.entries.into_iter().map(Entry::from).collect(),
@@ -149,8 +156,8 @@ pub(super) async fn find(
     })
 }
 
-/// Tells of those whom nobody is what becomes of them; `all`: of nobody else there is any.
-fn leave_out(router: &Router, ends: &mut [End], all: bool) {
+/// Tells of those whom nobody is, beside others.
+fn leave_out(router: &Router, ends: &mut [End]) {
     let addresses = ends
         .iter()
         .filter_map(|end| Address::parse(&end.address).ok());
@@ -160,8 +167,6 @@ fn leave_out(router: &Router, ends: &mut [End], all: bool) {
         let is_end = |it: &Address| it.to_string() == end.address;
         if out.iter().any(is_end) {
             end.outcome = Some("left out");
-        } else if all && end.outcome == Some("bounces") {
-            end.outcome = Some("deferred");
         }
     }
 }

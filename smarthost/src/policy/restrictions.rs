@@ -211,9 +211,9 @@ fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
 }
 
 /// Where a recipient leads to that nobody takes mail for, by its route (transport(5), `error`), it
-/// is refused with what stands there.
-/// An alias that cannot be expanded, or leads to nobody: the client keeps the mail until the table
-/// is mended. Why is for the log: it names files.
+/// is refused with what stands there; one whose domain stands for another, where nobody has its
+/// name, as it would be there. An alias that cannot be expanded, or leads to nobody: the client
+/// keeps the mail until the table is mended. Why is for the log: it names files.
 fn alias_expansion(see: &View<'_>) -> Opinion {
     let Some(recipient) = see.recipient() else {
         return Opinion::Pass;

@@ -56,6 +56,14 @@ impl Router {
         Expansion::explained(self, address)
     }
 
+    /// Whether an address stands for others by entries for many alone, which name somebody with the
+    /// name that was asked for ([`Router::is_one_of_many`]).
+    pub(super) fn is_only_renamed(&self, address: &Address) -> bool {
+        let (steps, _) = self.way(address);
+        let renames = |step: &Step| step.entries.len() == 1 && self.is_one_of_many(&step.address);
+        !steps.is_empty() && steps.iter().all(renames)
+    }
+
     /// The entries that say for whom an address stands, and what is written there.
     pub(super) fn entries(&self, address: &Address) -> Vec<(Place, String)> {
         let mapped = self.virtual_entry(address);

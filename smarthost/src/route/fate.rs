@@ -5,7 +5,7 @@
 
 use mail::address::Address;
 
-use super::{Router, fates::Fate};
+use super::{Router, failures::unusable, fates::Fate};
 
 impl Router {
     /// What would become of mail for a recipient.
@@ -31,10 +31,14 @@ impl Router {
         if let Some(failure) = self.refusal(&all) {
             return Fate::Refused(failure);
         }
-        match self.leads_nowhere(recipient, &all) {
-            Some(failure) => Fate::Broken(failure),
-            None => Fate::Taken,
+        let Some(first) = self.leads_nowhere(recipient, &all) else {
+            return Fate::Taken;
+        };
+        if self.is_only_renamed(recipient) {
+            return Fate::Refused(self.as_nobody(first));
         }
+        let why = format!("nobody has the address {first}");
+        Fate::Broken(unusable(recipient, &why))
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) const MOST: usize = 1024;
 pub enum Fate {
     /// Somebody gets it.
     Taken,
-    /// The routes of all for whom it stands say that it is refused, and why.
+    /// Why it is refused: by the routes of all for whom it stands, or because it is renamed with
+    /// many others, and nobody has that name.
     Refused(Failure),
     /// Its alias cannot be expanded, or leads to nobody.
     Broken(Failure),

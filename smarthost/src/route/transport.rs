@@ -17,8 +17,10 @@ use crate::{
     config::{Class, Route, exchanger},
     destination::{Destination, Kind},
     lookup::{Found, LookupTable, access::split_extension},
-    route::{Router, failures::unusable},
+    route::Router,
 };
+
+const UNKNOWN: EnhancedStatus = EnhancedStatus::new(5, 1, 1);
 
 impl Router {
     /// Where an address goes now: by the routes, else into our local transport, else to the
@@ -110,16 +112,26 @@ impl Router {
         found.is_err_and(|failure| failure.status.class() == 5)
     }
 
-    /// Why nobody would get mail for an alias, whose table can be mended: all for whom it stands
-    /// are nobody.
-    pub fn leads_nowhere(&self, alias: &Address, recipients: &[Recipient]) -> Option<Failure> {
+    /// The first of those for whom an alias stands, if all of them are nobody.
+    pub(super) fn leads_nowhere<'a>(
+        &self,
+        alias: &Address,
+        recipients: &'a [Recipient],
+    ) -> Option<&'a Address> {
         let mut addresses = recipients.iter().map(|recipient| &recipient.address);
         // One that stands for itself alone is no alias.
         let is_alias = |it: &Address| recipients.len() > 1 || it.key() != alias.key();
         let nowhere = addresses.all(|it| is_alias(it) && self.is_returned(it));
         let first = recipients.first().filter(|_| nowhere)?;
-        let why = format!("nobody has the address {}", first.address);
-        Some(unusable(alias, &why))
+        Some(&first.address)
+    }
+
+    /// Why mail for somebody whom nobody is is not taken, in words that name no address: whoever
+    /// brings it has written another one.
+    pub(super) fn as_nobody(&self, address: &Address) -> Failure {
+        let table = self.unlisted(address).unwrap_or("local recipient table");
+        let text = format!("User unknown in {table}");
+        Failure::new(Blame::Policy, Stage::Local, UNKNOWN, &text)
     }
 
     /// Leaves those out who stand for one beside others and whom nobody is, itself among them;
@@ -226,8 +238,7 @@ fn fewer(address: &Address, count: usize) -> Failure {
 
 fn unknown(address: &Address, table: &str) -> Failure {
     let text = format!("{address}: User unknown in {table}");
-    let status = EnhancedStatus::new(5, 1, 1);
-    Failure::new(Blame::Policy, Stage::Local, status, &text)
+    Failure::new(Blame::Policy, Stage::Local, UNKNOWN, &text)
 }
 
 /// Kept until somebody is named.

@@ -60,6 +60,25 @@ impl Router {
         (!is_put_together || quote_local(&local) == local).then_some((found, extension))
     }
 
+    /// Whether the entry of an address is one for many, a pattern or a whole domain, and names
+    /// somebody with what was asked for: whether there is such a name is then not its business.
+    pub(super) fn is_one_of_many(&self, address: &Address) -> bool {
+        let Some((found, _)) = self.virtual_entry(address) else {
+            return false;
+        };
+        let names = matches!(found.value, Cow::Owned(_)) || found.value.starts_with('@');
+        let domain = format!("@{}", address.domain());
+        let own = |key: &Key| {
+            let mut tables = self.tables.virtual_aliases.iter();
+            key.text != domain
+                && tables.any(|it| {
+                    it.exact(&key.text)
+                        .is_some_and(|own| own.place == found.place)
+                })
+        };
+        names && !self.partial_keys(address).iter().any(|(key, _)| own(key))
+    }
+
     /// Whether an address of a domain that is passed on is one of those that there are.
     pub(super) fn is_relay_recipient(&self, address: &Address) -> bool {
         let tables = &self.tables.relay_recipients;

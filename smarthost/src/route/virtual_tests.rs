@@ -8,7 +8,7 @@ use mail::{
     maps::{Problem, Table},
 };
 
-use super::Router;
+use super::{Fate, Router};
 use crate::{
     config::Config,
     lookup::{LookupTable, TableName, Tables, targets},
@@ -415,4 +415,72 @@ fn postmaster_of_every_domain_is_ours_where_nothing_names_him() {
     let everybody = router(&everybody, &[""]);
     let to = "postmaster@example.net";
     assert_eq!(expand(&everybody, to), [to], "the next hop knows its own");
+}
+
+/// `@old @new`: which names there are, the other domain knows, and its answer is the same for both.
+#[test]
+fn a_name_that_a_whole_domain_stands_for_and_nobody_has_is_unknown_but_a_wrong_entry_waits() {
+    let table = "@example.com @example.org\n/^(.*)@a\\.virt\\.example$/ $1@example.org\n\
+                 @b.virt.example @example.com\n@c.virt.example @example.org, ghost@example.org\n\
+                 @d.virt.example ghost@example.org\n/@e\\.virt\\.example$/ ghost@example.org\n\
+                 one@example.com ghost@example.org\nmoved@example.com @example.org\n\
+                 chain@example.com nosuch@b.virt.example\n@f.virt.example @g.virt.example\n\
+                 known@g.virt.example x@partner.example\n";
+    let router = router(CONFIG, &[table]);
+    let unknown = |table| format!("refused 5.1.1 User unknown in {table}");
+    let local = || unknown("local recipient table");
+    let waits = |to, nobody| {
+        format!("waits 4.3.5 alias {to} cannot be expanded: nobody has the address {nobody}")
+    };
+    for (to, expected) in [
+        ("ann@example.com", "taken".to_owned()),
+        ("ann@a.virt.example", "taken".to_owned()),
+        ("ann@b.virt.example", "taken".to_owned()),
+        ("ann@c.virt.example", "taken".to_owned()),
+        ("nosuch@example.com", local()),
+        ("nosuch+x@example.com", local()),
+        ("nosuch@a.virt.example", local()),
+        ("nosuch@b.virt.example", local()),
+        ("nosuch@c.virt.example", local()),
+        ("nosuch@f.virt.example", unknown("virtual alias table")),
+        ("known@f.virt.example", "taken".to_owned()),
+        // An entry that names nobody, whoever is asked for.
+        (
+            "any@d.virt.example",
+            waits("any@d.virt.example", "ghost@example.org"),
+        ),
+        (
+            "any@e.virt.example",
+            waits("any@e.virt.example", "ghost@example.org"),
+        ),
+        // An entry of its own.
+        (
+            "one@example.com",
+            waits("one@example.com", "ghost@example.org"),
+        ),
+        (
+            "one+x@example.com",
+            waits("one+x@example.com", "ghost+x@example.org"),
+        ),
+        (
+            "moved@example.com",
+            waits("moved@example.com", "moved@example.org"),
+        ),
+        // It was named somewhere on the way.
+        (
+            "one@b.virt.example",
+            waits("one@b.virt.example", "ghost@example.org"),
+        ),
+        (
+            "chain@example.com",
+            waits("chain@example.com", "nosuch@example.org"),
+        ),
+    ] {
+        let fate = match router.fate(&address(to)) {
+            Fate::Taken => "taken".to_owned(),
+            Fate::Refused(why) => format!("refused {} {}", why.status, why.text),
+            Fate::Broken(why) => format!("waits {} {}", why.status, why.text),
+        };
+        assert_eq!(fate, expected, "{to}");
+    }
 }
