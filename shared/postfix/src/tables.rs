@@ -84,14 +84,16 @@ pub fn inline_lines(entries: &str) -> String {
         .collect()
 }
 
-/// Which of the keys of a table of passwords is that of a relayhost.
+/// Which of the keys of a table of passwords is that of a relayhost: first its host without
+/// brackets and port, then the next hop as it is written. A key such as `[host]` is none for
+/// `[host]:587`.
 pub fn key_of<'a>(relay: &Nexthop, keys: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
     let host = relay.host.to_ascii_lowercase();
     let wanted = Nexthop {
         host: host.clone(),
         ..relay.clone()
     };
-    let is_host = |key: &str| key.trim_matches(['[', ']']).eq_ignore_ascii_case(&host);
+    let is_host = |key: &str| key.eq_ignore_ascii_case(&host);
     let is_nexthop =
         |key: &str| Nexthop::parse(&key.to_ascii_lowercase()).is_ok_and(|key| key == wanted);
     let by_host = keys.clone().position(is_host);
@@ -142,6 +144,29 @@ mod tests {
             ("5x", 1, None),
         ] {
             assert_eq!(seconds(value, usual), wanted, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_login_of_a_relayhost_stands_under_its_host_or_under_the_next_hop_as_postfix_looks_it_up()
+    {
+        for (relayhost, keys, found) in [
+            ("[h.example]:587", "[h.example] h.example", Some(1)),
+            ("[h.example]:587", "[h.example]:587 H.example", Some(1)),
+            ("[h.example]:587", "[h.example] [H.example]:587", Some(1)),
+            ("[h.example]:587", "[h.example]", None),
+            ("[h.example]:587", "h.example:587 [h.example]:25", None),
+            ("[h.example]", "[h.example]", Some(0)),
+            ("h.example:587", "[h.example]:587 h.example:587", Some(1)),
+            ("[2001:db8::1]:587", "[2001:db8::1]:587", Some(0)),
+            ("[2001:db8::1]:587", "[2001:db8::1] 2001:db8::1", Some(1)),
+        ] {
+            let relay = Nexthop::parse(relayhost).unwrap();
+            assert_eq!(
+                key_of(&relay, keys.split(' ')),
+                found,
+                "{relayhost}: {keys}"
+            );
         }
     }
 

@@ -144,11 +144,21 @@ impl Exceptions {
 /// Rows A5 and those of the queue.
 fn times(reader: &mut Reader<'_>) {
     for (name, key, unit, ours) in [
-        ("minimal_backoff_time", "retry.minimal", 1, 300),
-        ("maximal_backoff_time", "retry.maximal", 1, 4000),
-        ("maximal_queue_lifetime", "retry.lifetime", 86_400, 432_000),
-        ("bounce_queue_lifetime", "retry.bounce_lifetime", 86_400, 0),
-        ("delay_warning_time", "retry.warning", 3600, 14_400),
+        ("minimal_backoff_time", "retry.minimal", 1, Some(300)),
+        ("maximal_backoff_time", "retry.maximal", 1, Some(4000)),
+        (
+            "maximal_queue_lifetime",
+            "retry.lifetime",
+            86_400,
+            Some(432_000),
+        ),
+        (
+            "bounce_queue_lifetime",
+            "retry.bounce_lifetime",
+            86_400,
+            None,
+        ),
+        ("delay_warning_time", "retry.warning", 3600, Some(14_400)),
     ] {
         time(reader, name, key, unit, ours);
     }
@@ -170,13 +180,13 @@ fn times(reader: &mut Reader<'_>) {
 }
 
 /// A time that a setting of ours says; `unit` is that of a bare number, `ours` what holds here
-/// without it, in seconds.
-fn time(reader: &mut Reader<'_>, name: &str, key: &str, unit: u64, ours: u64) {
+/// without it, in seconds, if that does not follow from other settings.
+fn time(reader: &mut Reader<'_>, name: &str, key: &str, unit: u64, ours: Option<u64>) {
     if !reader.is_set(name) {
         return;
     }
     match tables::seconds(&reader.value(name), unit) {
-        Some(seconds) if seconds == ours => {
+        Some(seconds) if Some(seconds) == ours => {
             reader.note(Verdict::Default, name, format!("{key} of ours is the same"));
         }
         Some(seconds) => {
@@ -309,8 +319,8 @@ fn verify(reader: &mut Reader<'_>) {
         "address_verify_positive_expire_time",
         "address_verify_negative_refresh_time",
     );
-    time(reader, positive, "verify.positive", 86_400, 2_678_400);
-    time(reader, negative, "verify.negative", 3600, 10_800);
+    time(reader, positive, "verify.positive", 86_400, Some(2_678_400));
+    time(reader, negative, "verify.negative", 3600, Some(10_800));
     let name = "address_verify_sender";
     if reader.is_set(name) {
         let sender = reader.value(name);

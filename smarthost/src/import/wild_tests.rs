@@ -203,6 +203,7 @@ const TLS_AND_TIMES: &[Form] = &[
     ("maximal_queue_lifetime = 5d", &[Default]),
     ("maximal_queue_lifetime = 0", &[NotSupported]),
     ("bounce_queue_lifetime = 1h", &[Mapped]),
+    ("bounce_queue_lifetime = 0", &[NotSupported]),
     ("delay_warning_time = 0", &[Mapped]),
     ("soft_bounce = yes", &[NotSupported]),
     ("recipient_delimiter = +-", &[NotSupported]),
