@@ -60,7 +60,7 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
         }
     };
     eyes::as_the_daemon(&config)?;
-    check(path, &config, &mut findings);
+    let wrong = check(path, &config, &mut findings);
     let works = findings.level() < Level::Critical;
     if json {
         say(findings.json());
@@ -70,16 +70,16 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
         }
         say(findings.table());
     }
-    Ok(if works {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(match (works, wrong) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => Exit::Config.into(),
+        (false, false) => ExitCode::FAILURE,
     })
 }
 
-/// Looks at everything that this configuration would load and need.
-pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
-    findings.ok("configuration", path.display().to_string());
+/// Looks at everything that this configuration would load and need; gives whether it is itself
+/// wrong, or what it names, other than by what this user may not read.
+pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) -> bool {
     let stranger = Stranger::of(config);
     if let Some(stranger) = stranger {
         stranger.tell(findings);
@@ -87,10 +87,13 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     let status = running::check(path, config, findings);
     let fault = Setup::wrong(config, None);
     if fault.is_none() {
+        findings.ok("configuration", path.display().to_string());
         super::pin::check(config, status.as_ref(), findings);
     }
+    let mut wrong = false;
     for fault in fault.iter().flat_map(ConfigError::each) {
         let remedy = readable::remedy(fault, config, stranger.is_some());
+        wrong |= remedy.is_none() && !readable::is_silent(fault);
         let remedy = remedy.as_deref().unwrap_or("correct it");
         findings.fail("configuration", fault, remedy);
     }
@@ -140,6 +143,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     dnssec(config, findings);
     budget(config, status.as_ref(), findings);
     super::policy::restrictions(config, findings);
+    super::lists::check(config, findings);
     domains(config, findings);
     if let Some(status) = &status {
         running::services(status, findings);
@@ -151,6 +155,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
             "limits = { per_client = [\"100/day\"] }",
         );
     }
+    wrong
 }
 
 /// The same of a configuration of another machine: what holds of it wherever the daemon runs.
@@ -322,13 +327,12 @@ fn domains(config: &Config, findings: &mut Findings) {
     for domain in written.filter(own) {
         let hosts = match exchangers(config, domain.as_str()) {
             Ok(mx::Answer::Found(all)) => all,
-            Ok(mx::Answer::NoMx) => Vec::new(),
+            Ok(mx::Answer::NoMx) => {
+                without_mx(config, &domain, findings);
+                continue;
+            }
             Ok(mx::Answer::NoDomain | mx::Answer::NullMx) => {
-                findings.warn(
-                    "domains",
-                    format!("{domain}: DNS says that it accepts no mail"),
-                    "an MX record",
-                );
+                no_mail(&domain, findings);
                 continue;
             }
             Ok(mx::Answer::Failed(why)) | Err(why) => {
@@ -358,4 +362,33 @@ fn domains(config: &Config, findings: &mut Findings) {
             );
         }
     }
+}
+
+fn no_mail(domain: &Domain, findings: &mut Findings) {
+    let text = format!("{domain}: DNS says that it accepts no mail");
+    findings.warn("domains", text, "an MX record");
+}
+
+/// RFC 5321 §5.1: its own addresses stand for an MX that it does not have.
+fn without_mx(config: &Config, domain: &Domain, findings: &mut Findings) {
+    let resolver = Resolver::new(config.resolver);
+    let host = &config.hostname;
+    let asked = async { tokio::join!(resolver.addresses_of(domain), resolver.addresses_of(host)) };
+    let (its, ours) = match waiting(asked) {
+        Ok((Ok(its), ours)) => (its, ours.unwrap_or_default()),
+        Ok((Err(why), _)) | Err(why) => {
+            let text = format!("{domain}: its addresses: {why}");
+            return findings.warn("domains", text, "can the name server be reached?");
+        }
+    };
+    let Some(first) = its.first() else {
+        return no_mail(domain, findings);
+    };
+    if its.iter().any(|address| ours.contains(address)) {
+        let text = format!("{domain}: it has no MX, and its address is that of this machine");
+        return findings.ok("domains", text);
+    }
+    let text = format!("{domain}: it has no MX, and its address, {first}, is none of {host}");
+    let remedy = format!("an MX record that names {host}, or is hostname another one?");
+    findings.warn("domains", text, &remedy);
 }

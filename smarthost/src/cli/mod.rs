@@ -16,6 +16,7 @@
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`import`] | Postfix's configuration made into ours |
 //! | [`init`] | a guided set-up |
+//! | [`lists`] | whether block lists work, as check sees it |
 //! | [`kept`] | what the daemon keeps in `state` |
 //! | [`local`] | commands that need no daemon: config, provision |
 //! | [`machines`] | who brings mail |
@@ -51,6 +52,7 @@ mod failed;
 mod import;
 mod init;
 mod kept;
+mod lists;
 mod local;
 mod machines;
 mod next_hops;

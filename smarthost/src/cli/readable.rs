@@ -53,6 +53,11 @@ pub(super) fn remedy(fault: &str, config: &Config, stranger: bool) -> Option<Str
     Some(in_words(&obstacle, who, group.as_deref(), is_renewed))
 }
 
+/// Whether a fault is about a file that does not answer, whatever stands in it.
+pub(super) fn is_silent(fault: &str) -> bool {
+    fault.contains("does not answer since")
+}
+
 /// `renewed`: a program that renews it decides who may read it.
 fn in_words(
     obstacle: &Obstacle,

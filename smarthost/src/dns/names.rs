@@ -131,6 +131,15 @@ impl Resolver {
         self.find(name, Rtype::PTR, read).await
     }
 
+    /// The addresses of a host; none, if it has none.
+    pub(crate) async fn addresses_of(&self, host: &Domain) -> Result<Vec<IpAddr>, String> {
+        match self.addresses(host).await {
+            Records::Some(found) => Ok(found),
+            Records::None => Ok(Vec::new()),
+            Records::Unknown(why) => Err(why),
+        }
+    }
+
     /// IPv4 and IPv6 addresses of a host.
     async fn addresses(&self, host: &Domain) -> Records<IpAddr> {
         let a: Read<IpAddr> = |message| records(message, |data: &A| data.addr().into());

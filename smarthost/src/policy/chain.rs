@@ -127,24 +127,10 @@ impl Policy {
     }
 
     /// Each list in use once, with the names that tell whether it works.
-    pub fn lists(&self) -> Vec<(Arc<List>, (String, String))> {
+    pub fn lists(&self) -> Vec<InUse> {
         let written = self.chains.recipient.rules.iter();
-        let ruled = written
-            .clone()
-            .filter_map(|rule| rule.list().map(|list| (list, rule.lists_names())));
-        let scored = self.scores.lists.iter().map(|list| (list, false));
-        let in_use = |rule: &Arc<Rule>| rule.is_score() || rule.greylists() && self.listed_only;
-        let scored = scored.filter(|_| written.clone().any(in_use));
-        let mut known: Vec<(Arc<List>, (String, String))> = Vec::new();
-        for (list, of_names) in ruled.chain(scored) {
-            if known.iter().any(|(other, _)| other.name() == list.name()) {
-                continue;
-            }
-            if let Some(names) = list.tests(of_names, self.keys()) {
-                known.push((Arc::clone(list), names));
-            }
-        }
-        known
+        let rules = written.map(|rule| &**rule);
+        lists_in_use(rules, (&self.scores, self.listed_only), self.keys())
     }
 
     pub(super) fn chain(&self, stage: Stage) -> &Chain {
@@ -155,6 +141,32 @@ impl Policy {
             Stage::Message => &self.chains.message,
         }
     }
+}
+
+/// A list, and the names that tell whether it works.
+type InUse = (Arc<List>, (String, String));
+
+/// The lists that rules ask, each once. `weighed`: those that are added up, and whether greylisting
+/// does that, too.
+pub fn lists_in_use<'a>(
+    rules: impl Iterator<Item = &'a Rule> + Clone,
+    (weighed, listed_only): (&'a Scores, bool),
+    keys: &Keys,
+) -> Vec<InUse> {
+    let adds_up = |rule: &Rule| rule.is_score() || rule.greylists() && listed_only;
+    let any = rules.clone().any(adds_up);
+    let asked = rules.filter_map(|rule| rule.list().map(|list| (list, rule.lists_names())));
+    let added = weighed.lists.iter().filter(|_| any);
+    let mut known: Vec<InUse> = Vec::new();
+    for (list, of_names) in asked.chain(added.map(|list| (list, false))) {
+        if known.iter().any(|(other, _)| other.name() == list.name()) {
+            continue;
+        }
+        if let Some(names) = list.tests(of_names, keys) {
+            known.push((Arc::clone(list), names));
+        }
+    }
+    known
 }
 
 /// When a chain runs.

@@ -17,6 +17,9 @@ use super::{
 const TEST: Duration = Duration::from_hours(1);
 const TEST_OF_OFF: Duration = Duration::from_mins(10);
 
+/// What is said of a list of which nothing is known but that.
+pub const NO_TEST_ENTRY: &str = "has no entry for tests (RFC 5782 section 5); does it exist?";
+
 /// What is known of the lists, by name.
 #[derive(Debug, Default)]
 pub struct Health(BTreeMap<String, State>);

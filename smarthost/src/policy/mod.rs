@@ -59,7 +59,7 @@ pub mod verify;
 pub(crate) mod view;
 mod world;
 
-pub use chain::{Policy, Sources};
+pub use chain::{Policy, Sources, lists_in_use};
 pub use dnsbl::{Found, Scores};
 pub use evaluation::{Evaluation, Ruling, Step};
 pub use facts::{Facts, Message, Session, Transaction};

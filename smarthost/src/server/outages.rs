@@ -9,7 +9,11 @@ use tokio::time;
 use super::Server;
 use crate::{
     notices::{Event, OutageReport},
-    policy::{dnsbl::List, health::News, verify},
+    policy::{
+        dnsbl::List,
+        health::{NO_TEST_ENTRY, News},
+        verify,
+    },
     setup::Setup,
 };
 
@@ -79,8 +83,10 @@ pub(super) fn of_list(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<New
             server.dispatch.news().tell(Event::Ended { what });
         }
         Some(News::NoTestEntry { list }) => {
-            let text = "has no entry for tests (RFC 5782 section 5); does it exist?";
-            line(Level::Warning, &format_args!("block list {list} {text}"));
+            line(
+                Level::Warning,
+                &format_args!("block list {list} {NO_TEST_ENTRY}"),
+            );
         }
     }
 }

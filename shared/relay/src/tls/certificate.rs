@@ -16,6 +16,9 @@ use crate::trust::{self, PeerKey, is_version_1};
 /// Largest PEM file that is read, bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
+/// What can sign here.
+const OURS: &str = "RSA of 2048 to 4096 bits, ECDSA P-256 or P-384, and Ed25519";
+
 /// Certificates and key from PEM files; refuses X.509 v1, which peers refuse.
 pub(super) fn pair(
     certificate: &Path,
@@ -45,6 +48,12 @@ pub(super) fn unfit(certificate: &Path, key: &Path, error: Error) -> TlsError {
             "{}: this key does not belong to the certificate in {}",
             key.display(),
             certificate.display()
+        )),
+        // It says no more than that it cannot read it.
+        Error::General(_) => TlsError(format!(
+            "{}: this key cannot be used: it is damaged, or none of {OURS}; make one of these, and \
+             a certificate for it",
+            key.display()
         )),
         error => TlsError(format!(
             "{} with {}: {error}",
