@@ -188,7 +188,8 @@ impl Controlled<'_> {
     ) -> Result<Report, String> {
         let raised = self.limits().raise(client, limit, until, now);
         if let Ok(name) = &raised {
-            self.budget.order(name, What::Raise { limit, until }, now);
+            let lasts = until.since(now);
+            self.budget.order(name, What::Raise { limit, lasts }, now);
         }
         let kept = self.keep();
         let known = self.budget.everywhere_now();

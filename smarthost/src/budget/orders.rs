@@ -5,14 +5,18 @@
 //! one client that a node knows the order in which they came: a later one has a higher number,
 //! whatever the clock shows. Two records are joined into one, the same whichever comes first. A
 //! record is kept until all that it has replaced would be over, and told again to a store that
-//! lacks it.
+//! lacks it. A raise ends by the store's clock; what follows from it here lasts for what is left,
+//! and is told anew where the machine's clock was set.
 //! A reset begins a generation of a client's counts: those of an earlier one are worth nothing,
 //! whenever and by whomever they are told.
 //!
 //! Failures: a record that cannot be read counts as none, and is replaced. Of more than
 //! [`MOST`] clients those go that end first.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,8 +34,8 @@ const FIRST: &str = "0 -";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum What {
-    /// Another limit until then.
-    Raise { limit: u32, until: Timestamp },
+    /// Another limit, for so long.
+    Raise { limit: u32, lasts: Duration },
     /// What it has sent is forgiven, and its limit is the usual one.
     Reset,
 }
@@ -48,7 +52,15 @@ struct Stamp {
 struct Raise {
     stamp: Stamp,
     limit: u32,
+    /// By the store's clock (earlier versions: by that of the machine where it was given).
     until: Timestamp,
+}
+
+impl Raise {
+    /// The limit, and how long it is still in force.
+    fn left(&self, now: Millis) -> (u32, Duration) {
+        (self.limit, self.until.since(Timestamp::from_millis(now)))
+    }
 }
 
 /// All that is ordered of one client.
@@ -81,15 +93,15 @@ impl Record {
         raise.filter(|raise| Some(&raise.stamp) > self.reset.as_ref())
     }
 
-    /// What is to be done who knew but this.
-    fn after(&self, known: &Self) -> Due {
+    /// What is to be done now who knew but this.
+    fn after(&self, known: &Self, now: Millis) -> Due {
         let reset = self.reset > known.reset;
         let raised = self
             .raised()
             .filter(|it| reset || known.raised() != Some(*it));
         Due {
             reset,
-            raise: raised.map(|raise| (raise.limit, raise.until)),
+            raise: raised.map(|raise| raise.left(now)),
         }
     }
 
@@ -152,8 +164,9 @@ impl Kept {
         }
         let at = early.then_some(now);
         match what {
-            What::Raise { limit, until } => {
+            What::Raise { limit, lasts } => {
                 self.given.raise = at;
+                let until = Timestamp::from_millis(now).after(lasts);
                 self.record.raise = Some(Raise {
                     stamp,
                     limit,
@@ -182,6 +195,10 @@ impl Kept {
             raise: known_raise,
             ..
         } = &mut self.record;
+        if let (Some(raise), Some(_)) = (known_raise.as_mut(), raise) {
+            let until = raise.until.as_millis().saturating_add_signed(skew);
+            raise.until = Timestamp::from_millis(until);
+        }
         let known_raise = known_raise.as_mut().map(|it| &mut it.stamp);
         let mut early = [reset.zip(known_reset.as_mut()), raise.zip(known_raise)];
         // In the order in which they were given.
@@ -203,7 +220,8 @@ fn number(now: Millis, newest: u64) -> u64 {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Due {
     pub(crate) reset: bool,
-    pub(crate) raise: Option<(u32, Timestamp)>,
+    /// For so long; none: it is over.
+    pub(crate) raise: Option<(u32, Duration)>,
 }
 
 /// A row of the store that is to be changed if it is still as it was read.
@@ -231,6 +249,8 @@ pub(super) struct Orders {
     version: Option<String>,
     /// An order was given, or the store may have forgotten some, since it was read.
     stale: bool,
+    /// The machine's clock was set, by which raises end here: all are due again.
+    set: bool,
     dirty: HashSet<ClientId>,
 }
 
@@ -290,6 +310,9 @@ impl Orders {
     pub(super) fn meet(&mut self, rows: &HashMap<String, String>, now: Millis) -> Met {
         let mut met = Met::default();
         self.stale = false;
+        if std::mem::take(&mut self.set) {
+            met.due = self.raised(now);
+        }
         for (name, row) in rows {
             let (Ok(client), Some(theirs)) = (ClientId::parse(name), Record::parse(row)) else {
                 continue;
@@ -304,7 +327,7 @@ impl Orders {
             let known = known.map(|kept| kept.record.clone()).unwrap_or_default();
             let joined = known.clone().join(theirs);
             if joined != known {
-                let due = joined.after(&known);
+                let due = joined.after(&known, now);
                 self.kept.entry(client.clone()).or_default().record = joined;
                 self.dirty.insert(client.clone());
                 met.due.push((client, due));
@@ -313,6 +336,16 @@ impl Orders {
         self.end(now);
         met.tell = self.lacking(rows, now);
         met
+    }
+
+    /// All raises that are not forgiven.
+    fn raised(&self, now: Millis) -> Vec<(ClientId, Due)> {
+        let raised = self.kept.iter().filter_map(|(client, kept)| {
+            let raise = Some(kept.record.raised()?.left(now));
+            let reset = false;
+            Some((client.clone(), Due { reset, raise }))
+        });
+        raised.collect()
     }
 
     fn end(&mut self, now: Millis) {
@@ -351,6 +384,12 @@ impl Orders {
     /// The store was told what it lacked after it was read under this name.
     pub(super) fn told(&mut self, version: &str) {
         self.version = (!self.stale).then(|| version.to_owned());
+    }
+
+    /// The machine's clock was set, or it is known now how far it is from the store's.
+    pub(super) fn clock_was_set(&mut self) {
+        self.set = true;
+        self.is_unknown();
     }
 
     /// The store's clock is known now, and so is how far the machine's is from it.

@@ -30,7 +30,7 @@ impl Budget {
             return;
         }
         let lasts = match what {
-            What::Raise { until, .. } => until.since(now),
+            What::Raise { lasts, .. } => lasts,
             // As long as what is forgiven could count.
             What::Reset => {
                 let limits = locked(&self.limits).limits_of(client, now).into_iter();
@@ -129,7 +129,8 @@ impl Budget {
         if due.reset {
             done = limits.reset(client).map(drop);
         }
-        if let Some((limit, until)) = due.raise {
+        if let Some((limit, lasts)) = due.raise {
+            let until = now.after(lasts);
             done = done.and(limits.raise(client, limit, until, now).map(drop));
         }
         drop(limits);

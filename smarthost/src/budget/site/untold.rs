@@ -66,6 +66,7 @@ impl Site {
         let same = before.zip(skew);
         if same.is_none_or(|(before, skew)| before.abs_diff(skew) > TOLERANCE) {
             self.kept_skew = skew;
+            self.orders.clock_was_set();
             self.dirty.extend(self.accounts.keys().cloned());
         }
     }

@@ -6,7 +6,10 @@ mod orders;
 mod real;
 mod store;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use spool::simulation::Random;
 
@@ -47,8 +50,8 @@ struct Node {
     wall: i64,
     monotonic: u64,
     lives: u64,
-    /// What its limits have heard of orders.
-    raised: Option<u32>,
+    /// What its limits have heard of orders: a limit, and until when by its own clock.
+    raised: Option<(u32, Millis)>,
     /// Messages under way, by the time at which they end.
     under_way: VecDeque<(Millis, bool)>,
 }
@@ -68,6 +71,10 @@ struct World {
     /// A message is answered at once, and taken.
     quick: bool,
     id: Id,
+}
+
+fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap()
 }
 
 fn terms(node: usize, mode: OnOutage) -> Terms {
@@ -197,7 +204,7 @@ impl World {
         let met = node.site.meet(&self.store.orders, at);
         for (_, due) in met.due {
             node.raised = match due.raise {
-                Some((limit, _)) => Some(limit),
+                Some((limit, lasts)) => Some((limit, at.wall + millis(lasts))),
                 None if due.reset => None,
                 None => node.raised,
             };

@@ -1,11 +1,11 @@
 //! Orders of administrators: whatever dies, forgets or is cut off, in the end they hold at all.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use super::super::orders::{Due, Orders, What};
 use super::*;
 
-const HOUR: Millis = 3_600_000;
+const LONG: Duration = Duration::from_hours(24);
 
 impl World {
     /// Everybody is up, and has heard of everything.
@@ -29,11 +29,23 @@ impl World {
     fn order(&mut self, node: usize, what: What) {
         let (client, at) = (self.id.client.clone(), self.at(node));
         let node = &mut self.nodes[node];
-        node.raised = match what {
-            What::Raise { limit, .. } => Some(limit),
-            What::Reset => None,
+        let (raised, kept) = match what {
+            What::Raise { limit, lasts } => (Some((limit, at.wall + millis(lasts))), lasts),
+            What::Reset => (None, LONG),
         };
-        node.site.order(&client, what, 24 * HOUR, at);
+        node.raised = raised;
+        node.site.order(&client, what, millis(kept), at);
+    }
+
+    /// What is in force at a node.
+    fn in_force(&self, node: usize) -> u32 {
+        let raised = self.nodes[node].raised;
+        let raised = raised.filter(|(_, until)| *until > self.at(node).wall);
+        raised.map_or(LIMIT, |(limit, _)| limit)
+    }
+
+    fn all_in_force(&self) -> Vec<u32> {
+        (0..NODES).map(|node| self.in_force(node)).collect()
     }
 
     /// What goes wrong while nobody sends anything.
@@ -55,7 +67,7 @@ impl World {
         let before = self.taken.len();
         for _ in 0..80 {
             for node in nodes.clone() {
-                let limit = self.nodes[node].raised.unwrap_or(LIMIT);
+                let limit = self.in_force(node);
                 self.message_under(node, limit);
                 self.ended(node);
             }
@@ -90,8 +102,7 @@ fn life(seed: u64, mistake: Mistake) -> Result<(), String> {
         }
         if world.dice.permille(600) {
             limit = 31 + u32::try_from(world.dice.below(20)).unwrap();
-            let until = mail::clock::Timestamp::from_millis(world.now + 24 * HOUR);
-            world.order(node, What::Raise { limit, until });
+            world.order(node, What::Raise { limit, lasts: LONG });
         }
         // On the disk before the command ends.
         world.keep(node);
@@ -107,11 +118,7 @@ fn life(seed: u64, mistake: Mistake) -> Result<(), String> {
             (0..steps).for_each(|_| world.trouble());
         }
         world.quiet();
-        let heard: Vec<u32> = world
-            .nodes
-            .iter()
-            .map(|it| it.raised.unwrap_or(LIMIT))
-            .collect();
+        let heard = world.all_in_force();
         if heard.iter().any(|heard| *heard != limit) {
             return Err(format!(
                 "seed {seed}, round {round}: {heard:?}, and it was {limit}"
@@ -170,7 +177,7 @@ fn orders_at_all_times(seed: u64) -> Result<(), String> {
     }
     // A server that knows the store's clock does not look at its own.
     let mut knows = [false; NODES];
-    let mut limit = LIMIT;
+    let (mut limit, mut end) = (LIMIT, 0);
     let mut story = Vec::new();
     for round in 0..5 {
         for _ in 0..=world.dice.below(8) {
@@ -193,13 +200,14 @@ fn orders_at_all_times(seed: u64) -> Result<(), String> {
             }
             world.now += 1 + world.dice.below(3000);
             let node = usize::try_from(world.dice.below(NODES as u64)).unwrap();
-            let until = mail::clock::Timestamp::from_millis(world.now + 24 * HOUR);
             let what = if world.dice.permille(400) {
                 limit = LIMIT;
                 What::Reset
             } else {
                 limit = u32::try_from(world.dice.below(60)).unwrap();
-                What::Raise { limit, until }
+                let lasts = Duration::from_secs(3600 + world.dice.below(DAY / 1000));
+                end = world.now + millis(lasts);
+                What::Raise { limit, lasts }
             };
             world.order(node, what);
             world.keep(node);
@@ -207,19 +215,23 @@ fn orders_at_all_times(seed: u64) -> Result<(), String> {
         }
         world.quiet();
         knows = [true; NODES];
-        let heard = world.nodes.iter().map(|it| it.raised.unwrap_or(LIMIT));
-        let heard: Vec<u32> = heard.collect();
+        let heard = world.all_in_force();
         if heard.iter().any(|heard| *heard != limit) {
             return Err(format!(
                 "seed {seed}, round {round}: {heard:?}, and it was {limit}: {story:?}"
             ));
         }
     }
+    world.now = world.now.max(end);
+    let heard = world.all_in_force();
+    if heard.iter().any(|heard| *heard != LIMIT) {
+        return Err(format!("seed {seed}: {heard:?} after {end}: {story:?}"));
+    }
     Ok(())
 }
 
 #[test]
-fn of_two_orders_about_one_client_the_later_one_is_in_force_whatever_the_servers_clocks_say() {
+fn of_two_orders_the_later_one_is_in_force_for_the_time_ordered_whatever_the_clocks_say() {
     for seed in seeds(500) {
         if let Err(why) = orders_at_all_times(seed) {
             panic!("{why}");

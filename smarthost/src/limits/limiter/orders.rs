@@ -45,6 +45,9 @@ impl Limits {
         self.dirty.insert((Kept::Orders, name.clone()));
         if order.until > now {
             self.orders.insert(name, order);
+        } else {
+            // It takes the place of an earlier one, and is over.
+            self.orders.remove(&name);
         }
     }
 
