@@ -341,7 +341,9 @@ impl Budget {
         }
         let next = self.site().greeted(&heard.hello, at);
         self.follow(next).await;
-        self.hear_nodes(&heard);
+        if let Err(why) = self.hear_nodes(&store, &heard).await {
+            return self.lose(&why);
+        }
         if let Err(why) = self.obey(&store, &heard).await {
             return self.lose(&why);
         }

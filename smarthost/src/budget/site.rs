@@ -155,7 +155,7 @@ impl Site {
         true
     }
 
-    fn now(&self, at: Moment) -> Millis {
+    pub(super) fn now(&self, at: Moment) -> Millis {
         match self.offset {
             Some(offset) => at.monotonic.saturating_add_signed(offset),
             None => at.wall,

@@ -11,6 +11,7 @@ use redis::{Cmd, ErrorKind, Script, ServerErrorKind};
 
 use super::{
     orders::Row,
+    peers::{FORGOTTEN, Lacking, said},
     protocol::{Id, KEEP, Millis, Reply, Request, Spent, TOLERANCE, Told},
     site::{Hello, Terms},
     wire::{self, Connection, Place, Unusable},
@@ -56,23 +57,12 @@ impl Heard {
     }
 }
 
-/// In the place of its process: a node that is gone for good.
-pub(super) const FORGOTTEN: &str = "forgotten";
-
-/// Who a node's process is, when it was there last, and its limits.
-pub(super) fn said(text: &str) -> (&str, Millis, &str) {
-    let mut words = text.splitn(3, ' ');
-    let process = words.next().unwrap_or_default();
-    let at = words.next().and_then(|at| at.parse().ok()).unwrap_or(0);
-    (process, at, words.next().unwrap_or_default())
-}
-
 /// Cheap to clone: all clones share the connection.
 #[derive(Clone)]
 pub(super) struct Store {
     connection: Connection,
     terms: Arc<Terms>,
-    scripts: Arc<[Script; 6]>,
+    scripts: Arc<[Script; 7]>,
 }
 
 impl Store {
@@ -92,6 +82,7 @@ impl Store {
             include_str!("scripts/told.lua"),
             include_str!("scripts/order.lua"),
             include_str!("scripts/forget.lua"),
+            include_str!("scripts/known.lua"),
         ];
         Ok(Self {
             connection,
@@ -198,7 +189,8 @@ impl Store {
     pub(super) async fn renew(&self, epoch: &str, fresh: &str) -> Result<(), Unusable> {
         let [_, _, renew, ..] = &*self.scripts;
         let mut call = renew.prepare_invoke();
-        call.key(EPOCH).key(TOLD).key(THERE).arg(epoch).arg(fresh);
+        call.key(EPOCH).key(TOLD).key(THERE).key(NODES);
+        call.arg(epoch).arg(fresh);
         let _: i64 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(())
     }
@@ -214,12 +206,25 @@ impl Store {
 
     /// A node is gone for good, and they were so many with it; `false`: it is there.
     pub(super) async fn forget(&self, node: &str, were: u32) -> Result<bool, Unusable> {
-        let [.., forget] = &*self.scripts;
+        let [.., forget, _] = &*self.scripts;
         let mut call = forget.prepare_invoke();
         call.key(TOLD).key(NODES);
         call.arg(node).arg(MOMENT).arg(were);
         let noted: i64 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(noted == 1)
+    }
+
+    /// What this node knows of the others, where it is newer than what is there.
+    pub(super) async fn know(&self, lacking: &[Lacking]) -> Result<(), Unusable> {
+        let [.., known] = &*self.scripts;
+        let mut call = known.prepare_invoke();
+        call.key(TOLD).key(NODES).arg(MOMENT).arg(self.terms.nodes);
+        for it in lacking {
+            let were = it.gone.map_or_else(String::new, |were| were.to_string());
+            call.arg(&it.node).arg(it.at).arg(were);
+        }
+        let _: i64 = call.invoke_async(&mut self.connection.clone()).await?;
+        Ok(())
     }
 
     /// All orders of administrators that are there, by the client.
@@ -234,7 +239,7 @@ impl Store {
 
     /// Writes orders where they are as they were read.
     pub(super) async fn order(&self, rows: &[Row], fresh: &str) -> Result<(), Unusable> {
-        let [_, _, _, _, order, _] = &*self.scripts;
+        let [_, _, _, _, order, ..] = &*self.scripts;
         for rows in rows.chunks(ROWS) {
             let mut call = order.prepare_invoke();
             call.key(ORDERS).arg(fresh);

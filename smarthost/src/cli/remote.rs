@@ -109,8 +109,8 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             let name = node.clone();
             ask(config, &Request::ForgetNode { node: name })?;
             Ok(format!(
-                "{node} is no longer waited for; where budget.nodes is more than those that are left, \
-                 lower it, and restart them"
+                "{node} is no longer waited for, until it comes back; write into budget.nodes how \
+                 many are left (where one is: take budget out), and restart them"
             ))
         }
         Limits::Raise {

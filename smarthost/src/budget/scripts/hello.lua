@@ -15,6 +15,10 @@ if not epoch or not redis.call('ZSCORE', KEYS[4], epoch) then
   redis.call('SET', KEYS[1], epoch)
   redis.call('DEL', KEYS[2], KEYS[4])
   redis.call('ZADD', KEYS[4], '+inf', epoch)
+  local all = redis.call('HGETALL', KEYS[3])
+  for i = 1, #all, 2 do
+    if string.match(all[i + 1], '^forgotten ') then redis.call('SADD', KEYS[2], all[i]) end
+  end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local other = redis.call('HGET', KEYS[3], ARGV[1]) or ''

@@ -51,14 +51,16 @@ impl Budget {
         }
         let were = {
             let mut site = self.site();
-            let known = u32::try_from(site.peers().len()).unwrap_or(u32::MAX);
-            known.max(site.terms().nodes)
+            let nodes = site.terms().nodes;
+            site.peers().with(node, nodes)
         };
         let forgotten = time::timeout(PATIENCE, store.forget(node, were)).await;
         let forgotten = forgotten.unwrap_or_else(|_| Err(Unusable("does not answer".to_owned())));
         match forgotten {
             Ok(true) => {
-                self.site().peers().forget(node);
+                let mut site = self.site();
+                let now = site.now(moment());
+                site.peers().forget(node, now, were);
                 Ok(())
             }
             Ok(false) => Err(format!("`{node}` is there")),

@@ -6,7 +6,11 @@ use system::log::{Level, line};
 
 use super::{Budget, locked};
 use crate::{
-    budget::store::{FORGOTTEN, Heard, said},
+    budget::{
+        peers::{FORGOTTEN, is_its_own, said},
+        store::{Heard, Store},
+        wire::Unusable,
+    },
     config::OnOutage,
 };
 
@@ -61,7 +65,7 @@ impl Budget {
             let told = link.told.join(", ");
             wrong.push(format!(
                 "waits for {missing} of {nodes} smarthosts to say what they have counted; there: \
-                 {told}"
+                 {told}; if one is gone for good: smarthost limits forget-node NAME"
             ));
         } else if let Some((node, limits)) = link.differing.first().filter(|_| wrong.is_empty()) {
             let own = locked(&self.limits).shared_words();
@@ -131,20 +135,21 @@ impl Budget {
         let Some((epoch, before)) = locked(&self.link).heard.replace(now) else {
             return false;
         };
-        epoch == heard.hello.epoch && (process == self.process || process.is_empty()) && at < before
+        let others = is_its_own(process) && process != self.process;
+        epoch == heard.hello.epoch && !others && process != FORGOTTEN && at < before
     }
 
-    /// Who else is there.
-    pub(super) fn hear_nodes(&self, heard: &Heard) {
-        let mut site = self.site();
-        for (node, text) in &heard.nodes {
-            match said(text) {
-                (FORGOTTEN, ..) => site.peers().forget(node),
-                (_, at, _) => site.peers().hear(node, at),
-            }
+    /// Who else is there, and who is gone; the store is told what it does not know of that.
+    pub(super) async fn hear_nodes(&self, store: &Store, heard: &Heard) -> Result<(), Unusable> {
+        let lacking = {
+            let mut site = self.site();
+            let me = site.terms().node.clone();
+            site.peers().meet(&heard.nodes, &me, heard.hello.now)
+        };
+        if lacking.is_empty() {
+            return Ok(());
         }
-        let me = site.terms().node.clone();
-        site.peers().hear(&me, heard.hello.now);
+        store.know(&lacking).await
     }
 
     /// Who has told all that they know, and who of them is gone for good.

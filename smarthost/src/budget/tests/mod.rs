@@ -2,6 +2,7 @@
 //! limit, or than the bound that is promised.
 
 mod asking;
+mod gone;
 mod orders;
 mod real;
 mod store;
@@ -184,9 +185,10 @@ impl World {
         }
         self.meet(node);
         let site = &mut self.nodes[node].site;
-        for other in 0..NODES {
-            site.peers().hear(&format!("mx{other}"), hello.now);
-        }
+        let lacking = site
+            .peers()
+            .meet(&self.store.nodes, &format!("mx{node}"), hello.now);
+        self.store.know(&lacking, hello.now);
         if let Some(epoch) = site.told_all() {
             let nodes = self.store.register(&format!("mx{node}"), &epoch);
             site.has_told(&epoch, nodes);
@@ -216,19 +218,17 @@ impl World {
     }
 
     /// An administrator says that a name is of a smarthost that is gone.
-    fn forget(&mut self, node: usize, name: &str) {
+    fn forget(&mut self, node: usize, name: &str) -> bool {
         let now = self.shown();
         let any = self.store.mistake == Mistake::ForgetsAnyName;
         let me = format!("mx{node}");
-        if any
-            || self.nodes[node]
-                .site
-                .peers()
-                .refuses(name, &me, now)
-                .is_none()
-        {
-            self.store.forget(name);
+        let peers = self.nodes[node].site.peers();
+        let may = any || peers.refuses(name, &me, now).is_none();
+        let forgotten = may && self.store.forget(name, now);
+        if forgotten {
+            peers.forget(name, now, 3);
         }
+        forgotten
     }
 
     fn keep(&mut self, node: usize) {
@@ -319,8 +319,8 @@ impl World {
                 let what = self.dice.below(20);
                 self.store.lose(&self.id, what);
             }
-            206..212 => self.forget(node, "typo"),
-            212..214 => self.forget(node, &format!("mx{node}")),
+            206..212 => drop(self.forget(node, "typo")),
+            212..214 => drop(self.forget(node, &format!("mx{node}"))),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{super::store, Dice, Id, Mistake, Reply, Request, Store, terms};
 use crate::{
-    budget::{orders::Row as Order, protocol::KEEP, wire},
+    budget::{orders::Row as Order, peers::Lacking, protocol::KEEP, wire},
     config::{Config, OnOutage},
     limits::{ClientId, Limit},
 };
@@ -218,6 +218,44 @@ async fn one_that_is_gone_for_good_takes_nobodys_place_where_nodes_was_lowered()
     assert!(nodes[0].forget("mx2", 3).await.unwrap());
     assert_eq!(sorted(&nodes[0]).await, ["mx0", "mx1", "mx2"]);
     assert_eq!(sorted(&nodes[1]).await, ["mx0", "mx1", "mx2"]);
+}
+
+/// Whatever ends, the epoch or all that the store knew.
+#[tokio::test]
+async fn one_that_is_gone_for_good_stays_so_until_newer_news_of_it_come() {
+    let Some(server) = server() else { return };
+    let nodes = [connect(&server, 0).await, connect(&server, 1).await];
+    let heard = greet(&nodes[0]).await;
+    assert!(nodes[0].forget("mx2", 3).await.unwrap());
+    nodes[0].renew(&heard.hello.epoch, "next").await.unwrap();
+    assert_eq!(greet(&nodes[0]).await.told, ["mx2"], "another epoch");
+
+    run(&server, &text_of(&["FLUSHALL"])).await;
+    let now = greet(&nodes[0]).await.hello.now;
+    let news = |at, gone| {
+        [Lacking {
+            node: "mx2".to_owned(),
+            at,
+            gone,
+        }]
+    };
+    nodes[0].know(&news(now - 5000, Some(4))).await.unwrap();
+    assert!(
+        greet(&nodes[0]).await.told.is_empty(),
+        "three are waited for, of whom it is none"
+    );
+    nodes[0].know(&news(now - 4000, Some(3))).await.unwrap();
+    assert_eq!(greet(&nodes[1]).await.told, ["mx2"]);
+    nodes[1].know(&news(now - 4500, None)).await.unwrap();
+    assert_eq!(greet(&nodes[1]).await.told, ["mx2"], "what was before");
+    nodes[1].know(&news(now - 3000, None)).await.unwrap();
+    let heard = greet(&nodes[1]).await;
+    assert!(
+        heard.told.is_empty() && heard.nodes["mx2"].starts_with("- "),
+        "{heard:?}"
+    );
+    nodes[0].know(&news(now - 3500, Some(3))).await.unwrap();
+    assert!(greet(&nodes[0]).await.told.is_empty(), "it was heard since");
 }
 
 fn text_of(words: &[&str]) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::{
     orders::Row as Order,
+    peers::{FORGOTTEN, Lacking, is_its_own, said},
     protocol::{Id, KEEP, Millis, Reply, Request, TOLERANCE, Told},
     site::Hello,
 };
@@ -20,6 +21,8 @@ pub(super) enum Mistake {
     LossIsNotNoticed,
     /// A name that no smarthost has is believed to be one that is gone.
     ForgetsAnyName,
+    /// Where an epoch ends, those that are gone are waited for again.
+    GoneAreWaitedFor,
     /// What nodes tell that are away while a client is forgiven counts.
     ResetsAreNotInTheStore,
     /// Orders live as long as the process.
@@ -42,11 +45,13 @@ struct Row {
 pub(super) struct Store {
     rows: HashMap<Id, Row>,
     epoch: Option<(String, Millis)>,
-    told: BTreeSet<String>,
+    pub(super) told: BTreeSet<String>,
+    /// Those that said so themselves.
+    pub(super) truly: BTreeSet<String>,
     epochs: u32,
     /// Budgets that must be there, until then; `None`: that is lost.
     there: Option<HashMap<Id, Millis>>,
-    forgotten: BTreeSet<String>,
+    pub(super) nodes: HashMap<String, String>,
     pub(super) orders: HashMap<String, String>,
     version: u64,
     pub(super) mistake: Mistake,
@@ -65,9 +70,10 @@ impl Store {
             rows: HashMap::new(),
             epoch: None,
             told: BTreeSet::new(),
+            truly: BTreeSet::new(),
             epochs: 0,
             there: None,
-            forgotten: BTreeSet::new(),
+            nodes: HashMap::new(),
             orders: HashMap::new(),
             version: 0,
             mistake,
@@ -80,7 +86,7 @@ impl Store {
         self.epoch = None;
         self.told.clear();
         self.there = None;
-        self.forgotten.clear();
+        self.nodes.clear();
         self.lose_orders();
     }
 
@@ -123,16 +129,52 @@ impl Store {
         self.version += 1;
     }
 
-    /// A node is gone for good.
-    pub(super) fn forget(&mut self, node: &str) {
+    /// A node is gone for good; `false`: it was there a moment ago.
+    pub(super) fn forget(&mut self, node: &str, now: Millis) -> bool {
+        let known = self.nodes.get(node).map_or("", String::as_str);
+        let (process, at, _) = said(known);
+        if is_its_own(process) && now.abs_diff(at) < 10_000 {
+            return false;
+        }
         self.told.insert(node.to_owned());
-        self.forgotten.insert(node.to_owned());
+        let text = format!("{FORGOTTEN} {now} 3");
+        self.nodes.insert(node.to_owned(), text);
+        true
+    }
+
+    /// What a node knows of the others.
+    pub(super) fn know(&mut self, lacking: &[Lacking], now: Millis) {
+        for it in lacking {
+            let known = self.nodes.get(&it.node).cloned().unwrap_or_default();
+            let (process, at, _) = said(&known);
+            let there = is_its_own(process) && now.abs_diff(at) < 10_000;
+            let newer = at < it.at;
+            match it.gone {
+                Some(were) if !there && newer => {
+                    let text = format!("{FORGOTTEN} {} {were}", it.at);
+                    self.nodes.insert(it.node.clone(), text);
+                    self.told.insert(it.node.clone());
+                }
+                None if newer && (process.is_empty() || process == FORGOTTEN) => {
+                    self.nodes.insert(it.node.clone(), format!("- {}", it.at));
+                    if process == FORGOTTEN {
+                        self.told.remove(&it.node);
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     fn fresh(&mut self, now: Millis) {
         self.epochs += 1;
         self.epoch = Some((format!("e{}:{now}", self.epochs), now));
         self.told.clear();
+        self.truly.clear();
+        if self.mistake != Mistake::GoneAreWaitedFor {
+            let gone = self.nodes.iter().filter(|it| said(it.1).0 == FORGOTTEN);
+            self.told.extend(gone.map(|(node, _)| node.clone()));
+        }
         self.there = Some(HashMap::new());
     }
 
@@ -151,7 +193,9 @@ impl Store {
         if self.epoch.is_none() || self.there.is_none() && !forgives {
             self.fresh(now);
         }
-        if self.forgotten.remove(node) {
+        let text = format!("p{node} {now} 30/day");
+        let other = self.nodes.insert(node.to_owned(), text);
+        if said(&other.unwrap_or_default()).0 == FORGOTTEN {
             self.told.remove(node);
         }
         let epoch = self.epoch.clone().unwrap().0;
@@ -165,10 +209,16 @@ impl Store {
         }
     }
 
+    pub(super) fn epoch(&self) -> String {
+        let epoch = self.epoch.as_ref().map(|(epoch, _)| epoch.clone());
+        epoch.unwrap_or_default()
+    }
+
     /// So many have told all they know.
     pub(super) fn register(&mut self, node: &str, epoch: &str) -> usize {
         if self.epoch.as_ref().is_some_and(|(known, _)| known == epoch) {
             self.told.insert(node.to_owned());
+            self.truly.insert(node.to_owned());
         }
         self.have_told()
     }
