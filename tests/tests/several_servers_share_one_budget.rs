@@ -249,6 +249,45 @@ fn a_killed_server_counts_on_and_one_that_is_gone_is_forgotten_by_command() {
     left.kill();
 }
 
+/// What passes at worst is what the one lets through that lets most.
+#[test]
+fn servers_that_do_different_things_while_the_store_is_away_are_told_of() {
+    let Some((store, _sink, [first, mut second])) = site("20/day", "share") else {
+        return;
+    };
+    let same = std::fs::read_to_string(second.config()).unwrap();
+    let other = same.replace("on_outage = \"share\"", "on_outage = \"defer\"");
+    second.kill();
+    second.file("config.toml", &other);
+    second.run();
+    let bound = "at worst 3/2 of a limit while it fails";
+    wait_for_status(
+        &first,
+        "mx2 has another budget.on_outage (defer) than this one (share)",
+    );
+    wait_for_status(
+        &second,
+        "mx1 has another budget.on_outage (share) than this one (defer)",
+    );
+    assert!(status(&second).contains(bound), "{}", status(&second));
+    let checked = String::from_utf8(second.admin(&["check"]).stdout).unwrap();
+    assert!(
+        checked.contains("mx1 has another budget.on_outage"),
+        "{checked}"
+    );
+    store.signal(Signal::STOP);
+    until("the store is missed", || {
+        let told = status(&second);
+        (!told.contains("another budget.on_outage")).then_some(())
+    });
+    assert!(status(&second).contains(bound), "{}", status(&second));
+    store.signal(Signal::CONT);
+    second.kill();
+    second.file("config.toml", &same);
+    second.run();
+    wait_for_both(&[first, second]);
+}
+
 /// Each lets through what it has itself: that is told, on both, until they are the same.
 #[test]
 fn servers_with_different_limits_are_told_of_until_they_are_the_same() {

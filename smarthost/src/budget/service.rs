@@ -14,6 +14,7 @@ use std::{
 };
 
 use mail::clock;
+use settings::form::Word as _;
 use system::log::{Level, line};
 use tokio::{
     sync::{Notify, watch},
@@ -58,7 +59,8 @@ pub(crate) struct Budget {
     link: Mutex<Link>,
     /// An answer of the store has come.
     answered: Notify,
-    /// This process, for others of the same name.
+    /// This process, for others of the same name, and what it does while the store does not answer:
+    /// `NAME+MODE`.
     process: String,
 }
 
@@ -76,6 +78,10 @@ struct Link {
     doubled: u32,
     /// Nodes with other limits, and these.
     differing: Vec<(String, String)>,
+    /// Nodes that do something else while the store does not answer, and what.
+    others: Vec<(String, OnOutage)>,
+    /// What lets most through of all that share the budget.
+    worst: Option<OnOutage>,
     /// The epoch and the store's time when this node was heard last.
     heard: Option<(String, u64)>,
     /// When it was seen last how the store is set up.
@@ -114,6 +120,8 @@ impl Budget {
                 on_outage: settings.on_outage,
             });
         }
+        let on_outage = budget.site().terms().on_outage;
+        budget.process = format!("{}+{}", fresh(), on_outage.as_str());
         budget.settings.clone_from(&config.budget);
         budget
     }
@@ -335,6 +343,7 @@ impl Budget {
             return self.lose(&why);
         }
         self.compare(&heard, &limits);
+        self.compare_modes(&heard);
         if heard.was_forgotten() {
             // What is known here is waited for again.
             self.site().lost();

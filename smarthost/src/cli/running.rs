@@ -128,8 +128,8 @@ fn named(kind: &str) -> (&'static str, &'static str) {
         ),
         "budget" => (
             "budget",
-            "budget.node is another one on each smarthost, budget.nodes their number, their limits the same; see \
-             budget.store, and smarthost status on each",
+            "budget.node is another one on each smarthost, budget.nodes their number, their limits and \
+             budget.on_outage the same; see budget.store, and smarthost status on each",
         ),
         "resolver" => ("resolver", SEE_RESOLVER),
         "block list" => ("block list", "until it answers, its rules decide nothing"),

@@ -35,12 +35,13 @@ pub struct Budget {
 }
 
 /// What a message does while the store does not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The more passes at worst, the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum OnOutage {
-    /// It counts against this node's part of the limit, limit / nodes.
-    Share,
     /// It waits.
     Defer,
+    /// It counts against this node's part of the limit, limit / nodes.
+    Share,
     /// It counts against this node's own limit alone.
     Open,
 }

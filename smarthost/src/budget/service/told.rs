@@ -2,9 +2,10 @@
 
 use control::status::Service;
 use mail::outcome::escape;
+use settings::form::Word as _;
 use system::log::{Level, line};
 
-use super::{Budget, locked};
+use super::{Budget, Link, locked};
 use crate::{
     budget::{
         peers::{FORGOTTEN, is_its_own, said},
@@ -32,6 +33,13 @@ fn bound(on_outage: OnOutage, nodes: u32, seen: u32) -> String {
     }
 }
 
+/// What a process does while the store does not answer; earlier versions do not say it.
+fn mode(process: &str) -> Option<OnOutage> {
+    let (_, mode) = process.split_once('+')?;
+    let mut known = OnOutage::WORDS.iter();
+    known.find(|(word, _)| *word == mode).map(|(_, mode)| *mode)
+}
+
 fn surplus_text((names, nodes): &(Vec<String>, u32)) -> String {
     format!(
         "{} share it, and budget.nodes is {nodes}: correct that, or stop the one that is none of \
@@ -52,7 +60,8 @@ impl Budget {
         let seen = surplus.as_ref().map_or(0, |(names, _)| names.len());
         let seen = u32::try_from(seen).unwrap_or(u32::MAX);
         let link = locked(&self.link);
-        let bound = bound(settings.on_outage, nodes, seen.max(nodes));
+        let worst = link.worst.max(Some(settings.on_outage));
+        let bound = bound(worst.unwrap_or_default(), nodes, seen.max(nodes));
         let missing = nodes.saturating_sub(u32::try_from(link.told.len()).unwrap_or(u32::MAX));
         let mut wrong: Vec<String> = link.why.iter().cloned().collect();
         if let Some(surplus) = &surplus {
@@ -67,12 +76,8 @@ impl Budget {
                 "waits for {missing} of {nodes} smarthosts to say what they have counted; there: \
                  {told}; if one is gone for good: smarthost limits forget-node NAME"
             ));
-        } else if let Some((node, limits)) = link.differing.first().filter(|_| wrong.is_empty()) {
-            let own = locked(&self.limits).shared_words();
-            wrong.push(format!(
-                "{node} has other limits ({limits}) than this one ({own}): each applies its own; \
-                 make them the same"
-            ));
+        } else if wrong.is_empty() {
+            wrong.extend(self.differences(&link));
         }
         let works = wrong.is_empty();
         if works {
@@ -89,6 +94,29 @@ impl Budget {
             wrong.join("; "),
         );
         Some(service.stopping(!works && defers))
+    }
+
+    /// In what another node that is there differs from this one.
+    fn differences(&self, link: &Link) -> Vec<String> {
+        let limits = link.differing.first().map(|(node, limits)| {
+            let own = locked(&self.limits).shared_words();
+            format!(
+                "{node} has other limits ({limits}) than this one ({own}): each applies its own; \
+                 make them the same"
+            )
+        });
+        let mode = link.others.first().map(|(node, mode)| {
+            let (own, mode) = (self.on_outage().as_str(), mode.as_str());
+            format!(
+                "{node} has another budget.on_outage ({mode}) than this one ({own}): while the \
+                 store fails each does its own; make them the same"
+            )
+        });
+        limits.into_iter().chain(mode).collect()
+    }
+
+    fn on_outage(&self) -> OnOutage {
+        self.site().terms().on_outage
     }
 
     /// Why it cannot be asked.
@@ -125,6 +153,37 @@ impl Budget {
             );
         }
         link.differing = differing;
+    }
+
+    /// Sees whether all do the same while the store does not answer, and tells of each that does
+    /// not, once. What those do that share the budget, and are silent now, is known from before.
+    pub(super) fn compare_modes(&self, heard: &Heard) {
+        let (now, node, own) = (heard.hello.now, self.node(), self.on_outage());
+        let (mut others, mut worst) = (Vec::new(), own);
+        for (name, text) in heard.nodes.iter().filter(|(name, _)| **name != node) {
+            let (process, at, _) = said(text);
+            let Some(mode) = mode(process) else { continue };
+            let there = now.saturating_sub(at) <= MOMENT;
+            if there || heard.told.contains(name) {
+                worst = worst.max(mode);
+            }
+            if there && mode != own {
+                others.push((name.clone(), mode));
+            }
+        }
+        let mut link = locked(&self.link);
+        for (name, mode) in others.iter().filter(|it| !link.others.contains(it)) {
+            let (name, mode, own) = (escape(name.as_bytes(), 100), mode.as_str(), own.as_str());
+            line(
+                Level::Warning,
+                &format_args!(
+                    "smarthost {name} shares the budget and has budget.on_outage = \"{mode}\"; \
+                     here: \"{own}\""
+                ),
+            );
+        }
+        link.others = others;
+        link.worst = Some(worst);
     }
 
     /// Whether the store shows what it had forgotten, or a part of it: it has this node as it was
