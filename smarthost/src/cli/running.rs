@@ -4,8 +4,8 @@
 use std::{io, path::Path};
 
 use control::{
-    findings::{self, Findings, Level},
-    status::Status,
+    findings::{self, Finding, Findings, Level},
+    status::{Service, Status},
     troubles::What,
 };
 
@@ -97,16 +97,19 @@ fn said(status: &Status, findings: &mut Findings) {
     }
 }
 
-/// What the daemon says of those whom it asks, where the look of this command at the same has
+/// What the daemon says of all those whom it asks, where the look of this command at the same has
 /// found nothing.
 pub(super) fn services(status: &Status, findings: &mut Findings) {
+    let looked = findings.0.len();
     for trouble in status.troubles() {
         let What::Service(service) = trouble.what else {
             continue;
         };
         let (subject, remedy) = named(&service.kind);
-        let known = |it: &findings::Finding| it.subject == subject && it.level > Level::Ok;
-        if findings.0.iter().any(known) {
+        let known = |it: &Finding| {
+            it.subject == subject && it.level > Level::Ok && is_about(&it.text, service)
+        };
+        if findings.0.iter().take(looked).any(known) {
             continue;
         }
         let level = if trouble.stops || subject == "budget" {
@@ -117,6 +120,20 @@ pub(super) fn services(status: &Status, findings: &mut Findings) {
         let text = format!("{}: {}", service.name, service.text);
         findings.add(level, subject, text, Some(remedy.to_owned()));
     }
+}
+
+/// Whether that was found of this very one: of some there is but one.
+fn is_about(text: &str, service: &Service) -> bool {
+    let begins = |name: &str| {
+        let text = text.replace(['[', ']'], "");
+        let name = name.replace(['[', ']'], "");
+        let rest = text.strip_prefix(&name);
+        rest.is_some_and(|rest| rest.starts_with(": "))
+    };
+    let usual = service.name.strip_suffix(":25");
+    matches!(service.kind.as_str(), COUNTERS | "budget" | "resolver")
+        || begins(&service.name)
+        || usual.is_some_and(begins)
 }
 
 /// What is looked at under the name of a service, and what is to be done where it fails.
@@ -177,6 +194,50 @@ fn settings(config: &Config, findings: &mut Findings) {
             "settings",
             text,
             "smarthost reload, which names what wants a restart",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_tells_each_service_that_fails_and_once_what_it_has_seen_itself() {
+        let fails = |kind: &str, name: &str| Service::new(kind, name, false, "greets with 421");
+        let status = Status {
+            services: vec![
+                fails("next hop", "10.0.0.1:25"),
+                fails("next hop", "10.0.0.2:25"),
+                fails("next hop", "10.0.0.3:2525"),
+                fails("relayhost", "10.0.0.4:25"),
+                fails("relayhost", "10.0.0.4:2525"),
+                fails("relayhost", "mx.example:25"),
+                fails("milter", "10.0.0.5:1"),
+                fails("milter", "10.0.0.5:11"),
+                fails("budget", "redis://10.0.0.6"),
+                Service::new("milter", "10.0.0.7:1", true, "answers"),
+            ],
+            ..Status::default()
+        };
+        let mut findings = Findings::default();
+        findings.fail("relayhost", "[10.0.0.4]:2525: refused", "start it");
+        findings.fail("relayhost", "mx.example: refused", "start it");
+        findings.fail("milter", "10.0.0.5:11: refused", "start it");
+        findings.fail("budget", "the store redis://10.0.0.6 is away", "start it");
+        let looked = findings.0.len();
+        services(&status, &mut findings);
+        let told = findings.0.iter().skip(looked);
+        let told: Vec<_> = told.map(|it| (it.subject, it.text.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("next hop", "10.0.0.1:25: greets with 421"),
+                ("next hop", "10.0.0.2:25: greets with 421"),
+                ("next hop", "10.0.0.3:2525: greets with 421"),
+                ("relayhost", "10.0.0.4:25: greets with 421"),
+                ("milter", "10.0.0.5:1: greets with 421"),
+            ]
         );
     }
 }
