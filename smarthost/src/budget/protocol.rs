@@ -43,7 +43,7 @@ impl Id {
         let (counts, seconds) = window.split_once('/')?;
         let counts = [Counted::Messages, Counted::Recipients]
             .into_iter()
-            .find(|known| word(*known) == counts)?;
+            .find(|known| known.name() == counts)?;
         Some(Self {
             client: ClientId::parse(client).ok()?,
             counts,
@@ -67,14 +67,7 @@ impl fmt::Display for Id {
         let Self {
             client, seconds, ..
         } = self;
-        write!(f, "{}/{seconds} {client}", word(self.counts))
-    }
-}
-
-const fn word(counts: Counted) -> &'static str {
-    match counts {
-        Counted::Messages => "messages",
-        Counted::Recipients => "recipients",
+        write!(f, "{}/{seconds} {client}", self.counts.name())
     }
 }
 

@@ -326,14 +326,15 @@ pub(super) enum Limits {
         #[arg(value_parser = console::text)]
         node: String,
     },
-    /// Give one client another limit for a while, in its longest window (0: it may send nothing)
+    /// Give one client another limit for a while, in place of its longest one, or of two as long
+    /// that of messages (0: it may send nothing)
     #[command(after_help = "Examples:\n  \
         smarthost limits raise 10.0.0.7 500                    until this time tomorrow\n  \
         smarthost limits raise 2001:db8::/64 2000 --until 7d   a whole network, for a week")]
     Raise {
         /// An address, an IPv6 /64, or the name of a login or key
         client: ClientId,
-        /// Messages
+        /// Messages, or recipients if that is what its longest limit counts
         limit: u32,
         /// When it ends: `tomorrow` (in 24 hours), or after a time such as 12h or 7d
         #[arg(long, value_name = "WHEN", default_value = "tomorrow", value_parser = until)]

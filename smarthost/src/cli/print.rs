@@ -102,7 +102,11 @@ mod tests {
             ..report.clone()
         };
         let until = Timestamp::from_secs(1_795_333_912);
-        for (limit, told) in [(0, "blocked"), (5, "lowered to 5"), (500, "raised to 500")] {
+        for (limit, told) in [
+            (0, "blocked"),
+            (5, "lowered to 5 messages in a day"),
+            (500, "raised to 500 messages in a day"),
+        ] {
             let line = reports(&[Answer::Report(order(limit, until))]);
             assert!(
                 line.contains(&format!("; {told} until 2026-11-22T")),

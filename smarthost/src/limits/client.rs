@@ -13,7 +13,7 @@ pub(super) use raised::Raised;
 pub(super) use terms::Terms;
 use terms::attempts;
 
-use crate::limits::{Counted, Limit, Report, Why, who::Who};
+use crate::limits::{Counted, Limit, Report, Why, rules::same, who::Who};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
@@ -388,11 +388,6 @@ impl Client {
         self.near = self.near.max(earlier.near);
         self.full = self.full.max(earlier.full);
     }
-}
-
-/// Whether both count the same in the same time, however much it may be.
-pub(super) fn same(one: &Limit, other: &Limit) -> bool {
-    one.counts == other.counts && one.window.span == other.window.span
 }
 
 /// At most once in [`NOTICE_INTERVAL`]; a clock that was set back does not silence it.

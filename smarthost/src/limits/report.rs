@@ -120,17 +120,34 @@ pub struct Report {
 }
 
 impl Report {
-    /// `raised to 500 until …`, `lowered to 5 until …`, `blocked until …`: what the administrator
-    /// ordered.
+    /// `raised to 500 messages in a day until …`, `lowered to 5 … until …`, `blocked until …`: what
+    /// the administrator ordered.
     pub fn ordered(&self) -> Option<String> {
         let (limit, until) = self.raised?;
-        let until = until.rfc3339();
-        Some(match (limit, self.usual) {
-            (0, _) => format!("blocked until {until}"),
-            (limit, None) => format!("set to {limit} until {until}"),
-            (limit, Some(usual)) if limit < usual => format!("lowered to {limit} until {until}"),
-            (limit, Some(_)) => format!("raised to {limit} until {until}"),
-        })
+        let verb = match (limit, self.usual) {
+            (0, _) => "blocked".to_owned(),
+            (limit, None) => format!("set to {limit} {}", self.changes()),
+            (limit, Some(usual)) if limit < usual => {
+                format!("lowered to {limit} {}", self.changes())
+            }
+            (limit, Some(_)) => format!("raised to {limit} {}", self.changes()),
+        };
+        Some(format!("{verb} until {}", until.rfc3339()))
+    }
+
+    /// What the limit counts that orders change: `messages in a day`.
+    pub fn changes(&self) -> String {
+        let (counts, window) = self.changed().map_or_else(
+            || (Counted::Messages, "a day".to_owned()),
+            |limit| (limit.counts, limit.window.words()),
+        );
+        format!("{} in {window}", counts.name())
+    }
+
+    /// The limit that orders change, as it is in force.
+    fn changed(&self) -> Option<Limit> {
+        let limits: Vec<_> = self.windows.iter().map(|(_, limit)| *limit).collect();
+        ordered(&limits).and_then(|index| limits.get(index).copied())
     }
 
     /// The part of the limit that is nearest to being reached, in percent; a client that is blocked
@@ -173,9 +190,8 @@ impl Report {
 
     /// A limit that lets twice as much through, to be typed.
     pub(super) fn twice(&self) -> u32 {
-        let limits: Vec<_> = self.windows.iter().map(|(_, limit)| *limit).collect();
-        let ordered = ordered(&limits).and_then(|index| limits.get(index));
-        ordered.map_or(1, |limit| limit.window.limit.saturating_mul(2).max(1))
+        self.changed()
+            .map_or(1, |limit| limit.window.limit.saturating_mul(2).max(1))
     }
 
     /// Whether the limit that orders change is used to so many percent, and which others are.

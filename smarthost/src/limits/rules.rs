@@ -73,6 +73,14 @@ impl Limit {
 }
 
 impl Counted {
+    /// What they are called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Recipients => "recipients",
+        }
+    }
+
     const fn word(self) -> &'static str {
         match self {
             Self::Messages => "",
@@ -186,9 +194,6 @@ impl Rules {
                 ("limits.per_stranger", rules.per_stranger.clone()),
             ]
         };
-        let same = |one: &Limit, other: &Limit| {
-            one.counts == other.counts && one.window.span == other.window.span
-        };
         let mut told = Vec::new();
         for ((key, new), (_, old)) in of(self).into_iter().zip(of(before)) {
             // What follows from another setting is not told for itself.
@@ -252,13 +257,21 @@ impl Rules {
         }
     }
 
-    /// The limits of somebody.
+    /// The limits of somebody; of several for the same things and time the lowest.
     pub fn limits(&self, (class, id): &Counter) -> Vec<Limit> {
-        match (class, id) {
+        let all = match (class, id) {
             (Class::Stranger, _) => self.per_stranger.clone(),
             (Class::Own, ClientId::Network(network)) if !network.is_address() => self.per_prefix6(),
             (Class::Own, _) => self.per_client.clone(),
-        }
+        };
+        let is_lowest = |(index, limit): &(usize, &Limit)| {
+            let mut others = all.iter().enumerate();
+            !others.any(|(at, other)| {
+                same(other, limit) && (other.window.limit, at) < (limit.window.limit, *index)
+            })
+        };
+        let lowest = all.iter().enumerate().filter(is_lowest);
+        lowest.map(|(_, limit)| *limit).collect()
     }
 
     /// The limits of a whole IPv6 /64 in `networks`.
@@ -271,6 +284,11 @@ impl Rules {
         };
         self.per_prefix6.clone().unwrap_or_else(default)
     }
+}
+
+/// Whether both count the same in the same time, however much it may be.
+pub(super) fn same(one: &Limit, other: &Limit) -> bool {
+    one.counts == other.counts && one.window.span == other.window.span
 }
 
 /// Index of the limit that orders of the administrator change: the longest, and of two that are as

@@ -51,7 +51,8 @@ impl Wanted {
     }
 
     /// The question before it.
-    pub(super) fn question(&self) -> Question {
+    /// `counts`: what the limit counts that an order changes, as [`counts`] knows it.
+    pub(super) fn question(&self, counts: Option<String>) -> Question {
         let (title, about, button, fields) = match self {
             Self::Queue { order, about } => {
                 let (key, value, what) = match about {
@@ -73,7 +74,7 @@ impl Wanted {
             }
             Self::Raise { client } => {
                 let fields = vec![("client".to_owned(), client.to_string())];
-                let about = "For a while another limit stands in place of the longest one; what was counted stays.";
+                let about = "For a while another limit stands in place of the longest one; others, and what was counted, stay.";
                 let title = format!("Another limit for {client}?");
                 (title, about.to_owned(), "Set the limit", fields)
             }
@@ -91,7 +92,7 @@ impl Wanted {
                 }
             ),
             fields: [order].into_iter().chain(fields).collect(),
-            limit: matches!(self, Self::Raise { .. }),
+            limit: counts,
             back: self.back(),
         }
     }
@@ -168,6 +169,24 @@ impl About {
             },
         }
     }
+}
+
+/// What the limit counts that an order would change; the error: there can be no such order.
+pub(super) fn counts(daemon: &dyn Daemon, wanted: &Wanted) -> Result<Option<String>, String> {
+    let Wanted::Raise { client } = wanted else {
+        return Ok(None);
+    };
+    let client = client.clone();
+    let mut found = Err(format!("{client}: nothing is known of it"));
+    let asked = daemon.ask(Request::LimitsShow { client }, &mut |answer| {
+        match answer {
+            Answer::Report(report) => found = Ok(Some(report.changes())),
+            Answer::Queue(order::Answer::Refused(why)) => found = Err(why.clone()),
+            _ => {}
+        }
+        Ok(())
+    });
+    asked.map_err(|error| error.to_string()).and(found)
 }
 
 /// Has it carried out; whether it was done as it was wanted, and what is to be said of it.
@@ -248,7 +267,7 @@ mod tests {
         assert!(
             read("order=delete&destination=x.example")
                 .unwrap()
-                .question()
+                .question(None)
                 .grave
         );
     }

@@ -168,9 +168,12 @@ fn clients(site: &Site) -> Response<String> {
 }
 
 fn confirm(site: &Site, query: &Fields) -> Response<String> {
-    match Wanted::read(query) {
-        Ok(wanted) => {
-            let question = wanted.question();
+    let asked = Wanted::read(query).and_then(|wanted| {
+        let counts = order::counts(&*site.daemon, &wanted)?;
+        Ok(wanted.question(counts))
+    });
+    match asked {
+        Ok(question) => {
             let main = page::confirm::page(&question);
             shown(site, StatusCode::OK, &question.title, Place::Queue, &main)
         }

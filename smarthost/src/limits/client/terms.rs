@@ -177,6 +177,7 @@ mod tests {
             (&["10 recipients/day"], "40 recipients/day"),
             (&["10 recipients/hour", "9/day"], "40/day"),
             (&["9/day", "10 recipients/day"], "40/day"),
+            (&["10 recipients/day", "9/day"], "40/day"),
         ] {
             let mut limits = limits(written);
             take(&mut limits, 2, 5);
@@ -188,8 +189,29 @@ mod tests {
                 .filter(|it| !written.contains(&it.as_str()))
                 .collect();
             assert_eq!(raised, [changed], "{written:?}");
+            let what = if changed.contains("recipients") {
+                "recipients"
+            } else {
+                "messages"
+            };
+            let told = format!("raised to 40 {what} in a day until ");
+            assert!(shown.ordered().unwrap().starts_with(&told), "{written:?}");
             let refused = next_slot(&mut limits).is_some();
             assert_eq!(refused, !changed.contains("recipients"), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_limits_for_the_same_things_and_time_the_lower_one_is_in_force_and_can_be_raised() {
+        let whom = "10.0.0.7".parse().unwrap();
+        for written in [["3/day", "2/day"], ["2/day", "3/day"], ["2/day", "2/day"]] {
+            let mut limits = limits(&written);
+            take(&mut limits, 2, 1);
+            assert!(next_slot(&mut limits).is_some(), "{written:?}");
+            limits.raise(&whom, 5, NOW.after(DAY), NOW).unwrap();
+            take(&mut limits, 3, 1);
+            let shown = limits.show(&whom, NOW).unwrap();
+            assert_eq!(shown.usage(), "5 of 5 in a day", "{written:?}");
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Limits {
-    /// Another limit for one client for a while, in the longest window. 0 blocks it. Whom it is
-    /// about. One that is exempt has no limit that could be another one: it can only be blocked.
+    /// Another limit for one client for a while, in place of the longest one. 0 blocks it. Whom it
+    /// is about. One that is exempt has no limit that could be another one: it can only be blocked.
     pub fn raise(
         &mut self,
         written: &ClientId,

@@ -4,9 +4,7 @@ use mail::clock::Timestamp;
 
 use super::{Kept, Limits};
 use crate::limits::{
-    Class, ClientId, Counted, Decision, Limit, Peer, Why,
-    client::{Full, same},
-    news::Level,
+    Class, ClientId, Counted, Decision, Limit, Peer, Why, client::Full, news::Level, rules::same,
 };
 
 impl Limits {

@@ -17,8 +17,8 @@ pub(in crate::web) struct Question {
     pub(in crate::web) grave: bool,
     /// What is sent with it.
     pub(in crate::web) fields: Vec<(String, String)>,
-    /// The limit and its time are asked for.
-    pub(in crate::web) limit: bool,
+    /// The limit and its time are asked for; what it counts: `messages in a day`.
+    pub(in crate::web) limit: Option<String>,
     /// Where one goes who thinks better of it.
     pub(in crate::web) back: String,
 }
@@ -32,7 +32,7 @@ pub(in crate::web) fn page(question: &Question) -> Markup {
             @for (key, value) in &question.fields {
                 input type="hidden" name=(key) value=(value);
             }
-            @if question.limit { (limit()) }
+            @if let Some(counts) = &question.limit { (limit(counts)) }
             div.orders {
                 button.(class) type="submit" { (question.button) }
                 a href=(question.back) { "Cancel" }
@@ -41,10 +41,10 @@ pub(in crate::web) fn page(question: &Question) -> Markup {
     }
 }
 
-fn limit() -> Markup {
+fn limit(counts: &str) -> Markup {
     html! {
         p {
-            label for="limit" { "Messages within the longest limit's time (0 blocks it)" }
+            label for="limit" { "So many " (counts) " (0 blocks it)" }
             input id="limit" name="limit" type="number" min="0" max="1000000" required inputmode="numeric";
         }
         p {
