@@ -1,7 +1,15 @@
 //! Aliases and revaliases of a machine that break: who receives and who sends stays as it was, over
 //! a restart too, and it is told once.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, process::Output};
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::Output,
+    thread,
+};
 
 use tests::{
     agent::{Agent, as_user, pipe},
@@ -228,5 +236,92 @@ fn check_and_newaliases_name_an_alias_file_that_includes_itself_or_may_have_been
             !said.contains("no end") && !said.contains("itself"),
             "{said}"
         );
+    }
+}
+
+/// What is done to a file.
+type Change<'a> = &'a (dyn Fn(&Path) + Sync);
+
+/// Whom the agent would send to, who sends in its place may not know.
+#[test]
+fn without_the_agent_mail_that_a_table_decides_waits_with_its_caller_if_the_table_cannot_be_read() {
+    let mend = |_: &Path| ();
+    let hide = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
+    let empty = |path: &Path| tests::identity::write(path, "");
+    let cut = |path: &Path| tests::identity::write(path, "root\nwww: web@far.example\n");
+    // What is done to which file, and whether these go then: a list, another name, an address.
+    let cases: [(&str, Change<'_>, [bool; 3]); 7] = [
+        ("aliases", &mend, [true, true, true]),
+        ("members", &hide, [false, true, true]),
+        ("members", &empty, [false, true, true]),
+        ("aliases", &hide, [false, false, true]),
+        ("aliases", &empty, [false, false, true]),
+        ("aliases", &cut, [false, false, true]),
+        ("revaliases", &hide, [false, false, false]),
+    ];
+    // Those that do not go wait for an agent that starts.
+    thread::scope(|scope| {
+        for (name, change, go) in &cases {
+            scope.spawn(move || without_the_agent(name, *change, *go));
+        }
+    });
+}
+
+fn without_the_agent(name: &str, change: Change<'_>, go: [bool; 3]) {
+    let sink = Sink::start();
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\n\
+         admin = \"admins@example.org\"\n\
+         aliases = \"$DIR/aliases\"\nrevaliases = \"$DIR/revaliases\"\n",
+        sink.nexthop()
+    ));
+    let file = machine.directory().join(name);
+    let members = machine.directory().join("members");
+    machine.file("members", "ann@far.example\n");
+    let list = format!(
+        "{ALIASES}list: bob@far.example, :include:{}\n",
+        members.display()
+    );
+    machine.file("aliases", &list);
+    machine.file("revaliases", REVALIASES);
+    machine.open_to_all();
+    for file in ["members", "aliases", "revaliases"] {
+        let file = machine.directory().join(file);
+        fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
+    }
+    machine.run();
+    machine.daemon().stop();
+    change(&file);
+    let own: [(&str, &[&str]); 3] = [
+        ("list", &["ann@far.example", "bob@far.example"]),
+        ("www", &["web@far.example"]),
+        ("carl@far.example", &["carl@far.example"]),
+    ];
+    let mut sent = 0;
+    let mut arrives = |what: &str, to: &[&str]| {
+        sent += 1;
+        let all = sink.journal().messages();
+        assert_eq!(all.len(), sent, "{what}");
+        let mut recipients = all[sent - 1].recipients.clone();
+        recipients.sort();
+        assert_eq!(recipients, to, "{what}");
+    };
+    for ((to, recipients), goes) in own.into_iter().zip(go) {
+        let mut sendmail = machine.public("sendmail");
+        let mut sendmail = as_user("64003", sendmail.arg(to));
+        let output = pipe(&mut sendmail, b"Subject: x\n\nx\n");
+        let (what, told) = (format!("{name}: {to}"), text(&output));
+        if goes {
+            assert_eq!(output.status.code(), Some(0), "{what}: {told}");
+            arrives(&what, recipients);
+        } else {
+            assert_eq!(output.status.code(), Some(75), "{what}: {told}");
+            assert!(told.contains(&*file.to_string_lossy()), "{what}: {told}");
+        }
+    }
+    // Root knows what the agent has kept.
+    for (to, recipients) in own {
+        machine.send(&[to], "Subject: x\n\nx\n");
+        arrives(to, recipients);
     }
 }

@@ -1,5 +1,5 @@
 //! Aliases of a machine that change while mail to them waits in its queue: whoever they name when
-//! it is sent gets it, and nobody gets it twice.
+//! it is sent gets it, and nobody gets it twice; and those that refuse one of several recipients.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -107,4 +107,89 @@ fn whoever_had_the_mail_does_not_get_it_again_when_somebody_else_of_his_list_is_
     is_empty(&machine);
     let got = ["ann@d.example", "carl@d.example", "dora@d.example"];
     assert_eq!(sink.recipients(3), got);
+}
+
+#[test]
+fn a_member_that_a_list_gains_while_mail_waits_gets_it_and_the_log_says_who_was_replaced() {
+    let address = free_address();
+    let mut machine = machine(&nexthop(address), "team: ann@d.example\n");
+    machine.send(&["team"], "Subject: s\n\nx\n");
+    machine.wait_for_mailq("that nobody listens", |text| text.contains("refused"));
+    let id = listed(&machine, "queue_id")[0].replace('"', "");
+    changed(
+        &machine,
+        "team: ann@d.example, new@d.example\n",
+        "team",
+        "new@",
+    );
+    flushed(&machine);
+    machine.wait_for_mailq("both", |text| text.contains("new@d.example"));
+    let log = machine.daemon().wait_for_log("status=replaced");
+    let mut lines = log.lines();
+    let replaced = lines.find(|line| line.contains("status=replaced")).unwrap();
+    assert!(replaced.contains("to=<ann@d.example>"), "{replaced}");
+    assert!(replaced.contains(&id), "{replaced}");
+    let next = listed(&machine, "queue_id")[0].replace('"', "");
+    assert!(
+        replaced.contains(&format!("forwarded as {next}")),
+        "{replaced}"
+    );
+    let sink = Sink::on(address, Script::default());
+    flushed(&machine);
+    is_empty(&machine);
+    assert_eq!(sink.recipients(2), ["ann@d.example", "new@d.example"]);
+}
+
+#[test]
+fn mail_for_a_name_that_refuses_it_by_the_time_it_is_sent_comes_back_to_its_sender() {
+    let address = free_address();
+    let machine = machine(&nexthop(address), "team: ann@d.example\n");
+    machine.send(&["-f", "bob@d.example", "team"], "Subject: s\n\nx\n");
+    machine.wait_for_mailq("that nobody listens", |text| text.contains("refused"));
+    changed(
+        &machine,
+        "team: :fail: it is closed\n",
+        "team",
+        "it is closed",
+    );
+    let sink = Sink::on(address, Script::default());
+    flushed(&machine);
+    is_empty(&machine);
+    assert_eq!(sink.recipients(1), ["bob@d.example"]);
+    let text = sink.journal().first().text();
+    assert!(text.contains("it is closed"), "{text}");
+}
+
+/// With and without an agent.
+#[test]
+fn a_name_that_refuses_mail_takes_it_from_nobody_else_and_its_sender_is_told() {
+    let aliases = "gone: :fail: it is closed\nmix: gone, m@d.example\n";
+    for runs in [true, false] {
+        let sink = Sink::start();
+        let mut machine = machine(&sink.nexthop(), aliases);
+        if !runs {
+            machine.daemon().stop();
+        }
+        let mut served = Vec::new();
+        for (to, gets) in [
+            (vec!["gone", "good@d.example"], vec!["good@d.example"]),
+            (vec!["mix"], vec!["m@d.example"]),
+            (vec!["gone"], vec![]),
+        ] {
+            let arguments = [vec!["-f", "bob@d.example"], to].concat();
+            let output = machine.sendmail(&arguments, "Subject: s\n\nx\n");
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(67), "{arguments:?}: {told}");
+            assert!(told.contains("it is closed"), "{told}");
+            if runs && !gets.is_empty() {
+                served.push("bob@d.example");
+            }
+            served.extend(gets);
+        }
+        served.sort_unstable();
+        until_true("they get it", || {
+            sink.journal().messages().len() == served.len()
+        });
+        assert_eq!(sink.recipients(served.len()), served);
+    }
 }
