@@ -19,6 +19,8 @@ const LONGEST: Duration = Duration::from_mins(5);
 pub(crate) struct Asking {
     /// Questions under way, each with a connection.
     pub(crate) under_way: usize,
+    /// The last one that said anything of them was answered.
+    pub(crate) answers: bool,
     /// No delivery has begun since the last question did.
     was_last: bool,
     pause: Option<Timestamp>,
@@ -64,6 +66,7 @@ impl Asking {
     pub(crate) fn begin_pause(&mut self, now: Timestamp) {
         let pause = PAUSE.saturating_mul(1 << self.pauses.min(8)).min(LONGEST);
         self.pauses = self.pauses.saturating_add(1);
+        self.answers = false;
         self.pause = Some(now.after(pause));
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Asked<D> {
 pub(crate) struct Questions<D> {
     pub(crate) waiting: VecDeque<Question<D>>,
     pub(crate) under_way: Map<u64, Asked<D>>,
+    /// The newest one goes before the oldest, next time.
+    pub(crate) newest: bool,
 }
 
 impl<D> Default for Questions<D> {
@@ -38,6 +40,7 @@ impl<D> Default for Questions<D> {
         Self {
             waiting: VecDeque::new(),
             under_way: Map::default(),
+            newest: false,
         }
     }
 }

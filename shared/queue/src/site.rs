@@ -348,6 +348,7 @@ impl<D: Eq + Hash> Site<D> {
     /// A question was answered: the hosts bear one more connection, unless they fail at mail.
     pub(crate) fn answers(&mut self, transport: &Transport, now: Timestamp) {
         self.asking.end_pause();
+        self.asking.answers = true;
         if self.suspended.is_none() {
             self.raise_limit(transport, now);
         }

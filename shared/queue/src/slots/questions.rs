@@ -2,8 +2,10 @@
 //!
 //! Contract: a question has a place at its site and of its transport as a delivery has
 //! ([`crate::asking`]), of all those a few ([`crate::Slots::questions`]), a quarter of which
-//! strangers leave to clients of ours. So many at most wait for a destination; one for which there
-//! is no place is answered by nobody now. One that keeps a delivery waiting for long is cut.
+//! strangers leave to clients of ours, and another quarter those for hosts that answered no
+//! question yet to those that do. The next one is for the hosts that have the fewest. So many at
+//! most wait for a destination; one for which there is no place is answered by nobody now. One that
+//! keeps a delivery waiting for some seconds, or a question for other hosts, is cut.
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
@@ -11,16 +13,21 @@ use mail::{clock::Timestamp, outcome::Outcome};
 
 use super::Destinations;
 use crate::{
+    destination::Destination,
     question::{Asked, Question},
-    site::Key,
+    site::{Key, Site},
     sites::{Ended, Wait},
 };
 
 /// Questions of strangers that wait for one destination, and questions that wait at all.
 const WAITING: usize = 8;
 const MOST: usize = 100;
-/// How long one may take while a delivery waits for its place.
-const SLOW: Duration = Duration::from_secs(10);
+/// How long one may take while others wait for its place: hosts that answered the last one have
+/// more time.
+const SLOW: Duration = Duration::from_secs(5);
+const TRUSTED: Duration = Duration::from_secs(10);
+/// Under way at hosts that have answered none yet.
+const UNPROVEN: usize = 2;
 
 /// What the end of a question says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,12 +65,19 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         if waiting.is_empty() {
             return None;
         }
-        let goes = |own: bool| {
-            let mut all = waiting.iter();
-            all.position(|it| it.own == own && self.may_ask(it, first, now))
-        };
-        let at = goes(true).or_else(|| goes(false))?;
+        let goes = waiting.iter().enumerate();
+        let goes = goes.filter(|(_, it)| {
+            self.has_place(it, &[]) && self.may_ask(it, now) && (!first || self.goes_first(it))
+        });
+        // The newest and the oldest of the same rank alternate: many silent hosts hold up no
+        // others.
+        let newest = self.questions.newest;
+        let (at, _) = goes.min_by_key(|(at, it)| {
+            let turn = if newest { waiting.len() - at } else { *at };
+            (self.rank(it), turn)
+        })?;
         let question = self.questions.waiting.remove(at)?;
+        self.questions.newest = !newest;
         let destination = self.known.get(&question.destination)?;
         let asked = Asked {
             destination: question.destination,
@@ -78,25 +92,60 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         Some(question.ticket)
     }
 
-    fn may_ask(&self, question: &Question<D>, first: bool, now: Timestamp) -> bool {
-        let (slots, under_way) = (&self.settings.slots, &self.questions.under_way);
-        let strangers = under_way.values().filter(|it| !it.own).count();
-        let most = slots.questions - slots.questions / 4;
-        if under_way.len() >= slots.questions || (!question.own && strangers >= most) {
+    /// Those of clients of ours go first, then those for hosts that answer, then those for the hosts
+    /// that have the fewest under way.
+    fn rank(&self, question: &Question<D>) -> (bool, bool, usize) {
+        let site = self.site_of(question).map(|(_, site)| &site.asking);
+        let (answers, under_way) = site.map_or((false, 0), |it| (it.answers, it.under_way));
+        (!question.own, !answers, under_way)
+    }
+
+    fn site_of(&self, question: &Question<D>) -> Option<(&Destination<D, O>, &Site<D>)> {
+        let destination = self.known.get(&question.destination)?;
+        Some((destination, self.sites.get(&destination.site)?))
+    }
+
+    fn goes_first(&self, question: &Question<D>) -> bool {
+        let site = self.site_of(question);
+        site.is_some_and(|(_, site)| site.asking.goes_first())
+    }
+
+    /// Whether questions have a place for one more, when these have ended.
+    fn has_place(&self, question: &Question<D>, ended: &[u64]) -> bool {
+        let Some((destination, site)) = self.site_of(question) else {
             return false;
+        };
+        let most = self.settings.slots.questions;
+        let transport = &destination.transport;
+        let (mut all, mut strangers, mut unproven, mut by) = (0, 0, 0, 0);
+        let under_way = self.questions.under_way.iter();
+        for (_, it) in under_way.filter(|(ticket, _)| !ended.contains(ticket)) {
+            all += 1;
+            strangers += usize::from(!it.own);
+            unproven += usize::from(!it.own && !self.answers(it));
+            by += usize::from(transport.name.is_some() && it.transport.name == transport.name);
         }
-        let Some(destination) = self.known.get(&question.destination) else {
+        let of_strangers = most - most / 4;
+        let of_unproven = (of_strangers - of_strangers / 4).max(1);
+        all < most
+            && by < (transport.processes / 2).max(1)
+            && (question.own
+                || strangers < of_strangers && (site.asking.answers || unproven < of_unproven))
+    }
+
+    fn answers(&self, asked: &Asked<D>) -> bool {
+        let site = self.sites.get(&asked.site);
+        site.is_some_and(|site| site.asking.answers)
+    }
+
+    /// Whether its next hop may be asked one more.
+    fn may_ask(&self, question: &Question<D>, now: Timestamp) -> bool {
+        let Some((destination, site)) = self.site_of(question) else {
             return false;
         };
         let (key, transport) = (&destination.site, &destination.transport);
-        let Some(site) = self.sites.get(key) else {
-            return false;
-        };
-        let by = under_way.values();
-        let by = by.filter(|it| transport.name.is_some() && it.transport.name == transport.name);
         site.has_room_for_a_question(transport, now)
-            && (!first || site.asking.goes_first())
-            && by.count() < (transport.processes / 2).max(1)
+            && (question.own || site.asking.answers || site.asking.under_way < UNPROVEN)
             && self.sites.in_the_way(key, transport, now).is_none()
     }
 
@@ -170,6 +219,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
         if is_said {
             site.answers(&asked.transport, now);
+        } else {
+            site.asking.answers = false;
         }
         (Answer::Said, None)
     }
@@ -183,18 +234,46 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         Some(asked)
     }
 
-    /// Questions to be cut now, for deliveries wait.
+    /// Questions to be cut now, for deliveries wait, or questions for others.
     pub(crate) fn question_cuts(&mut self, now: Timestamp) -> Vec<u64> {
         let under_way = self.questions.under_way.iter();
-        let slow = under_way.filter(|(_, it)| !it.cut && now.since(it.began) >= SLOW);
-        let slow = slow.filter(|(_, it)| self.holds_up(it, now));
-        let cut: Vec<u64> = slow.map(|(ticket, _)| *ticket).collect();
-        for ticket in &cut {
-            if let Some(asked) = self.questions.under_way.get_mut(ticket) {
+        let slow = under_way.filter(|(_, it)| !it.cut && now.since(it.began) >= self.time(it));
+        let mut slow: Vec<_> = slow.map(|(ticket, it)| (it.began, *ticket)).collect();
+        slow.sort_unstable();
+        let mut cut = Vec::new();
+        for (_, ticket) in slow {
+            let asked = self.questions.under_way.get(&ticket);
+            if asked.is_some_and(|it| self.holds_up(it, now) || self.keeps_out(ticket, it, now))
+                && let Some(asked) = self.questions.under_way.get_mut(&ticket)
+            {
                 asked.cut = true;
+                cut.push(ticket);
             }
         }
         cut
+    }
+
+    /// How long it may take while others wait.
+    fn time(&self, asked: &Asked<D>) -> Duration {
+        if self.answers(asked) { TRUSTED } else { SLOW }
+    }
+
+    /// Whether a question for other hosts waits for its place, and none is being freed for that
+    /// yet.
+    fn keeps_out(&self, ticket: u64, asked: &Asked<D>, now: Timestamp) -> bool {
+        let under_way = self.questions.under_way.iter();
+        let cut = under_way.filter(|(_, it)| it.cut);
+        let cut: Vec<u64> = cut.map(|(ticket, _)| *ticket).collect();
+        let then = [&cut[..], &[ticket]].concat();
+        let mut waiting = self.questions.waiting.iter();
+        waiting.any(|it| {
+            let elsewhere = self.known.get(&it.destination);
+            elsewhere.is_some_and(|to| to.site != asked.site)
+                && (it.own || !asked.own)
+                && !self.has_place(it, &cut)
+                && self.has_place(it, &then)
+                && self.may_ask(it, now)
+        })
     }
 
     fn holds_up(&self, asked: &Asked<D>, now: Timestamp) -> bool {
@@ -210,7 +289,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// When a pause is over after which one may begin, or is to be looked for slow ones.
     pub(super) fn next_of_questions(&self) -> Option<Timestamp> {
         let slow = self.questions.under_way.values().filter(|it| !it.cut);
-        let slow = slow.map(|it| it.began.after(SLOW));
+        let slow = slow.map(|it| it.began.after(self.time(it)));
         let waiting = self.questions.waiting.iter();
         let known = waiting.filter_map(|it| self.known.get(&it.destination));
         let rests = known.filter_map(|it| self.sites.get(&it.site)?.rests);

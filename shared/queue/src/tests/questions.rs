@@ -313,3 +313,52 @@ fn a_pause_between_deliveries_holds_for_questions() {
     assert_eq!(queue.deadline(), Some(due));
     assert_eq!(asked(&tell(&mut queue, Event::TimedOut, due)), [second]);
 }
+
+/// Every destination but one is silent.
+#[test]
+fn strangers_who_ask_at_silent_next_hops_keep_no_questions_from_those_that_answer() {
+    let mut queue = Queue::new(settings(Slots::of_many(100, 20)), 7);
+    let hop = |number: usize| format!("silent{number}");
+    let known = goes(&mut queue, "known");
+    queue.answered(known, Some(&nobody()), START);
+    let mut under_way = 0;
+    for number in 0..30 {
+        let (_, goes) = asks(&mut queue, &hop(number)).unwrap();
+        under_way += usize::from(goes);
+    }
+    assert_eq!(under_way, 6, "two of eight are for hosts that answer");
+    goes(&mut queue, "known");
+    // One that is not known yet has its turn before most of them, as soon as one is cut.
+    let new = waits(&mut queue, "new");
+    let mut cuts = 0;
+    loop {
+        let now = queue.deadline().unwrap();
+        assert!(
+            now <= START.after(Duration::from_secs(9)),
+            "nobody waits longer"
+        );
+        let mut next = tell(&mut queue, Event::TimedOut, now);
+        while let Some(Action::Cut { ticket }) =
+            next.iter().find(|it| matches!(it, Action::Cut { .. }))
+        {
+            cuts += 1;
+            let silent = Failure::ours("no answer in time").outcome();
+            assert!(!queue.answered(*ticket, Some(&silent), now), "no outage");
+            next = actions(&mut queue);
+            if asked(&next).contains(&new) {
+                assert!(cuts <= 2, "the newest and the oldest alternate");
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn one_silent_next_hop_has_two_questions_of_strangers_at_most_until_it_answers() {
+    let mut queue = limited(20);
+    let first = goes(&mut queue, "a");
+    goes(&mut queue, "a");
+    let third = waits(&mut queue, "a");
+    queue.answered(first, Some(&nobody()), START);
+    assert_eq!(asked(&actions(&mut queue)), [third]);
+}
