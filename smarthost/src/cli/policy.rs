@@ -2,7 +2,7 @@
 //! and tables whose keys never match.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{IpAddr, TcpStream, ToSocketAddrs as _},
     time::{Duration, Instant},
 };
@@ -151,7 +151,8 @@ fn services(config: &Config, findings: &mut Findings) {
 fn milters(config: &Config, findings: &mut Findings) {
     for milter in &config.milters {
         let (endpoint, without) = (&milter.endpoint, milter.on_failure.word());
-        match reached(endpoint).and_then(|socket| speaks(socket, milter)) {
+        let spoken = reached(endpoint).and_then(|socket| speaks(socket, milter));
+        match spoken.map_err(silent) {
             Ok(()) => findings.ok("milter", format!("{endpoint} speaks the milter protocol")),
             Err(why) => findings.fail(
                 "milter",
@@ -166,21 +167,21 @@ fn milters(config: &Config, findings: &mut Findings) {
 }
 
 /// What both sides agree on at first; nothing of a session is told.
-fn speaks(mut socket: Box<dyn Socket>, milter: &Milter) -> std::io::Result<()> {
+fn speaks(mut socket: Box<dyn Socket>, milter: &Milter) -> io::Result<()> {
     let now = Instant::now();
     let mut dialog = Dialog::new(milter, now);
     dialog.handle(Event::Opened, now);
     loop {
         match dialog.next_action() {
             Some(Action::Send(bytes)) => socket.write_all(&bytes)?,
-            Some(Action::Failed(why)) => return Err(std::io::Error::other(why)),
+            Some(Action::Failed(why)) => return Err(io::Error::other(why)),
             Some(Action::Done(_)) => break,
             Some(Action::Edit(_) | Action::Hold(_)) => {}
             None => {
                 let mut buffer = [0; 1024];
                 let count = socket.read(&mut buffer)?;
                 if count == 0 {
-                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                    return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 let said = buffer.get(..count).unwrap_or_default();
                 dialog.handle(Event::Received(said), now);
@@ -194,11 +195,20 @@ fn speaks(mut socket: Box<dyn Socket>, milter: &Milter) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What the end of the time for an answer is called.
+fn silent(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return error;
+    }
+    let text = format!("no answer in {} s", PATIENCE.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
 /// Both kinds of sockets.
 trait Socket: Read + Write {}
 impl<T: Read + Write> Socket for T {}
 
-fn reached(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
+fn reached(endpoint: &Endpoint) -> io::Result<Box<dyn Socket>> {
     match endpoint {
         Endpoint::Unix(path) => {
             let socket = system::socket::connect(path, PATIENCE)?;
@@ -207,7 +217,7 @@ fn reached(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
             Ok(Box::new(socket))
         }
         Endpoint::Inet(place) => {
-            let mut last = Err(std::io::Error::other("the name has no address"));
+            let mut last = Err(io::Error::other("the name has no address"));
             for address in place.to_socket_addrs()? {
                 last = TcpStream::connect_timeout(&address, PATIENCE);
                 if last.is_ok() {
@@ -250,5 +260,24 @@ fn unknown_recipients(config: &Config, findings: &mut Findings) {
              strangers"
         );
         findings.warn("recipients", text, remedy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_says_nothing_gave_no_answer_and_no_number_of_an_error() {
+        let (mut socket, _peer) = UnixStream::pair().unwrap();
+        let soon = Duration::from_millis(1);
+        socket.set_read_timeout(Some(soon)).unwrap();
+        let error = silent(socket.read(&mut [0]).unwrap_err()).to_string();
+        assert!(
+            error.starts_with("no answer in ") && !error.contains("os error"),
+            "{error}"
+        );
     }
 }
