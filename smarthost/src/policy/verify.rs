@@ -28,7 +28,8 @@ use crate::{network::Network, oldest};
 const MOST: usize = 50_000;
 /// Networks whose questions are counted.
 const CLIENTS: usize = 10_000;
-/// Addresses nobody knows that one network may ask for in [`WINDOW`].
+/// Addresses nobody knows that one network may ask for in [`WINDOW`]; those that turn out to exist
+/// do not count.
 const QUESTIONS: u32 = 30;
 const WINDOW: Duration = Duration::from_mins(1);
 /// After so long an outage, mail for everybody is taken.
@@ -140,7 +141,7 @@ impl Recipients {
             return Step::Known(known);
         }
         if self.is_too_curious(client, now) {
-            let why = "too many unknown recipients; try again later";
+            let why = "too many recipients that are not known to exist; try again later";
             return Step::Known(Verified::Unsure(why.to_owned()));
         }
         Step::Probe
@@ -192,6 +193,13 @@ impl Recipients {
         }
         *count = count.saturating_add(1);
         *count > QUESTIONS
+    }
+
+    /// A recipient exists for whom this client had the next hop asked.
+    pub fn gives_back(&mut self, client: IpAddr) {
+        if let Some((_, count)) = self.clients.get_mut(&Network::of(client, 32, 64)) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// What the next hop said to a probe.

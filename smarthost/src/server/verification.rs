@@ -128,8 +128,8 @@ impl Verification {
 /// As long as it is there, a question may be asked.
 type Place = (Option<Turn<Network>>, Turn<Network>);
 
-/// What a client hears whose turn does not come, or whose answer.
-pub(super) const BUSY: &str = "its next hop takes long to answer; try again later";
+/// What a client hears whose turn does not come, or whose answer; why is not known here.
+pub(super) const BUSY: &str = "its next hop cannot be asked at the moment; try again later";
 
 impl Verification {
     /// Whether the next hop knows a recipient, or the one of ours that it stands for.
@@ -177,6 +177,9 @@ impl Verification {
             time::timeout(WAIT, ready).await.ok().flatten()
         };
         if let Some(remembered) = recall() {
+            if remembered == Verified::Yes {
+                self.recipients().gives_back(client.0);
+            }
             return known(remembered);
         }
         let Some((_mine, Some(_place))) = ready else {
@@ -188,7 +191,11 @@ impl Verification {
         };
         let (verified, news) = {
             let mut recipients = self.recipients();
-            recipients.answered(about, &outcome, &settings, clock::now())
+            let answered = recipients.answered(about, &outcome, &settings, clock::now());
+            if answered.0 == Verified::Yes {
+                recipients.gives_back(client.0);
+            }
+            answered
         };
         let asked = (verified == Verified::Yes).then_some((to, recipient));
         let learned = known(verified).changing();

@@ -195,6 +195,18 @@ fn a_primary_that_was_silent_and_then_refuses_us_is_told_once_and_ends_what_sile
     assert_eq!(told(&refusal, 500), (false, Some(true)));
 }
 
+/// A provider's server brings mail for everybody.
+#[test]
+fn recipients_that_exist_do_not_count_among_those_that_a_stranger_may_ask_for() {
+    let mut all = Recipients::default();
+    for n in 0..100 {
+        assert_eq!(ask(&mut all, &format!("u{n}@x"), KNOWN, 0), Step::Probe);
+        all.gives_back([192, 0, 2, 1].into());
+    }
+    let nobody = (0..100).filter(|n| ask(&mut all, &format!("no{n}@x"), KNOWN, 0) == Step::Probe);
+    assert_eq!(nobody.count(), 30);
+}
+
 #[test]
 fn a_stranger_cannot_have_the_primary_asked_without_end() {
     let mut all = Recipients::default();
