@@ -92,8 +92,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         Some(question.ticket)
     }
 
-    /// Those of clients of ours go first, then those for hosts that answer, then those for the hosts
-    /// that have the fewest under way.
+    /// Those of clients of ours go first, then those for hosts that answer, then those for the
+    /// hosts that have the fewest under way.
     fn rank(&self, question: &Question<D>) -> (bool, bool, usize) {
         let site = self.site_of(question).map(|(_, site)| &site.asking);
         let (answers, under_way) = site.map_or((false, 0), |it| (it.answers, it.under_way));
