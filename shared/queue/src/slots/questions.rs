@@ -95,24 +95,24 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// Those of clients of ours go first, then those for hosts that answer, then those for the
     /// hosts that have the fewest under way.
     fn rank(&self, question: &Question<D>) -> (bool, bool, usize) {
-        let site = self.site_of(question).map(|(_, site)| &site.asking);
+        let site = self.where_of(question).map(|(_, site)| &site.asking);
         let (answers, under_way) = site.map_or((false, 0), |it| (it.answers, it.under_way));
         (!question.own, !answers, under_way)
     }
 
-    fn site_of(&self, question: &Question<D>) -> Option<(&Destination<D, O>, &Site<D>)> {
+    fn where_of(&self, question: &Question<D>) -> Option<(&Destination<D, O>, &Site<D>)> {
         let destination = self.known.get(&question.destination)?;
         Some((destination, self.sites.get(&destination.site)?))
     }
 
     fn goes_first(&self, question: &Question<D>) -> bool {
-        let site = self.site_of(question);
+        let site = self.where_of(question);
         site.is_some_and(|(_, site)| site.asking.goes_first())
     }
 
     /// Whether questions have a place for one more, when these have ended.
     fn has_place(&self, question: &Question<D>, ended: &[u64]) -> bool {
-        let Some((destination, site)) = self.site_of(question) else {
+        let Some((destination, site)) = self.where_of(question) else {
             return false;
         };
         let most = self.settings.slots.questions;
@@ -140,7 +140,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// Whether its next hop may be asked one more.
     fn may_ask(&self, question: &Question<D>, now: Timestamp) -> bool {
-        let Some((destination, site)) = self.site_of(question) else {
+        let Some((destination, site)) = self.where_of(question) else {
             return false;
         };
         let (key, transport) = (&destination.site, &destination.transport);
