@@ -290,14 +290,18 @@ fn without_the_agent(name: &str, change: Change<'_>, go: [bool; 3]) {
         fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
     }
     machine.run();
-    machine.daemon().stop();
+    machine.send(&["carl@far.example"], "Subject: x\n\nx\n");
+    until("it keeps what it goes by", || {
+        sink.journal().messages().pop()
+    });
+    assert!(machine.daemon().stop().success());
     change(&file);
     let own: [(&str, &[&str]); 3] = [
         ("list", &["ann@far.example", "bob@far.example"]),
         ("www", &["web@far.example"]),
         ("carl@far.example", &["carl@far.example"]),
     ];
-    let mut sent = 0;
+    let mut sent = 1;
     let mut arrives = |what: &str, to: &[&str]| {
         sent += 1;
         let all = sink.journal().messages();

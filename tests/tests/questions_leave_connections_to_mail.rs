@@ -181,6 +181,12 @@ fn strangers_who_ask_for_recipients_leave_our_mail_a_connection_and_open_none_to
 fn what_a_next_hop_says_of_too_many_connections_holds_for_questions_and_is_no_outage() {
     let (hop, address) = Hop::start();
     let mut relay = relay(address, "initial_connections = 6\nconnections = 10");
+    // Of a next hop that has answered nothing yet not enough is asked at once to be too much.
+    hop.speaks.store(true, Ordering::SeqCst);
+    let mut first = Session::connect_from(IpAddr::from([127, 0, 3, 1]), relay.address()).ehlo();
+    first.say("MAIL FROM:<a@ham.example>");
+    assert_eq!(first.say("RCPT TO:<x@example.net>").code, 550);
+    hop.speaks.store(false, Ordering::SeqCst);
     let strangers = strangers(&relay);
     relay
         .daemon()

@@ -306,13 +306,6 @@ impl Failure {
             && (Stage::Mail..=Stage::Message).contains(&self.stage)
     }
 
-    /// Whether a peer says that it has too many connections or sessions of ours, in whatever words
-    /// (row C7): fewer may be welcome.
-    pub fn means_too_many_connections(&self) -> bool {
-        let not_now = self.reply.map(ReplyCode::severity) == Some(Severity::Transient);
-        not_now && connections::too_many(&self.text)
-    }
-
     /// The outcome that this failure means: `Failed` for class 5, else `Deferred`.
     pub fn outcome(self) -> Outcome {
         if self.status.class() == 5 {

@@ -1,7 +1,7 @@
 //! A program that starts anew in its own place: same process, same arguments, same sockets.
 //!
-//! Contract: whatever is to outlast the program (queue, log) was written and closed before; lines of
-//! the log that could not be written are counted on. Sockets of systemd stay where systemd put
+//! Contract: whatever is to outlast the program (queue, log) was written and closed before; lines
+//! of the log that could not be written are counted on. Sockets of systemd stay where systemd put
 //! them; our own wait in a socket that is the next one's standard input, which has nothing else to
 //! say.
 //! Failures: [`start`] returns only if it failed; the program then ends with the reason, and its

@@ -129,7 +129,10 @@ impl Daemon for Relay {
                 origin: "<img src=x>[192.0.2.1]".to_owned(),
             }))),
             other => {
-                let known = matches!(other, Request::LimitsRaise { .. } | Request::LimitsList);
+                let known = matches!(
+                    other,
+                    Request::LimitsRaise { .. } | Request::LimitsShow { .. } | Request::LimitsList
+                );
                 assert!(known, "no page asks that: {other:?}");
                 Ok(())
             }
