@@ -29,6 +29,8 @@ struct Hop {
     asked: AtomicUsize,
     messages: AtomicUsize,
     speaks: AtomicBool,
+    /// However many come.
+    takes_all: AtomicBool,
     /// Says so to mail only, so many times before it takes any.
     late: AtomicUsize,
 }
@@ -57,7 +59,7 @@ impl Hop {
 
     fn talk(&self, mut stream: TcpStream, open: usize) -> std::io::Result<()> {
         let late = self.late.load(Ordering::SeqCst);
-        if late == 0 && open > TAKES {
+        if late == 0 && open > TAKES && !self.takes_all.load(Ordering::SeqCst) {
             self.too_many.fetch_add(1, Ordering::SeqCst);
             return stream.write_all(b"421 4.7.0 Too many connections from you\r\n");
         }
@@ -65,7 +67,7 @@ impl Hop {
         let mut lines = BufReader::new(stream.try_clone()?).lines();
         stream.write_all(b"220 two.example ESMTP\r\n")?;
         while let Some(line) = lines.next().transpose()? {
-            let reply: &[u8] = if open > TAKES && line.starts_with("RCPT") {
+            let reply: &[u8] = if late > 0 && open > TAKES && line.starts_with("RCPT") {
                 self.too_many.fetch_add(1, Ordering::SeqCst);
                 b"451 4.7.0 Too many connections from you\r\n"
             } else if line.starts_with("RCPT TO:<x") {
@@ -174,6 +176,58 @@ fn strangers_who_ask_for_recipients_leave_our_mail_a_connection_and_open_none_to
     let status = status(&relay);
     assert!(!status.contains("does not answer since"), "{status}");
     assert!(!relay.daemon().log().contains("status=deferred"));
+}
+
+/// However many ask for recipients at hosts that say nothing.
+#[test]
+fn silent_next_hops_keep_no_answer_from_those_who_ask_at_another() {
+    let hops: Vec<_> = (0..3).map(|_| Hop::start()).collect();
+    let [(silent, one), (_, two), (answers, three)] = &hops[..] else {
+        panic!("three");
+    };
+    answers.speaks.store(true, Ordering::SeqCst);
+    answers.takes_all.store(true, Ordering::SeqCst);
+    let way =
+        |domain: &str, at: &SocketAddr| format!("\"{domain}\" = \"[127.0.0.1]:{}\"", at.port());
+    let relay = Smarthost::start(&format!(
+        "maildir = \"none\"\ngreet_wait = \"0s\"\n\
+         domains = {{ relay = [\"one.example\", \"two.example\", \"three.example\"] }}\n\
+         routes = {{ {}, {}, {} }}\n\
+         restrictions = [\"reject_unauth_destination\", \"reject_unverified_recipient\"]\n",
+        way("one.example", one),
+        way("two.example", two),
+        way("three.example", three),
+    ));
+    let asks = |client: u8, domain: &str| {
+        let client = IpAddr::from([127, 0, 4, client]);
+        let mut session = Session::connect_from(client, relay.address()).ehlo();
+        session.say("MAIL FROM:<a@ham.example>");
+        let asks = format!("RCPT TO:<x{client}@{domain}>\r\n");
+        session.send(asks.as_bytes()).unwrap();
+        session
+    };
+    let _waiting: Vec<_> = (1..=80)
+        .map(|client| {
+            asks(
+                client,
+                if client % 2 == 0 {
+                    "one.example"
+                } else {
+                    "two.example"
+                },
+            )
+        })
+        .collect();
+    until_true("they are asked", || {
+        silent.asked.load(Ordering::SeqCst) == 2
+    });
+    let all: Vec<_> = (101..=108)
+        .map(|client| asks(client, "three.example"))
+        .collect();
+    for mut session in all {
+        let reply = session.reply();
+        assert_eq!(reply.code, 550, "{reply:?}");
+    }
 }
 
 /// Nobody has said how many connections the next hop takes: it says so itself.

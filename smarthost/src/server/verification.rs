@@ -38,9 +38,10 @@ use crate::{
     setup::Setup,
 };
 
-/// Questions under way, and those of strangers among them.
-const PLACES: usize = 20;
-const STRANGERS: usize = 15;
+/// Questions that are asked or wait for a place at their next hop, and those of strangers among
+/// them. How many have a connection, the queue says: silent hosts keep none from others for long.
+const PLACES: usize = 100;
+const STRANGERS: usize = 75;
 /// How long a stranger waits; as Postfix has it (`address_verify_poll_count` times
 /// `address_verify_poll_delay`).
 pub(super) const WAIT: Duration = Duration::from_secs(9);
