@@ -32,16 +32,16 @@ const PAUSE: Duration = Duration::from_hours(1);
 
 /// Somebody waits for more of them.
 static GATHERS: AtomicBool = AtomicBool::new(false);
-static LETTERS: Mutex<Letters> = Mutex::new(Letters::new());
+static NOTICES: Mutex<Notices> = Mutex::new(Notices::new());
 
 /// What was written to root about damage.
 #[derive(Debug)]
-struct Letters {
+struct Notices {
     last: Option<Timestamp>,
     ours: BTreeSet<QueueId>,
 }
 
-impl Letters {
+impl Notices {
     const fn new() -> Self {
         Self {
             last: None,
@@ -49,7 +49,7 @@ impl Letters {
         }
     }
 
-    /// What of the damage one more letter would tell of, if one may be written now.
+    /// What of the damage one more notice would tell of, if one may be written now.
     fn about(&mut self, damaged: Vec<QueueId>, now: Timestamp) -> Vec<QueueId> {
         let rests = self.last.as_mut().is_some_and(|it| it.age(now) < PAUSE);
         let others = damaged.into_iter().filter(|id| !self.ours.contains(id));
@@ -57,9 +57,9 @@ impl Letters {
     }
 
     /// One is written.
-    fn written(&mut self, letter: Option<QueueId>, now: Timestamp) {
+    fn written(&mut self, notice: Option<QueueId>, now: Timestamp) {
         self.last = Some(now);
-        self.ours.extend(letter);
+        self.ours.extend(notice);
     }
 }
 
@@ -72,10 +72,11 @@ pub(super) fn found(agent: &Arc<Agent>) {
     let agent = Arc::downgrade(agent);
     let gathered = move || {
         gather();
+        // What is found from now on is for the next one.
+        GATHERS.store(false, Ordering::SeqCst);
         if let Some(agent) = agent.upgrade() {
             tell(&agent);
         }
-        GATHERS.store(false, Ordering::SeqCst);
     };
     if thread::Builder::new().spawn(gathered).is_err() {
         GATHERS.store(false, Ordering::SeqCst);
@@ -91,14 +92,14 @@ fn gather() {
 }
 
 fn tell(agent: &Agent) {
-    let mut letters = LETTERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut notices = NOTICES.lock().unwrap_or_else(PoisonError::into_inner);
     let now = clock::now();
-    let damaged = letters.about(agent.dispatch.spool.damaged(), now);
+    let damaged = notices.about(agent.dispatch.spool.damaged(), now);
     let (host, spool) = (&agent.settings.hostname, &agent.settings.spool);
     let list = notification::damaged(&damaged);
     if !damaged.is_empty() && last_good::is_news_of(spool, TOLD, &list) {
         let (subject, text) = notification::damage(host, &list, "sendmail-shim", spool);
-        letters.written(tell_root(agent, &subject, &text, OURS), now);
+        notices.written(tell_root(agent, &subject, &text, OURS), now);
     }
 }
 
@@ -107,17 +108,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_letter_about_damage_that_is_damaged_itself_is_no_news_and_there_is_one_an_hour() {
-        let mut letters = Letters::new();
+    fn a_notice_about_damage_that_is_damaged_itself_is_no_news_and_there_is_one_an_hour() {
+        let mut notices = Notices::new();
         let ids = ["9KH3Q1L8C4R1D", "9KH3Q1LFH3F7X", "9KH3Q1LLM23GF"];
-        let [first, letter, second] = ids.map(|id| QueueId::parse(id).unwrap());
+        let [first, notice, second] = ids.map(|id| QueueId::parse(id).unwrap());
         let at = |minute: u64| Timestamp::from_secs(1_795_333_912 + minute * 60);
 
-        assert_eq!(letters.about(vec![first], at(0)), [first]);
-        letters.written(Some(letter), at(0));
-        assert!(letters.about(vec![first, letter, second], at(1)).is_empty());
-        assert_eq!(letters.about(vec![first, letter], at(60)), [first]);
-        let both = letters.about(vec![first, letter, second], at(60));
+        assert_eq!(notices.about(vec![first], at(0)), [first]);
+        notices.written(Some(notice), at(0));
+        assert!(notices.about(vec![first, notice, second], at(1)).is_empty());
+        assert_eq!(notices.about(vec![first, notice], at(60)), [first]);
+        let both = notices.about(vec![first, notice, second], at(60));
         assert_eq!(both, [first, second]);
     }
 }

@@ -164,8 +164,8 @@ fn serve(
         wrong: &|| places::wrong(config),
         state: &state,
     };
-    let doors = (&mut listeners, &mut own);
-    let ended = match wait(&agent, doors, heard, idle, (&files, known)) {
+    let open = (&mut listeners, &mut own);
+    let ended = match wait(&agent, open, heard, idle, (&files, known)) {
         Why::Told | Why::Idle => {
             // Not where it starts anew: systemd would wait for an end, and then make one.
             supervision::stopping();

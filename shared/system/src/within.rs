@@ -230,7 +230,8 @@ impl fmt::Display for NoAnswer {
         let since = self.0.rfc3339();
         write!(
             f,
-            "it does not answer since {since} (is its disk or network there?)"
+            "it {} {since} (is its disk or network there?)",
+            Self::WORDS
         )
     }
 }
@@ -238,6 +239,9 @@ impl fmt::Display for NoAnswer {
 impl std::error::Error for NoAnswer {}
 
 impl NoAnswer {
+    /// What its text says, whatever the file is called, and nothing else does.
+    pub const WORDS: &str = "does not answer since";
+
     /// Since when, if that is why a file could not be read.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()

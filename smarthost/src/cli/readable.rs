@@ -9,7 +9,10 @@ use std::{
 };
 
 use rustix::{fs::Access, io::Errno};
-use system::{read, within};
+use system::{
+    read,
+    within::{self, NoAnswer},
+};
 
 use super::eyes::AS_ROOT;
 use crate::config::Config;
@@ -55,7 +58,7 @@ pub(super) fn remedy(fault: &str, config: &Config, stranger: bool) -> Option<Str
 
 /// Whether a fault is about a file that does not answer, whatever stands in it.
 pub(super) fn is_silent(fault: &str) -> bool {
-    fault.contains("does not answer since")
+    fault.contains(NoAnswer::WORDS)
 }
 
 /// `renewed`: a program that renews it decides who may read it.

@@ -71,10 +71,7 @@ impl Deliveries {
         let Some(mut outcomes) = made else {
             return Event::Withdrawn { ticket };
         };
-        outcomes.resize(
-            count,
-            Failure::ours("no result for this recipient").outcome(),
-        );
+        outcomes.resize(count, no_result());
         let age = clock::now().since(arrival);
         let numbers = delivery.recipients.iter().zip(&recipients);
         for ((number, recipient), outcome) in numbers.zip(&mut outcomes) {
@@ -156,10 +153,9 @@ impl Deliveries {
             _ => self.make_one(job).await?,
         }
         .into_iter();
-        let unknown = || Failure::ours("no result for this recipient");
         let outcome = |circle: Option<Failure>| match circle {
             Some(failure) => failure.outcome(),
-            None => made.next().unwrap_or_else(|| unknown().outcome()),
+            None => made.next().unwrap_or_else(no_result),
         };
         Some(circles.into_iter().map(outcome).collect())
     }
@@ -194,6 +190,10 @@ impl Deliveries {
             Err(error) => Failure::ours(&error.to_string()).outcome(),
         }
     }
+}
+
+fn no_result() -> Outcome {
+    Failure::ours("no result for this recipient").outcome()
 }
 
 /// For each recipient, whether it is a list that sees its own mail.

@@ -14,7 +14,10 @@ use std::{
 };
 
 use mail::clock::{self, Timestamp};
-use system::log::{Level, line};
+use system::{
+    log::{Level, line},
+    within::NoAnswer,
+};
 use tokio::sync::Notify;
 
 use super::memory::locked;
@@ -70,10 +73,7 @@ impl Progress {
             return false;
         };
         let path = self.path.display();
-        let text = format!(
-            "{path}: it does not answer since {} (is its disk or network there?)",
-            since.rfc3339()
-        );
+        let text = format!("{path}: {}", NoAnswer(since));
         if self.fault_now().is_none() {
             let text = format_args!("the counters of the limit cannot be written: {text}");
             line(Level::Warning, &text);
